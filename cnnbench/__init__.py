@@ -1,0 +1,51 @@
+"""Benchmarks and accuracy gates for Keras CNNs, as a pytest plugin and a library.
+
+Importing this package loads no Keras, no backend and no pandas: public names are
+looked up when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnnbench.images.dataset import Splits, load_splits
+    from cnnbench.model import build_model
+    from cnnbench.report.frames import Report, load_report
+    from cnnbench.training import train
+    from cnnbench.variants import VARIANTS, Variant
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "VARIANTS",
+    "Report",
+    "Splits",
+    "Variant",
+    "build_model",
+    "load_report",
+    "load_splits",
+    "train",
+]
+
+_HOMES = {
+    "VARIANTS": "cnnbench.variants",
+    "Report": "cnnbench.report.frames",
+    "Splits": "cnnbench.images.dataset",
+    "Variant": "cnnbench.variants",
+    "build_model": "cnnbench.model",
+    "load_report": "cnnbench.report.frames",
+    "load_splits": "cnnbench.images.dataset",
+    "train": "cnnbench.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cnnbench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
