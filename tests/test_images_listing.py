@@ -1,0 +1,182 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from cnnbench.images.listing import list_pictures
+
+
+def touch(root: Path, *names: str) -> Path:
+    """Make empty files; a listing looks at names only."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def names(pictures):
+    return [picture.name for picture in pictures]
+
+
+def test_one_level_is_left_to_be_split(tmp_path):
+    listing = list_pictures(touch(tmp_path, "dogs/b.jpg", "cats/a.png"))
+    assert listing.validation is None
+    assert names(listing.train) == ["cats/a.png", "dogs/b.jpg"]
+
+
+def test_labels_follow_the_sorted_class_names(tmp_path):
+    listing = list_pictures(touch(tmp_path, "dogs/a.jpg", "cats/b.jpg"))
+    assert listing.classes == ("cats", "dogs")
+    assert [(p.name, p.label) for p in listing.train] == [("cats/b.jpg", 0), ("dogs/a.jpg", 1)]
+
+
+@pytest.mark.parametrize("train", ["train", "Training", "training_set"])
+@pytest.mark.parametrize("held_out", ["validation", "valid", "Val", "test", "testing", "test_set"])
+def test_usual_names_of_the_two_parts(tmp_path, train, held_out):
+    touch(tmp_path, *(f"{part}/{c}/1.jpg" for part in (train, held_out) for c in ("cats", "dogs")))
+    listing = list_pictures(tmp_path)
+    assert names(listing.train) == [f"{train}/cats/1.jpg", f"{train}/dogs/1.jpg"]
+    assert names(listing.validation) == [f"{held_out}/cats/1.jpg", f"{held_out}/dogs/1.jpg"]
+
+
+def test_validation_is_preferred_to_test(tmp_path):
+    parts = ("train", "test", "val")
+    touch(tmp_path, *(f"{part}/{c}/1.jpg" for part in parts for c in ("cats", "dogs")))
+    assert names(list_pictures(tmp_path).validation) == ["val/cats/1.jpg", "val/dogs/1.jpg"]
+
+
+def test_flat_names_carry_the_class(tmp_path):
+    listing = list_pictures(touch(tmp_path, "dog.1.jpg", "cat.2.jpg", "cat.10.jpg"))
+    assert listing.classes == ("cat", "dog")
+    assert [(p.name, p.label) for p in listing.train] == [
+        ("cat.10.jpg", 0),
+        ("cat.2.jpg", 0),
+        ("dog.1.jpg", 1),
+    ]
+
+
+def test_flat_names_inside_the_two_parts(tmp_path):
+    touch(tmp_path, "train/cat.1.jpg", "train/dog.1.jpg", "test/cat.2.jpg", "test/dog.2.jpg")
+    listing = list_pictures(tmp_path)
+    assert names(listing.train) == ["train/cat.1.jpg", "train/dog.1.jpg"]
+    assert names(listing.validation) == ["test/cat.2.jpg", "test/dog.2.jpg"]
+
+
+def test_class_folders_are_walked_recursively(tmp_path):
+    touch(tmp_path, "cats/indoors/window/1.jpg", "cats/2.jpg", "dogs/1.jpg")
+    assert names(list_pictures(tmp_path).train) == [
+        "cats/2.jpg",
+        "cats/indoors/window/1.jpg",
+        "dogs/1.jpg",
+    ]
+
+
+def test_class_folder_may_be_a_link(tmp_path):
+    touch(tmp_path, "elsewhere/1.jpg", "data/dogs/1.jpg")
+    (tmp_path / "data" / "cats").symlink_to(tmp_path / "elsewhere")
+    assert names(list_pictures(tmp_path / "data").train) == ["cats/1.jpg", "dogs/1.jpg"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cats/._1.jpg", "cats/Thumbs.db", "cats/notes.txt", "cats/.cache/2.jpg", "__MACOSX/x/1.jpg"],
+)
+def test_what_is_no_picture_is_passed_over(tmp_path, name):
+    touch(tmp_path, "cats/1.jpg", "dogs/1.jpg", name)
+    listing = list_pictures(tmp_path)
+    assert listing.classes == ("cats", "dogs")
+    assert names(listing.train) == ["cats/1.jpg", "dogs/1.jpg"]
+
+
+def test_suffix_may_be_in_capitals(tmp_path):
+    assert len(list_pictures(touch(tmp_path, "cats/1.JPG", "dogs/1.JpEg")).train) == 2
+
+
+def test_order_of_the_file_system_does_not_matter(tmp_path, monkeypatch):
+    touch(tmp_path, "cats/1.jpg", "cats/2.jpg", "cats/in/3.jpg", "dogs/1.jpg")
+    expected = list_pictures(tmp_path)
+    iterdir, walk = Path.iterdir, os.walk
+    monkeypatch.setattr(Path, "iterdir", lambda self: sorted(iterdir(self), reverse=True))
+
+    def backwards(folder, onerror):
+        for parent, folders, files in walk(folder, onerror=onerror):
+            folders.sort(reverse=True)
+            yield parent, folders, sorted(files, reverse=True)
+
+    monkeypatch.setattr("cnnbench.images.folders.os.walk", backwards)
+    assert list_pictures(tmp_path) == expected
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"does not exist.*Expected train/.*root=.*gone"):
+        list_pictures(tmp_path / "gone")
+
+
+def test_file_instead_of_a_folder(tmp_path):
+    touch(tmp_path, "pictures.zip")
+    with pytest.raises(NotADirectoryError, match=r"is a file.*unpack it.*root=.*pictures\.zip"):
+        list_pictures(tmp_path / "pictures.zip")
+
+
+def test_no_pictures(tmp_path):
+    with pytest.raises(ValueError, match=r"There are no pictures in .*Expected train/<class>"):
+        list_pictures(touch(tmp_path, "cats/notes.txt", "readme.md"))
+
+
+def test_one_class_only_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"only one class in .*: 'cats'.*at least two"):
+        list_pictures(touch(tmp_path, "cats/1.jpg"))
+
+
+def test_train_without_validation(tmp_path):
+    with pytest.raises(ValueError, match=r"has train/ but no validation/.*add validation/"):
+        list_pictures(touch(tmp_path, "train/cats/1.jpg", "train/dogs/1.jpg"))
+
+
+def test_validation_without_train(tmp_path):
+    with pytest.raises(ValueError, match=r"has val/ but no train/.*add train/"):
+        list_pictures(touch(tmp_path, "val/cats/1.jpg", "val/dogs/1.jpg"))
+
+
+def test_two_folders_for_the_same_part(tmp_path):
+    with pytest.raises(ValueError, match=r"several folders for the same pictures: val, validation"):
+        list_pictures(touch(tmp_path, "train/c/1.jpg", "val/c/1.jpg", "validation/c/1.jpg"))
+
+
+def test_pictures_beside_the_two_parts(tmp_path):
+    with pytest.raises(ValueError, match=r"beside train and validation folders: 1\.jpg"):
+        list_pictures(touch(tmp_path, "train/cats/1.jpg", "val/cats/1.jpg", "1.jpg"))
+
+
+def test_classes_that_differ_are_named(tmp_path):
+    touch(tmp_path, "train/cats/1.jpg", "train/dogs/1.jpg", "val/cat/1.jpg", "val/dogs/1.jpg")
+    with pytest.raises(ValueError, match=r"only in train/ \['cats'\], only in val/ \['cat'\]"):
+        list_pictures(tmp_path)
+
+
+def test_class_without_a_picture_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"Class folders without a picture in .*: \['birds'\]"):
+        list_pictures(touch(tmp_path, "cats/1.jpg", "dogs/1.jpg", "birds/notes.txt"))
+
+
+def test_mixture_of_class_folders_and_flat_files(tmp_path):
+    with pytest.raises(ValueError, match=r"mixes pictures and class folders: cat\.2\.jpg beside c"):
+        list_pictures(touch(tmp_path, "cats/1.jpg", "dogs/1.jpg", "cat.2.jpg"))
+
+
+def test_flat_files_without_a_class(tmp_path):
+    with pytest.raises(ValueError, match=r"4 files have no class in .*: 1\.jpg, .*3\.jpg, \.\.\."):
+        list_pictures(touch(tmp_path, "1.jpg", "2.jpg", "3.jpg", "4.jpg", "cat.5.jpg"))
+
+
+def test_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
+    touch(tmp_path, "cats/1.jpg", "dogs/1.jpg")
+
+    def refuse(folder, onerror):
+        onerror(PermissionError(13, "Permission denied", str(folder)))
+        return iter(())
+
+    monkeypatch.setattr("cnnbench.images.folders.os.walk", refuse)
+    with pytest.raises(PermissionError, match="Permission denied"):
+        list_pictures(tmp_path)

@@ -1,0 +1,160 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cnnbench.images.listing import Listing, Picture
+from cnnbench.images.splitting import LeakError, find_leaks, refuse_leaks, split_listing
+
+ROOT = Path("pictures")
+
+
+def picture(name: str, label: int = 0) -> Picture:
+    return Picture(ROOT / name, name, label)
+
+
+def listing_of(cats: int, dogs: int) -> Listing:
+    pictures = [picture(f"cats/{i}.jpg", 0) for i in range(cats)]
+    pictures += [picture(f"dogs/{i}.jpg", 1) for i in range(dogs)]
+    return Listing(ROOT, ("cats", "dogs"), tuple(pictures), None)
+
+
+def own_digests(listing: Listing) -> dict[Path, str]:
+    return {p.path: f"content of {p.name}" for p in listing.train}
+
+
+def counts(pictures) -> list[int]:
+    return [sum(p.label == label for p in pictures) for label in (0, 1)]
+
+
+def held_out(listing: Listing) -> set[str]:
+    return {p.name for p in listing.validation}
+
+
+def test_each_class_is_split_by_the_fraction():
+    listing = listing_of(50, 10)
+    split = split_listing(listing, own_digests(listing), validation_fraction=0.3)
+    assert counts(split.train) == [35, 7]
+    assert counts(split.validation) == [15, 3]
+
+
+def test_each_picture_is_on_one_side_in_the_order_of_the_listing():
+    listing = listing_of(20, 20)
+    split = split_listing(listing, own_digests(listing))
+    rest = [p for p in listing.train if p not in split.validation]
+    assert list(split.train) == rest
+    assert [p for p in listing.train if p in split.validation] == list(split.validation)
+
+
+def test_same_seed_draws_the_same_split():
+    listing = listing_of(20, 20)
+    one, two = (split_listing(listing, own_digests(listing), split_seed=7) for _ in range(2))
+    assert one == two
+
+
+def test_split_is_the_same_in_every_version():
+    listing = listing_of(5, 5)
+    split = split_listing(listing, own_digests(listing), split_seed=0)
+    assert held_out(split) == {"cats/2.jpg", "dogs/4.jpg"}
+
+
+def test_another_seed_draws_another_split():
+    listing = listing_of(20, 20)
+    one, two = (split_listing(listing, own_digests(listing), split_seed=s) for s in (0, 1))
+    assert held_out(one) != held_out(two)
+
+
+def test_order_of_the_listing_does_not_matter():
+    listing = listing_of(20, 20)
+    backwards = replace(listing, train=listing.train[::-1])
+    digests = own_digests(listing)
+    assert held_out(split_listing(listing, digests)) == held_out(split_listing(backwards, digests))
+
+
+def test_names_do_not_matter():
+    listing = listing_of(20, 20)
+    renamed = replace(
+        listing, train=tuple(picture(f"z{hash(p) % 997}{p.name}", p.label) for p in listing.train)
+    )
+    new_names = dict(zip(listing.train, renamed.train, strict=True))
+    digests = own_digests(listing)
+    new_digests = {new.path: digests[old.path] for old, new in new_names.items()}
+    expected = {new_names[p].name for p in split_listing(listing, digests).validation}
+    assert held_out(split_listing(renamed, new_digests)) == expected
+
+
+def test_equal_files_stay_on_one_side():
+    listing = listing_of(20, 20)
+    digests = {p.path: f"content {i // 2}" for i, p in enumerate(listing.train)}
+    for seed in range(20):
+        split = split_listing(listing, digests, split_seed=seed)
+        assert find_leaks(split.train, split.validation, digests) == []
+        assert counts(split.validation) == [4, 4]
+
+
+def test_equal_files_in_two_classes_stay_on_one_side():
+    listing = listing_of(10, 10)
+    digests = own_digests(listing) | {ROOT / f"{c}/0.jpg": "both" for c in ("cats", "dogs")}
+    for seed in range(20):
+        split = split_listing(listing, digests, split_seed=seed)
+        assert find_leaks(split.train, split.validation, digests) == []
+        assert counts(split.validation) == [2, 2]
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.99])
+def test_each_side_has_a_picture_of_each_class(fraction):
+    listing = listing_of(2, 3)
+    split = split_listing(listing, own_digests(listing), validation_fraction=fraction)
+    assert min(counts(split.train) + counts(split.validation)) == 1
+
+
+def test_contents_with_more_copies_than_are_held_out():
+    listing = listing_of(10, 2)
+    digests = own_digests(listing)
+    digests |= {ROOT / f"cats/{i}.jpg": "six" if i < 6 else "four" for i in range(10)}
+    split = split_listing(listing, digests)
+    assert counts(split.validation) == [4, 1]
+
+
+def test_class_of_one_picture_is_named():
+    listing = listing_of(5, 1)
+    with pytest.raises(ValueError, match=r"'dogs' has too few.*Received: pictures=1, different=1"):
+        split_listing(listing, own_digests(listing))
+
+
+def test_class_of_equal_pictures_is_named():
+    listing = listing_of(5, 5)
+    digests = own_digests(listing) | {ROOT / f"cats/{i}.jpg": "one" for i in range(5)}
+    with pytest.raises(ValueError, match=r"'cats' has too few.*Received: pictures=5, different=1"):
+        split_listing(listing, digests)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.2, 20, float("nan")])
+def test_bad_fraction(fraction):
+    with pytest.raises(ValueError, match=r"more than 0 and less.*Received: validation_fraction="):
+        split_listing(listing_of(5, 5), {}, validation_fraction=fraction)
+
+
+def test_listing_that_is_split_already():
+    with pytest.raises(ValueError, match=r"split already.*Received: root=pictures"):
+        split_listing(replace(listing_of(5, 5), validation=()), {})
+
+
+def test_leaks_are_pairs_of_equal_content():
+    train, validation = [picture("a"), picture("b"), picture("c")], [picture("v"), picture("w")]
+    contents = zip("abcvw", "xxyzx", strict=True)
+    digests = {ROOT / name: content for name, content in contents}
+    assert find_leaks(train, validation, digests) == [(train[0], validation[1])]
+
+
+def test_leak_error_names_ten_pairs_and_counts_the_others():
+    train = tuple(picture(f"t{i}") for i in range(12))
+    validation = tuple(picture(f"v{i}") for i in range(12))
+    listing = Listing(ROOT, ("one",), train, validation)
+    digests = {p.path: p.name[1:] for p in (*train, *validation)}
+    with pytest.raises(LeakError, match="12 held-out pictures are also trained on") as caught:
+        refuse_leaks(listing, digests)
+    message = str(caught.value)
+    assert [f"  t{i} and v{i}\n" in message for i in range(12)] == [True] * 10 + [False] * 2
+    assert "and 2 others" in message
+    assert "delete one of each pair. Received: root=pictures" in message
