@@ -1,0 +1,115 @@
+"""Machine, devices, packages, threads and commit: the identity of a run.
+
+No host name, user name or absolute path is among them, so that a report can be given away.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PACKAGES = (
+    "cnnbench",
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "jax",
+    "jaxlib",
+    "torch",
+    "numpy",
+    "pillow",
+    "pandas",
+    "pytest",
+    "pytest-benchmark",
+)
+FLAG_PREFIXES = ("TF_", "XLA_", "KERAS_", "CUDA_", "OMP_", "MKL_", "ONEDNN_", "JAX_", "TORCH_")
+
+
+def describe(root: Path) -> dict[str, Any]:
+    """Returns the identity of a run started in `root`, as plain data.
+
+    Keys: `started` (UTC), `machine`, `python`, `packages`, `flags` (environment variables that
+    change what backends do), `commit` and `dirty` (of `root`'s git checkout, else `None`).
+    """
+    commit, dirty = git_state(root)
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "system": platform.system(),
+            "release": platform.release(),
+            "architecture": platform.machine(),
+            "cpu": cpu_model(),
+            "logical_cpus": usable_cpus(),
+            "physical_cpus": psutil.cpu_count(logical=False),
+            "memory_mb": round(psutil.virtual_memory().total / 1e6),
+        },
+        "python": sys.version.split()[0],
+        "packages": _packages(),
+        "flags": {k: v for k, v in sorted(os.environ.items()) if k.startswith(FLAG_PREFIXES)},
+        "commit": commit,
+        "dirty": dirty,
+    }
+
+
+def usable_cpus() -> int:
+    """Returns how many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_model() -> str:
+    """Returns the processor's name, or its architecture where the system does not tell."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def git_state(root: Path) -> tuple[str | None, bool | None]:
+    """Returns the short commit of the checkout that holds `root`, and whether it has changes."""
+    commit = _git(root, "rev-parse", "--short=10", "HEAD")
+    if not commit:
+        return None, None
+    return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None  # no git here: the run then has no commit
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def may_have_gpu() -> bool:
+    """Returns whether this machine shows any sign of a GPU; only a backend knows for sure.
+
+    Asking a backend costs seconds, so it is asked only where there is a sign: a device
+    file of NVIDIA's, AMD's or WSL's driver, or macOS.
+    """
+    signs = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
+    return sys.platform == "darwin" or any(os.path.exists(sign) for sign in signs)

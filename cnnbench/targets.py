@@ -1,0 +1,75 @@
+"""Thresholds that people write: one TOML file, looked up from the special to the general."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# What holds where nobody has said anything else. `accuracy` has no default on purpose:
+# it belongs to a data set, and pictures without a stated target are not judged by one.
+DEFAULTS: dict[str, float] = {
+    "generalization_gap": 0.10,
+    "validation_loss_rise": 0.30,
+    "initial_loss": 0.30,
+    "unchanged_weights": 0,
+    "memorization_loss": 0.30,
+    "shuffled_margin": 0.10,
+}
+PROPERTIES = ("accuracy", *DEFAULTS)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Thresholds by data set and variant.
+
+    Looked up in this order: `[data.variant]`, `[data]`, `[default.variant]`, `[default]`,
+    `DEFAULTS`; `data` is the name of the image folder, `drawn` for the embedded set.
+    """
+
+    content: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, name: str, data: str, variant: str) -> float | None:
+        """Returns a threshold, or `None` where none is stated (`accuracy` only)."""
+        for section in (data, "default"):
+            table = self.content.get(section, {})
+            for place in (table.get(variant, {}), table):
+                if name in place:
+                    return float(place[name])
+        return DEFAULTS.get(name)
+
+
+def read_targets(path: Path) -> Targets:
+    """Reads a targets file.
+
+    Raises:
+        ValueError: if it is no TOML, or has an unknown property or a value that is no number;
+            all problems are named at once.
+        FileNotFoundError: if there is no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"No such targets file. Received: targets={str(path)!r}")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no TOML: {error}") from error
+    problems: list[str] = []
+    for section, table in content.items():
+        if isinstance(table, dict):
+            _check_table(section, table, problems, deeper=True)
+        else:
+            problems.append(f"{section}: expected a table such as [drawn] or [drawn.documented]")
+    if problems:
+        raise ValueError(f"{path} has {len(problems)} problem(s):\n  " + "\n  ".join(problems))
+    return Targets(content)
+
+
+def _check_table(where: str, table: dict[str, Any], problems: list[str], deeper: bool) -> None:
+    for key, value in table.items():
+        if isinstance(value, dict) and deeper:
+            _check_table(f"{where}.{key}", value, problems, deeper=False)
+        elif key not in PROPERTIES:
+            problems.append(f"[{where}] {key}: unknown, expected one of {', '.join(PROPERTIES)}")
+        elif isinstance(value, bool) or not isinstance(value, (int, float)):
+            problems.append(f"[{where}] {key}: expected a number, received {value!r}")
