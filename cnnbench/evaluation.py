@@ -1,0 +1,51 @@
+"""Accuracy, loss and probabilities of a model on one side, in inference mode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from cnnbench.batches import Pictures
+
+EVALUATION_BATCH_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracy, mean cross-entropy (nats) and probabilities `(n, 1)` or `(n, classes)`."""
+
+    accuracy: float
+    loss: float
+    probabilities: np.ndarray
+
+
+def evaluate(model: keras.Model, side: Pictures) -> Evaluation:
+    """Evaluates in inference mode; the mean is taken over pictures, in float64.
+
+    Raises:
+        ValueError: if the model's answers are no probabilities.
+    """
+    batches = [
+        model.predict_on_batch(side.pictures[start : start + EVALUATION_BATCH_SIZE])
+        for start in range(0, len(side.labels), EVALUATION_BATCH_SIZE)
+    ]
+    probabilities = np.concatenate([np.asarray(b, dtype=np.float64) for b in batches])
+    finite = probabilities[np.isfinite(probabilities)]
+    if finite.size and (finite.min() < -1e-6 or finite.max() > 1 + 1e-6):
+        raise ValueError(
+            "The model must answer with probabilities: end it with a sigmoid or a softmax. "
+            f"Received: answers from {finite.min():.3g} to {finite.max():.3g}"
+        )
+    if probabilities.shape[1] == 1:
+        of_true = np.where(side.labels == 1, probabilities[:, 0], 1 - probabilities[:, 0])
+        correct = (probabilities[:, 0] > 0.5) == (side.labels == 1)
+    else:
+        of_true = probabilities[np.arange(len(side.labels)), side.labels]
+        correct = probabilities.argmax(axis=1) == side.labels
+    # A network that answers NaN has classified nothing, whatever a comparison with NaN gives.
+    correct &= np.isfinite(probabilities).all(axis=1)
+    # Keras clips at the same epsilon: a wrong answer of probability 0 costs 16 nats, not infinity.
+    loss = -np.log(np.clip(of_true, keras.backend.epsilon(), 1.0)).mean()
+    return Evaluation(float(correct.mean()), float(loss), probabilities)

@@ -1,0 +1,183 @@
+"""The only file that defines layers: one `build_model` for every variant.
+
+Models take pictures as they are stored, uint8 from 0 to 255, and rescale them
+themselves, so that a cached array is never copied into floats as a whole.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from cnnbench.variants import Variant
+
+SHIFT = 0.08  # of the width and height: "small shifts", about 5 of 64 pixels
+
+
+def build_model(
+    variant: Variant, input_shape: tuple[int, int, int] = (64, 64, 3), classes: int = 2
+) -> keras.Model:
+    """Builds and compiles a variant's model.
+
+    Args:
+        variant: the configuration, or a user's own model (`builder`).
+        input_shape: `(height, width, channels)` of a picture.
+        classes: number of classes; two give one sigmoid unit, more a softmax.
+
+    Input shape:
+        `(batch_size, height, width, channels)`, uint8 values from 0 to 255.
+
+    Returns:
+        A compiled `keras.Model` with output shape `(batch_size, 1)` for two classes
+        and `(batch_size, classes)` for more. Seed Keras before the call: weights are
+        drawn here.
+
+    Raises:
+        ValueError: if the model can't be built on this input, or if a user's model is
+            not to be found, is no Keras model or has another output shape.
+    """
+    model = (
+        _own_model(variant, input_shape, classes)
+        if variant.builder
+        else _built_in(variant, input_shape, classes)
+    )
+    return _compiled(model, variant, classes)
+
+
+def _built_in(variant: Variant, input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    try:
+        stack = _layers(variant, classes)
+        if variant.api == "sequential":
+            return keras.Sequential([keras.Input(input_shape), *stack])
+        inputs = keras.Input(input_shape)
+        outputs = inputs
+        for layer in stack:
+            outputs = layer(outputs)
+        return keras.Model(inputs, outputs)
+    except ValueError as error:
+        raise ValueError(
+            f"Variant {variant.name!r} can't be built on pictures of this size: "
+            f"{_first_line(error)} Received: input_shape={input_shape}"
+        ) from error
+
+
+def _layers(variant: Variant, classes: int) -> Sequence[keras.Layer]:
+    """Returns the layers in order; made in this order, their seeds are the same in both APIs."""
+    stack: list[keras.Layer] = [layers.Rescaling(1 / 255)]
+    if variant.augmentation:
+        stack += [
+            layers.RandomFlip("horizontal"),
+            layers.RandomTranslation(SHIFT, SHIFT, fill_mode="nearest"),
+        ]
+    for filters in variant.blocks:
+        if variant.batch_normalization:
+            stack += [
+                layers.Conv2D(filters, 3, use_bias=False),
+                layers.BatchNormalization(momentum=0.9),
+                layers.Activation("relu"),
+            ]
+        else:
+            stack.append(layers.Conv2D(filters, 3, activation="relu"))
+        stack.append(layers.MaxPooling2D(2))
+    if variant.pooling == "flatten":
+        stack.append(layers.Flatten())
+    else:
+        stack.append(layers.GlobalAveragePooling2D())
+    stack.append(layers.Dense(variant.dense_units, activation="relu"))
+    if variant.dropout:
+        stack.append(layers.Dropout(variant.dropout))
+    if classes == 2:
+        stack.append(layers.Dense(1, activation="sigmoid"))
+    else:
+        stack.append(layers.Dense(classes, activation="softmax"))
+    return stack
+
+
+def _own_model(variant: Variant, input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    name = str(variant.builder)
+    function = _own_function(name)
+    try:
+        # A function that wants to know the number of classes says so by its parameter.
+        takes_classes = "classes" in inspect.signature(function).parameters
+        model = function(input_shape, classes=classes) if takes_classes else function(input_shape)
+    except Exception as error:  # a user's code may raise anything
+        raise ValueError(
+            f"{name} failed: {type(error).__name__}: {_first_line(error)} "
+            f"Received: input_shape={input_shape}"
+        ) from error
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"{name} must return a keras.Model. Received: type={type(model).__name__}")
+    if not model.built:
+        model.build((None, *input_shape))
+    expected = (None, 1) if classes == 2 else (None, classes)
+    shape = tuple(model.output_shape)
+    if shape != expected and not (classes == 2 and shape == (None, 2)):
+        raise ValueError(
+            f"{name} must end in one sigmoid unit for two classes and in a softmax over the "
+            f"classes for more. Expected output shape {expected} for {classes} classes. "
+            f"Received: output_shape={shape}"
+        )
+    return model
+
+
+def _own_function(name: str) -> Any:
+    module_name, _, function_name = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # importing a user's code may raise anything
+        raise ValueError(
+            f"Can't import {module_name!r} for the variant {name!r}: {type(error).__name__}: "
+            f"{_first_line(error)} Run in the folder that holds it, or install it. "
+            f"Received: cwd={os.path.basename(os.getcwd())!r}"
+        ) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise ValueError(
+            f"Module {module_name!r} has no function {function_name!r}. Received: variant={name!r}"
+        )
+    return function
+
+
+def _compiled(model: keras.Model, variant: Variant, classes: int) -> keras.Model:
+    """Compiles with the documented optimizer and loss, or with those a user's model brought."""
+    own = variant.builder is not None and getattr(model, "compiled", False)
+    optimizer: Any = model.optimizer if own else keras.optimizers.Adam(variant.learning_rate)
+    sigmoid = tuple(model.output_shape) == (None, 1)
+    loss: Any = "binary_crossentropy" if sigmoid else "sparse_categorical_crossentropy"
+    if own and isinstance(model.loss, (str, keras.losses.Loss)):
+        loss = model.loss
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    return model
+
+
+def targets_for(model: keras.Model, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Returns labels in the form that the model's loss takes.
+
+    Args:
+        model: compiled.
+        labels: int64 `(n,)`.
+        classes: number of classes.
+
+    Returns:
+        float32 `(n, 1)` for a sigmoid, one-hot float32 `(n, classes)` for a categorical
+        cross-entropy, int64 `(n,)` for a sparse one.
+    """
+    if tuple(model.output_shape) == (None, 1):
+        return labels.astype("float32")[:, None]
+    loss = model.loss if isinstance(model.loss, str) else type(model.loss).__name__
+    if loss.lower().replace("_", "") == "categoricalcrossentropy":
+        one_hot: np.ndarray = np.eye(classes, dtype="float32")[labels]
+        return one_hot
+    return labels
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[0] if text else "no message."

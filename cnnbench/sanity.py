@@ -1,0 +1,126 @@
+"""Short trainings whose outcome is known beforehand."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from cnnbench.batches import Pictures
+from cnnbench.evaluation import evaluate
+from cnnbench.images.dataset import Splits
+from cnnbench.model import targets_for
+from cnnbench.protocols import Protocol
+from cnnbench.records import SanityRun
+from cnnbench.training import Place, Progress, seeded_model, train
+from cnnbench.variants import Variant
+
+MEMORIZED_PICTURES = 16
+MEMORIZATION_STEPS = 300
+STEPS_BETWEEN_LOOKS = 10
+MEMORIZED_LOSS = 0.1  # stop early below it: every picture is then right with p > 0.9 on average
+SHUFFLED_EPOCHS = 3
+
+
+def memorize(variant: Variant, splits: Splits, seed: int, place: Place) -> SanityRun:
+    """Trains on one tiny batch until it is known by heart or the steps are spent.
+
+    A network that can't learn 16 pictures has a broken gradient, optimizer or label path.
+    Accuracy and loss are those on the batch itself, in inference mode.
+    """
+    classes = len(splits.classes)
+    side = _tiny_batch(splits, seed)
+    model = seeded_model(variant, seed, splits.input_shape, classes)
+    targets = targets_for(model, side.labels, classes)
+    start = time.perf_counter()
+    steps = 0
+    result = evaluate(model, side)
+    while steps < MEMORIZATION_STEPS and not _by_heart(result.accuracy, result.loss):
+        for _ in range(STEPS_BETWEEN_LOOKS):
+            model.train_on_batch(side.pictures, targets)
+        steps += STEPS_BETWEEN_LOOKS
+        result = evaluate(model, side)
+    return SanityRun(
+        kind="memorization",
+        variant=variant.name,
+        seed=seed,
+        backend=place.backend,
+        device=place.device,
+        dtype=keras.backend.floatx(),
+        batch_size=len(side.labels),
+        steps=steps,
+        accuracy=result.accuracy,
+        loss=result.loss,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def train_on_shuffled(
+    variant: Variant,
+    splits: Splits,
+    seed: int,
+    protocol: Protocol,
+    place: Place,
+    progress: Progress,
+) -> SanityRun:
+    """Trains on labels without meaning and evaluates on the held-out set as it is.
+
+    Better than chance there means that the labels reach the model by another way than
+    its training labels: a leak.
+    """
+    short = replace(protocol, epochs=min(protocol.epochs, SHUFFLED_EPOCHS))
+    run = train(variant, with_shuffled_labels(splits, seed), seed, short, place, progress)
+    return SanityRun(
+        kind="shuffled-labels",
+        variant=run.variant,
+        seed=run.seed,
+        backend=run.backend,
+        device=run.device,
+        dtype=run.dtype,
+        batch_size=run.batch_size,
+        steps=run.epochs * run.steps_per_epoch,
+        accuracy=run.val_accuracy,
+        loss=run.val_loss,
+        seconds=run.seconds,
+    )
+
+
+def shuffled_labels(splits: Splits, seed: int) -> np.ndarray:
+    """Returns training labels without meaning: every class gets the same mixture of labels.
+
+    A plain permutation leaves each class with a few per cent more of one label, which a
+    network that separates the classes amplifies into an accuracy far from chance. Here
+    each true class carries the labels in equal shares, as far as its size divides.
+    """
+    rng = np.random.default_rng([seed, 2])
+    labels = splits.train.labels
+    mixed = np.empty_like(labels)
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        mixed[rows] = (np.arange(len(rows)) + rng.integers(len(splits.classes))) % len(
+            splits.classes
+        )
+    return mixed
+
+
+def with_shuffled_labels(splits: Splits, seed: int) -> Splits:
+    """Returns the splits with `shuffled_labels` in training and the held-out set as it is."""
+    return replace(splits, train=replace(splits.train, labels=shuffled_labels(splits, seed)))
+
+
+def _by_heart(accuracy: float, loss: float) -> bool:
+    return accuracy == 1.0 and loss < MEMORIZED_LOSS
+
+
+def _tiny_batch(splits: Splits, seed: int) -> Pictures:
+    """Returns a few training pictures, the classes in turn."""
+    rng = np.random.default_rng([seed, 3])
+    labels = splits.train.labels
+    per_class = [list(rng.permutation(np.flatnonzero(labels == k))) for k in np.unique(labels)]
+    rows: list[int] = []
+    while len(rows) < MEMORIZED_PICTURES and any(per_class):
+        rows += [group.pop() for group in per_class if group]
+    chosen = np.array(rows[: max(MEMORIZED_PICTURES, len(per_class))])
+    return Pictures(splits.train_pictures()[chosen], labels[chosen])

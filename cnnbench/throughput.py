@@ -1,0 +1,93 @@
+"""What is timed: training steps, inference steps and the latency of a single picture."""
+
+from __future__ import annotations
+
+import time
+
+import keras
+import numpy as np
+
+from cnnbench import backends
+from cnnbench.images.dataset import Splits
+from cnnbench.model import targets_for
+from cnnbench.records import Measurement, Workload
+from cnnbench.timing import time_calls, time_rounds
+from cnnbench.training import Place, seeded_model
+from cnnbench.variants import Variant
+
+LATENCY_CALLS = 300  # enough for a 99th percentile with three calls above it
+LATENCY_WARMUP_CALLS = 20
+
+
+def measure(
+    variant: Variant,
+    splits: Splits,
+    workload: Workload,
+    batch_size: int,
+    seed: int,
+    place: Place,
+    *,
+    rounds: int,
+    warmup_rounds: int,
+) -> Measurement:
+    """Measures one workload at one batch size in this process.
+
+    A training step is Keras' `train_on_batch` and an inference step `predict_on_batch`,
+    uint8 pictures in memory to numbers in memory.
+
+    Args:
+        variant: whose model is built and timed, with the weights that the seed draws.
+        splits: training pictures are the batches; fewer than a batch are repeated.
+        workload: `train` or `inference`.
+        batch_size: pictures a step.
+        seed: of the weights.
+        place: backend, device and threads, as they stand in this process.
+        rounds: timed rounds.
+        warmup_rounds: rounds before them.
+
+    Returns:
+        Raw seconds, time to the first step and peak memory.
+    """
+    classes = len(splits.classes)
+    labels = splits.train.labels
+    rows = np.resize(np.random.default_rng(seed).permutation(len(labels)), batch_size)
+    pictures = np.ascontiguousarray(splits.train_pictures()[rows])
+    backends.reset_peak_memory(place.backend, place.device)
+
+    start = time.perf_counter()
+    model = seeded_model(variant, seed, splits.input_shape, classes)
+    targets = targets_for(model, labels[rows], classes)
+
+    def train_step() -> object:
+        return model.train_on_batch(pictures, targets)
+
+    def inference_step() -> object:
+        return model.predict_on_batch(pictures)
+
+    step = train_step if workload == "train" else inference_step
+    step()
+    first_step_seconds = time.perf_counter() - start
+
+    timed = time_rounds(step, rounds=rounds, warmup_rounds=warmup_rounds)
+    latency: tuple[float, ...] = ()
+    if workload == "inference":
+        single = pictures[:1]
+        time_calls(lambda: model.predict_on_batch(single), LATENCY_WARMUP_CALLS)
+        latency = time_calls(lambda: model.predict_on_batch(single), LATENCY_CALLS)
+    return Measurement(
+        variant=variant.name,
+        seed=seed,
+        workload=workload,
+        backend=place.backend,
+        device=place.device,
+        dtype=keras.backend.floatx(),
+        batch_size=batch_size,
+        threads=place.threads,
+        steps_per_round=timed.steps_per_round,
+        warmup_rounds=warmup_rounds,
+        round_seconds=timed.seconds,
+        latency_seconds=latency,
+        first_step_seconds=first_step_seconds,
+        peak_memory_mb=backends.peak_memory_mb(place.backend, place.device),
+        fingerprint=variant.fingerprint(),
+    )

@@ -1,0 +1,240 @@
+"""One training under one seed. What passes and what fails is decided elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from cnnbench.batches import Batches, Pictures
+from cnnbench.evaluation import EVALUATION_BATCH_SIZE, evaluate
+from cnnbench.images.dataset import Splits
+from cnnbench.model import build_model, targets_for
+from cnnbench.protocols import Protocol
+from cnnbench.records import TrainingRun
+from cnnbench.variants import Variant
+
+INITIAL_LOSS_PICTURES = 256
+MONITOR_SHARE = 0.2
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a training runs: part of its identity."""
+
+    backend: str
+    device: str
+    threads: int
+
+
+class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]
+    """Tells the progress of a training, an epoch at a time."""
+
+    def __init__(self, progress: Progress, epochs: int) -> None:
+        super().__init__()
+        self.progress, self.epochs = progress, epochs
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        values = {key: float(value) for key, value in (logs or {}).items()}
+        self.progress({"epoch": epoch + 1, "epochs": self.epochs, **values})
+
+
+class _MonitorLoss(keras.callbacks.Callback):  # type: ignore[misc]
+    """Adds `monitor_loss`, the loss on a split of the training set, to an epoch's logs."""
+
+    def __init__(self, pictures: np.ndarray, targets: np.ndarray) -> None:
+        super().__init__()
+        self.pictures, self.targets = pictures, targets
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        loss = self.model.evaluate(
+            self.pictures, self.targets, batch_size=EVALUATION_BATCH_SIZE, verbose=0
+        )[0]
+        if logs is not None:
+            logs["monitor_loss"] = float(loss)
+
+
+def seeded_model(
+    variant: Variant, seed: int, input_shape: tuple[int, int, int], classes: int
+) -> keras.Model:
+    """Returns a new model whose weights depend on the seed and on nothing that ran before."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    return build_model(variant, input_shape, classes)
+
+
+def train(
+    variant: Variant,
+    splits: Splits,
+    seed: int,
+    protocol: Protocol,
+    place: Place,
+    progress: Progress = lambda _: None,
+) -> TrainingRun:
+    """Trains a variant and evaluates both sides with the final weights.
+
+    On a CPU the result is a function of variant, data, seed, backend and number of
+    threads, bit by bit. The held-out pictures are used to evaluate only: early stopping
+    watches a split of the training set.
+
+    Args:
+        variant: what is trained.
+        splits: pictures of both sides.
+        seed: of weights, order, dropout and augmentation.
+        protocol: epochs, steps and batch size.
+        place: backend, device and threads, as they stand in this process.
+        progress: called after each epoch with `epoch`, `epochs` and Keras' logs.
+
+    Returns:
+        The record of the run.
+
+    Raises:
+        ValueError: if the model can't be built or does not answer with probabilities.
+    """
+    return train_model(variant, splits, seed, protocol, place, progress)[0]
+
+
+def train_model(
+    variant: Variant,
+    splits: Splits,
+    seed: int,
+    protocol: Protocol,
+    place: Place,
+    progress: Progress = lambda _: None,
+) -> tuple[TrainingRun, keras.Model]:
+    """Does what `train` does and returns the trained model too."""
+    classes = len(splits.classes)
+    train_side = Pictures(splits.train_pictures(), splits.train.labels)
+    held_out = Pictures(splits.validation_pictures(), splits.validation.labels)
+    model = seeded_model(variant, seed, splits.input_shape, classes)
+    first = train_side.taken(_spread(len(train_side.labels), INITIAL_LOSS_PICTURES))
+    initial_loss = evaluate(model, first).loss
+    before = [np.array(weight) for weight in model.get_weights()]
+
+    start = time.perf_counter()
+    history, steps = _fit(model, variant, train_side, held_out, seed, protocol, classes, progress)
+    seconds = time.perf_counter() - start
+
+    start = time.perf_counter()
+    on_train, on_held_out = evaluate(model, train_side), evaluate(model, held_out)
+    evaluation_seconds = time.perf_counter() - start
+    after = model.get_weights()
+    record = TrainingRun(
+        variant=variant.name,
+        seed=seed,
+        backend=place.backend,
+        device=place.device,
+        dtype=keras.backend.floatx(),
+        batch_size=protocol.batch_size,
+        protocol=protocol.name,
+        threads=place.threads,
+        epochs=len(history["loss"]),
+        steps_per_epoch=steps,
+        parameters=model.count_params(),
+        initial_loss=initial_loss,
+        train_accuracy=on_train.accuracy,
+        train_loss=on_train.loss,
+        val_accuracy=on_held_out.accuracy,
+        val_loss=on_held_out.loss,
+        seconds=seconds,
+        evaluation_seconds=evaluation_seconds,
+        unchanged_weights=tuple(
+            weight.path
+            for weight, old, new in zip(model.weights, before, after, strict=True)
+            if np.array_equal(old, new)
+        ),
+        weights_sha256=_hash(after),
+        data_hash=splits.content_hash,
+        fingerprint=variant.fingerprint(),
+        history=history,
+        val_probabilities=tuple(tuple(map(float, row)) for row in on_held_out.probabilities),
+    )
+    return record, model
+
+
+def _fit(
+    model: keras.Model,
+    variant: Variant,
+    train_side: Pictures,
+    held_out: Pictures,
+    seed: int,
+    protocol: Protocol,
+    classes: int,
+    progress: Progress,
+) -> tuple[dict[str, tuple[float, ...]], int]:
+    callbacks: list[keras.callbacks.Callback] = []
+    if variant.early_stopping_patience is not None:
+        train_side, monitor = _monitor_split(train_side, seed)
+        callbacks = [
+            _MonitorLoss(monitor.pictures, targets_for(model, monitor.labels, classes)),
+            keras.callbacks.EarlyStopping(
+                monitor="monitor_loss",
+                mode="min",
+                patience=variant.early_stopping_patience,
+                restore_best_weights=True,
+            ),
+        ]
+    steps = protocol.steps_per_epoch or math.ceil(len(train_side.labels) / protocol.batch_size)
+    batches = Batches(
+        train_side.pictures,
+        targets_for(model, train_side.labels, classes),
+        protocol.batch_size,
+        steps,
+        seed,
+    )
+    held_out_targets = targets_for(model, held_out.labels, classes)
+    validation: Any = (held_out.pictures, held_out_targets)
+    if protocol.validation_steps is not None:
+        validation = Batches(
+            held_out.pictures,
+            held_out_targets,
+            protocol.batch_size,
+            protocol.validation_steps,
+            seed=None,
+        )
+    fitted = model.fit(
+        batches,
+        epochs=protocol.epochs,
+        steps_per_epoch=steps,
+        validation_data=validation,
+        validation_batch_size=EVALUATION_BATCH_SIZE,
+        validation_steps=protocol.validation_steps,
+        shuffle=False,  # the stream is shuffled already
+        callbacks=[*callbacks, _Reporter(progress, protocol.epochs)],
+        verbose=0,
+    )
+    return {key: tuple(map(float, values)) for key, values in fitted.history.items()}, steps
+
+
+def _monitor_split(side: Pictures, seed: int) -> tuple[Pictures, Pictures]:
+    """Takes a stratified share out of the training set for early stopping to watch."""
+    rng = np.random.default_rng([seed, 1])
+    watched = np.concatenate(
+        [
+            rng.permutation(rows)[: max(1, round(MONITOR_SHARE * len(rows)))]
+            for label in np.unique(side.labels)
+            for rows in [np.flatnonzero(side.labels == label)]
+        ]
+    )
+    kept = np.setdiff1d(np.arange(len(side.labels)), watched)
+    return side.taken(kept), side.taken(np.sort(watched))
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """Returns up to `most` row numbers spread evenly, so that every class is among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
+def _hash(weights: list[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for weight in weights:
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
