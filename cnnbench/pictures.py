@@ -1,0 +1,107 @@
+"""The pictures of a session: which folder, opened, and told to workers by a manifest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnnbench.options import Options
+from cnnbench.records import DataSet
+
+if TYPE_CHECKING:
+    from cnnbench.images.dataset import Splits
+
+MANIFEST_NAME = "pictures.json"
+DRAWN_NAME = "drawn"
+TELL_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class OpenedPictures:
+    """Either a data set with its manifest, or the leaks for which there is none."""
+
+    data_set: DataSet | None
+    manifest: Path | None
+    leaks: tuple[str, ...]
+    seconds: float
+
+
+def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
+    """Lists, decodes (or takes from the cache) and splits the pictures that the options name.
+
+    Args:
+        options: name the folder; none is the embedded drawn set.
+        say: told every other second while pictures are decoded.
+
+    Raises:
+        LeakError: if a picture stands in both sets.
+        ValueError, OSError: if the folder or a picture is unusable; names what and why.
+    """
+    from cnnbench.images.cache import default_cache_directory
+    from cnnbench.images.dataset import load_splits
+
+    last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > TELL_SECONDS:
+            last = time.monotonic()
+            say(f"decoded {done} of {total} pictures")
+
+    cache = options.cache_dir or default_cache_directory()
+    splits = load_splits(
+        _folder(options, cache),
+        input_size=(options.image_size, options.image_size),
+        cache=cache,
+        split_seed=options.split_seed,
+        validation_fraction=options.validation_fraction,
+        progress=tell,
+    )
+    name = DRAWN_NAME if options.data is None else options.data.resolve().name
+    return replace(splits, name=name)
+
+
+def _folder(options: Options, cache: Path) -> Path:
+    if options.data is not None:
+        return options.data
+    from cnnbench.images.drawn import drawn_set_directory
+
+    return drawn_set_directory(cache)
+
+
+def open_pictures(options: Options, directory: Path, say: Callable[[str], None]) -> OpenedPictures:
+    """Reads the pictures of a session and writes the manifest by which workers open them.
+
+    Args:
+        options: name the folder; none is the embedded drawn set.
+        directory: where the manifest goes.
+        say: told while pictures are decoded.
+
+    Raises:
+        ValueError, OSError: if the folder or a picture is unusable; names what and why.
+    """
+    from cnnbench.images.dataset import LeakError
+
+    start = time.perf_counter()
+    try:
+        splits = read_splits(options, say)
+    except LeakError as error:
+        leaks = tuple(str(error).splitlines())
+        return OpenedPictures(None, None, leaks, time.perf_counter() - start)
+    manifest = directory / MANIFEST_NAME
+    splits.save(manifest)
+    seconds = time.perf_counter() - start
+    data_set = DataSet(
+        name=splits.name,
+        classes=splits.classes,
+        content_hash=splits.content_hash,
+        input_shape=splits.input_shape,
+        train_pictures=len(splits.train.names),
+        validation_names=splits.validation.names,
+        validation_labels=tuple(map(int, splits.validation.labels)),
+        load_seconds=seconds,
+    )
+    return OpenedPictures(data_set, manifest, (), seconds)

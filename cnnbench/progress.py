@@ -1,0 +1,72 @@
+"""What people see while trainings and measurements run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+LOOK_SECONDS = 0.2
+STATUS_SECONDS = 15.0
+
+
+class Progress:
+    """Prints a line for each finished job, and now and then what still runs.
+
+    Workers tell from their own threads; lines are printed only by the thread that waits.
+
+    Args:
+        say: prints one line.
+        clock: returns seconds.
+    """
+
+    def __init__(
+        self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._say, self._clock = say, clock
+        self._lines: SimpleQueue[str] = SimpleQueue()
+        self._running: dict[str, str] = {}
+        self._planned = self._finished = 0
+        self._started = self._told = clock()
+
+    def plan(self, jobs: int) -> None:
+        """Adds jobs to the number that is expected."""
+        self._planned += jobs
+
+    def tell(self, title: str, values: dict[str, Any]) -> None:
+        """Takes what a running job tells; called from any thread."""
+        if "epoch" in values:
+            self._running[title] = f"epoch {values['epoch']}/{values['epochs']}"
+
+    def finished(self, title: str, outcome: str) -> None:
+        """Takes the end of a job; called from any thread."""
+        self._running.pop(title, None)
+        self._finished += 1
+        elapsed = self._clock() - self._started
+        self._lines.put(f"[{self._finished}/{self._planned}, {elapsed:.0f} s] {title}: {outcome}")
+
+    def wait(self, future: Future[T]) -> T:
+        """Waits for a job, printing meanwhile, and returns its result or raises its error."""
+        while not wait([future], timeout=LOOK_SECONDS).done:
+            self._print()
+        self._print()
+        return future.result()
+
+    def note(self, text: str) -> None:
+        """Prints a line at once; called from the waiting thread only."""
+        self._told = self._clock()
+        self._say(f"cnnbench: {text}")
+
+    def _print(self) -> None:
+        try:
+            while True:
+                self.note(self._lines.get_nowait())
+        except Empty:
+            pass
+        if self._running and self._clock() - self._told > STATUS_SECONDS:
+            running = ", ".join(f"{title} ({at})" for title, at in list(self._running.items()))
+            self.note(f"[{self._finished}/{self._planned}] {running}")

@@ -1,0 +1,1 @@
+"""Tables and summaries, derived from records; they can always be derived again."""

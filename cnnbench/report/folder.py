@@ -1,0 +1,31 @@
+"""Where a report goes: `<UTC time>_<commit>`, a new folder each time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def new_report_folder(parent: Path, commit: str | None) -> Path:
+    """Makes a folder for a report and returns it.
+
+    Raises:
+        OSError: if it can't be made; says what to do.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    base = f"{stamp}_{commit or 'nocommit'}"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 1000):
+            directory = parent / (base if number == 1 else f"{base}-{number}")
+            try:
+                directory.mkdir()
+            except FileExistsError:
+                continue
+            return directory
+    except OSError as error:
+        raise OSError(
+            f"Can't write reports there: {error.strerror}. Name a folder that can be written with "
+            f"--cnnbench-report-dir. Received: report_dir={str(parent)!r}"
+        ) from error
+    raise OSError(f"No free name for a report. Received: report_dir={str(parent)!r}")

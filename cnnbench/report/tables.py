@@ -1,0 +1,228 @@
+"""The schema of every table, written once, and its rows, derived from records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from statistics import median, quantiles
+from typing import Any
+
+from cnnbench.records import CheckResult, DataSet, Measurement, Record, TrainingRun
+
+Row = dict[str, Any]
+
+KEY = {
+    "variant": "str",
+    "seed": "Int64",
+    "backend": "str",
+    "device": "str",
+    "dtype": "str",
+    "batch_size": "Int64",
+}
+
+# Column -> pandas dtype. Units stand in names; nothing is rounded.
+SCHEMA: dict[str, dict[str, str]] = {
+    "runs": {
+        **KEY,
+        "protocol": "str",
+        "threads": "int64",
+        "epochs": "int64",
+        "steps_per_epoch": "int64",
+        "train_accuracy": "float64",
+        "val_accuracy": "float64",
+        "train_loss": "float64",
+        "val_loss": "float64",
+        "initial_loss": "float64",
+        "generalization_gap": "float64",
+        "parameters": "int64",
+        "seconds": "float64",
+        "evaluation_seconds": "float64",
+        "unchanged_weights": "int64",
+        "weights_sha256": "str",
+        "fingerprint": "str",
+        "data": "str",
+        "data_hash": "str",
+    },
+    "epochs": {
+        **KEY,
+        "epoch": "int64",
+        "loss": "float64",
+        "accuracy": "float64",
+        "val_loss": "float64",
+        "val_accuracy": "float64",
+        "monitor_loss": "float64",
+    },
+    "rounds": {
+        **KEY,
+        "workload": "str",
+        "round": "int64",
+        "steps": "int64",
+        "seconds": "float64",
+    },
+    "throughput": {
+        **KEY,
+        "workload": "str",
+        "threads": "int64",
+        "images_per_second": "float64",
+        "step_time_ms": "float64",
+        "step_time_iqr_ms": "float64",
+        "latency_p50_ms": "float64",
+        "latency_p99_ms": "float64",
+        "first_step_seconds": "float64",
+        "peak_memory_mb": "float64",
+        "rounds": "int64",
+        "steps_per_round": "int64",
+        "warmup_rounds": "int64",
+        "latency_calls": "int64",
+        "fingerprint": "str",
+    },
+    "checks": {
+        "check": "str",
+        **KEY,
+        "verdict": "str",
+        "observed": "float64",
+        "threshold": "float64",
+        "detail": "str",
+    },
+    "predictions": {
+        **KEY,
+        "picture": "str",
+        "true_class": "str",
+        "predicted_class": "str",
+        "probability": "float64",
+        "probability_of_true": "float64",
+    },
+}
+
+
+def derive(records: Iterable[Record]) -> dict[str, list[Row]]:
+    """Returns the rows of every table of `SCHEMA`."""
+    records = list(records)
+    data = next((r for r in records if isinstance(r, DataSet)), None)
+    tables: dict[str, list[Row]] = {name: [] for name in SCHEMA}
+    for record in records:
+        if isinstance(record, TrainingRun):
+            tables["runs"].append(_run_row(record, data))
+            tables["epochs"] += _epoch_rows(record)
+            if data is not None:
+                tables["predictions"] += _prediction_rows(record, data)
+        elif isinstance(record, Measurement):
+            tables["throughput"].append(throughput_row(record))
+            tables["rounds"] += _round_rows(record)
+        elif isinstance(record, CheckResult):
+            tables["checks"].append(_fields(record, SCHEMA["checks"]))
+    for name, order in _ORDERS.items():
+        tables[name].sort(key=order)
+    return tables
+
+
+def _by_key(row: Row) -> tuple[Any, ...]:
+    return tuple(row[column] for column in KEY)
+
+
+def _by_workload(row: Row) -> tuple[Any, ...]:
+    return (*_by_key(row), row["workload"])
+
+
+# Runs finish in another order each time; their tables do not.
+_ORDERS: dict[str, Callable[[Row], tuple[Any, ...]]] = {
+    "runs": _by_key,
+    "epochs": lambda row: (*_by_key(row), row["epoch"]),
+    "predictions": _by_key,
+    "throughput": _by_workload,
+    "rounds": lambda row: (*_by_workload(row), row["round"]),
+}
+
+
+def _fields(record: Record, columns: Iterable[str]) -> Row:
+    return {column: getattr(record, column) for column in columns}
+
+
+def _key(record: TrainingRun | Measurement) -> Row:
+    return _fields(record, KEY)
+
+
+def _run_row(run: TrainingRun, data: DataSet | None) -> Row:
+    derived = {
+        "data": data.name if data else "",
+        "unchanged_weights": len(run.unchanged_weights),
+    }
+    return {column: derived.get(column, getattr(run, column, None)) for column in SCHEMA["runs"]}
+
+
+def _epoch_rows(run: TrainingRun) -> list[Row]:
+    names = [name for name in SCHEMA["epochs"] if name not in KEY and name != "epoch"]
+    return [
+        {
+            **_key(run),
+            "epoch": epoch + 1,
+            **{name: run.history[name][epoch] if name in run.history else None for name in names},
+        }
+        for epoch in range(run.epochs)
+    ]
+
+
+def _round_rows(measurement: Measurement) -> list[Row]:
+    return [
+        {
+            **_key(measurement),
+            "workload": measurement.workload,
+            "round": number,
+            "steps": measurement.steps_per_round,
+            "seconds": seconds,
+        }
+        for number, seconds in enumerate(measurement.round_seconds, start=1)
+    ]
+
+
+def throughput_row(measurement: Measurement) -> Row:
+    """Returns the derived figures of a measurement.
+
+    Step time is the median over rounds, images per second follow from it, and the
+    spread is the interquartile range. Latencies are of single pictures (batch size 1).
+    """
+    steps = [seconds / measurement.steps_per_round for seconds in measurement.round_seconds]
+    step = median(steps)
+    low, _, high = quantiles(steps, n=4, method="inclusive") if len(steps) > 1 else (step,) * 3
+    calls = measurement.latency_seconds
+    return {
+        **_key(measurement),
+        "workload": measurement.workload,
+        "threads": measurement.threads,
+        "images_per_second": measurement.batch_size / step,
+        "step_time_ms": step * 1e3,
+        "step_time_iqr_ms": (high - low) * 1e3,
+        "latency_p50_ms": median(calls) * 1e3 if calls else None,
+        "latency_p99_ms": _percentile(calls, 0.99) * 1e3 if calls else None,
+        "first_step_seconds": measurement.first_step_seconds,
+        "peak_memory_mb": measurement.peak_memory_mb,
+        "rounds": len(measurement.round_seconds),
+        "steps_per_round": measurement.steps_per_round,
+        "warmup_rounds": measurement.warmup_rounds,
+        "latency_calls": len(calls),
+        "fingerprint": measurement.fingerprint,
+    }
+
+
+def _percentile(values: Sequence[float], share: float) -> float:
+    """Returns the nearest-rank percentile: a value that was really measured."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def _prediction_rows(run: TrainingRun, data: DataSet) -> list[Row]:
+    rows = []
+    names, labels = data.validation_names, data.validation_labels
+    for name, label, answer in zip(names, labels, run.val_probabilities, strict=True):
+        shares = (1 - answer[0], answer[0]) if len(answer) == 1 else answer
+        predicted = max(range(len(shares)), key=shares.__getitem__)
+        rows.append(
+            {
+                **_key(run),
+                "picture": name,
+                "true_class": data.classes[label],
+                "predicted_class": data.classes[predicted],
+                "probability": shares[predicted],
+                "probability_of_true": shares[label],
+            }
+        )
+    return rows

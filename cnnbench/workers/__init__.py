@@ -1,0 +1,1 @@
+"""Where jobs run: one process for each backend, device and number of threads."""

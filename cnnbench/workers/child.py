@@ -1,0 +1,75 @@
+"""The worker process: `python -m cnnbench.workers.child BACKEND DEVICE THREADS`.
+
+Reads jobs from standard input and writes answers to what was standard output, one
+line of JSON each. Everything that a library prints goes to standard error instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import traceback
+from queue import SimpleQueue
+from typing import IO, Any
+
+from cnnbench.records import encode
+from cnnbench.workers.jobs import from_data, run
+
+
+def main(backend: str, device: str, threads: int) -> None:
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not get between the answers
+    lines: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    setup = json.loads(lines.get())
+    sys.path[:] = list(dict.fromkeys([*sys.path, *setup["sys_path"]]))
+
+    from cnnbench.backends import limit_threads
+
+    limit_threads(backend, threads)
+    import keras  # the import that costs seconds; done while the parent still prepares data
+
+    assert keras.backend.backend() == backend
+    _send(answers, {"event": "ready"})
+    while True:
+        _do(json.loads(lines.get()), backend, device, threads, answers)
+
+
+def _read(lines: SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        lines.put(line)
+    os._exit(0)  # the parent is gone, or has closed the pipe: nobody waits for an answer
+
+
+def _do(message: dict[str, Any], backend: str, device: str, threads: int, out: IO[str]) -> None:
+    def progress(values: dict[str, Any]) -> None:
+        _send(out, {"event": "progress", "values": values})
+
+    try:
+        result = run(from_data(message), backend, device, threads, progress)
+    except Exception as error:  # whatever a job raises is its answer, and the worker lives on
+        _send(
+            out,
+            {
+                "event": "error",
+                "message": f"{type(error).__name__}: {error}",
+                "traceback": traceback.format_exc(),
+                "is_bad_input": isinstance(error, (ValueError, OSError)),
+            },
+        )
+        return
+    if isinstance(result, dict):
+        _send(out, {"event": "result", "data": result})
+    else:
+        _send(out, {"event": "result", "record": encode(result)})
+
+
+def _send(out: IO[str], message: dict[str, Any]) -> None:
+    out.write(json.dumps(message) + "\n")
+    out.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,89 @@
+"""A pool of equal worker processes that are kept warm and replaced when they die."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from cnnbench.workers.jobs import Job
+from cnnbench.workers.process import Result, WorkerDied, WorkerProcess, WorkerSpec
+
+Progress = Callable[[Job, dict[str, Any]], None]
+
+
+class WorkerPool:
+    """Runs jobs in up to `size` worker processes; jobs start in the order of submission.
+
+    A thread waits for each process, which costs nothing: the work is done over there.
+
+    Args:
+        spec: what each worker is.
+        size: number of processes.
+        progress: called from those threads with what a job tells.
+    """
+
+    def __init__(self, spec: WorkerSpec, size: int, progress: Progress) -> None:
+        self.spec = spec
+        self._progress = progress
+        self._executor = ThreadPoolExecutor(size, thread_name_prefix="cnnbench-worker")
+        self._lock = threading.Lock()
+        self._idle: list[WorkerProcess] = []
+        self._all: set[WorkerProcess] = set()
+        self._closed = False
+
+    def warm_up(self, count: int) -> None:
+        """Starts processes ahead, so that they import the backend while data is read."""
+        for _ in range(count):
+            self._give_back(self._start())
+
+    def submit(self, job: Job) -> Future[Result]:
+        """Queues a job; the future raises `JobError` if it fails."""
+        return self._executor.submit(self._run, job)
+
+    def close(self) -> None:
+        """Ends every process and drops the jobs that wait."""
+        with self._lock:
+            self._closed = True
+            workers, self._all, self._idle = list(self._all), set(), []
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.stop()
+
+    def _run(self, job: Job) -> Result:
+        worker = self._take()
+        try:
+            result = worker.do(job, lambda values: self._progress(job, values))
+        except WorkerDied:
+            with self._lock:
+                self._all.discard(worker)
+            worker.stop()
+            raise
+        except BaseException:
+            self._give_back(worker)
+            raise
+        self._give_back(worker)
+        return result
+
+    def _take(self) -> WorkerProcess:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return self._start()
+
+    def _start(self) -> WorkerProcess:
+        worker = WorkerProcess(self.spec)
+        with self._lock:
+            closed = self._closed
+            if not closed:
+                self._all.add(worker)
+        if closed:
+            worker.stop()
+            raise RuntimeError("The pool of workers is closed.")
+        return worker
+
+    def _give_back(self, worker: WorkerProcess) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(worker)
