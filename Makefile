@@ -1,0 +1,33 @@
+# Two commands do everything from nothing: `make bench` and `make test`.
+# ARGS goes to pytest: make bench ARGS="--cnnbench-data=DIR --cnnbench-seeds=0-4"
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: bench test lint slow clean
+
+bench: $(INSTALLED)
+	$(BIN)/python -m pytest suites/ --benchmark-only $(ARGS)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Proofs that take long; `make test` runs bounded versions of them.
+slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cnnbench needs Python 3.11 or later, this is " + sys.version.split()[0] + ": set PYTHON=python3.x")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tensorflow,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks

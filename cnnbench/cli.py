@@ -1,0 +1,186 @@
+"""The command line: `cnnbench show`, `cnnbench train` and `cnnbench predict`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cnnbench import __version__
+from cnnbench.options import OPTIONS, options_from
+
+TRAIN_OPTIONS = (
+    *("data", "epochs", "protocol", "steps_per_epoch", "validation_steps"),
+    *("split_seed", "validation_fraction", "image_size", "cache_dir", "backend", "threads"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit code. Bad input gives one message and no traceback."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        code: int = parsed.command(parsed)
+        return code
+    except (ValueError, OSError) as error:
+        print(f"cnnbench: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cnnbench",
+        description="Accuracy and throughput of Keras CNNs. Suites are run by pytest: "
+        "pytest suites/ --benchmark-only",
+    )
+    parser.add_argument("--version", action="version", version=f"cnnbench {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    show = commands.add_parser("show", help="print the summary of a report")
+    show.add_argument("report", nargs="?", type=Path, help="report folder; default: the newest")
+    show.add_argument("--report-dir", type=Path, default=Path("reports"), help="where to look")
+    show.set_defaults(command=_show)
+
+    train = commands.add_parser("train", help="train a classifier and keep it in a folder")
+    train.add_argument("--variant", default="documented", help="name, or package.module:function")
+    train.add_argument("--seed", type=int, default=0, help="seed of the training; default: 0")
+    train.add_argument("--out", type=Path, required=True, help="new folder for the classifier")
+    for name in TRAIN_OPTIONS:
+        option = OPTIONS[name]
+        flag = f"--{name.replace('_', '-')}"
+        train.add_argument(flag, metavar=option.metavar, help=option.help)
+    train.set_defaults(command=_train)
+
+    predict = commands.add_parser("predict", help="classify pictures")
+    predict.add_argument("classifier", type=Path, help="folder that `cnnbench train` wrote")
+    predict.add_argument("pictures", nargs="+", type=Path, help="pictures or folders of them")
+    predict.add_argument("--backend", metavar="NAME", help=OPTIONS["backend"].help)
+    predict.set_defaults(command=_predict)
+    return parser
+
+
+def _show(parsed: argparse.Namespace) -> int:
+    from cnnbench.report.frames import load_report
+    from cnnbench.report.summary import summary_text
+
+    path = parsed.report or _newest(parsed.report_dir)
+    print(summary_text(load_report(path)))
+    print(f"report: {path}")
+    return 0
+
+
+def _newest(parent: Path) -> Path:
+    # Names begin with the UTC time, so the last by name is the newest.
+    reports = [p for p in parent.glob("*") if (p / "journal.jsonl").is_file()]
+    if not reports:
+        raise FileNotFoundError(
+            f"No report there; run pytest suites/ --benchmark-only first, or name a report. "
+            f"Received: report_dir={str(parent)!r}"
+        )
+    return max(reports, key=lambda path: path.name)
+
+
+def _use_backend(backend: str, threads: int | None) -> tuple[str, int]:
+    """Binds backend and threads; must come before anything imports Keras."""
+    from cnnbench.backends import limit_threads, require_backend, worker_variables
+    from cnnbench.environment import usable_cpus
+
+    require_backend(backend)
+    count = threads or usable_cpus()
+    os.environ.update(worker_variables(backend, "any", count))
+    sys.path.insert(0, os.getcwd())  # a user's own model is looked for where they stand
+    limit_threads(backend, count)
+    return backend, count
+
+
+def _train(parsed: argparse.Namespace) -> int:
+    options = options_from({name: getattr(parsed, name) for name in TRAIN_OPTIONS})
+    from cnnbench.variants import variant_named
+
+    variant = variant_named(parsed.variant)
+    if parsed.seed < 0:
+        raise ValueError(f"--seed: expected a whole number of at least 0. Received: {parsed.seed}")
+    parsed.out.mkdir(parents=True, exist_ok=True)
+    if any(parsed.out.iterdir()):
+        raise FileExistsError(
+            f"The folder is not empty; name a new one. Received: out={str(parsed.out)!r}"
+        )
+    backend, threads = _use_backend(options.backend, options.threads)
+
+    from cnnbench.backends import gpus
+    from cnnbench.classifier import save_classifier
+    from cnnbench.pictures import read_splits
+    from cnnbench.training import Place, train_model
+
+    splits = read_splits(options, lambda text: print(text, flush=True))
+    protocol = options.training_protocol()
+    device = "gpu" if gpus(backend) else "cpu"
+    print(
+        f"training {variant.name} seed {parsed.seed} on {device}: {len(splits.train.names)} "
+        f"pictures of {', '.join(splits.classes)}, {protocol.epochs} epochs",
+        flush=True,
+    )
+    run, model = train_model(
+        variant,
+        splits,
+        parsed.seed,
+        protocol,
+        Place(backend, device, threads),
+        lambda at: print(
+            f"epoch {at['epoch']}/{at['epochs']}: loss {at['loss']:.4f}, accuracy "
+            f"{at['accuracy']:.4f}, held out {at['val_accuracy']:.4f}",
+            flush=True,
+        ),
+    )
+    save_classifier(parsed.out, model, variant, protocol, run, splits.classes, splits.input_shape)
+    print(
+        f"held-out accuracy {run.val_accuracy:.4f}, gap {run.generalization_gap:+.4f}, "
+        f"{run.seconds:.1f} s; classifier: {parsed.out}"
+    )
+    return 0
+
+
+def _predict(parsed: argparse.Namespace) -> int:
+    options = options_from({"backend": parsed.backend})
+    # Listed first: a wrong path is told at once, not after seconds of importing.
+    pictures = list(_pictures(parsed.pictures))
+    _use_backend(options.backend, None)
+
+    from cnnbench.classifier import load_classifier
+    from cnnbench.images.decode import decode_picture
+
+    classifier = load_classifier(parsed.classifier)
+    size = classifier.input_shape[:2]
+    failed = 0
+    for path in pictures:
+        try:
+            pixels = decode_picture(path, size)
+        except (ValueError, OSError) as error:
+            failed += 1
+            print(f"cnnbench: error: {error}", file=sys.stderr)
+            continue
+        name, probability = classifier.predict(pixels[None])[0]
+        print(f"{name}\t{probability:.4f}\t{path}", flush=True)
+    return 1 if failed else 0
+
+
+def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
+    from cnnbench.images.folders import walk_pictures
+
+    for path in paths:
+        if path.is_dir():
+            found = sorted(walk_pictures(path))
+            if not found:
+                raise ValueError(f"No pictures in this folder. Received: {str(path)!r}")
+            yield from found
+        elif path.exists():
+            yield path
+        else:
+            raise FileNotFoundError(f"No such picture or folder. Received: {str(path)!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""The pytest plugin: options, hooks and fixtures. A table of contents.
+
+Loaded in every pytest run of every project that has cnnbench installed: nothing
+heavier than dataclasses may be imported here, and nothing is printed, opened or
+started until a test asks for one of the fixtures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cnnbench import pytest_fixtures as fixtures
+from cnnbench import pytest_items as items_
+from cnnbench import pytest_session as session_
+from cnnbench.options import OPTIONS
+
+if TYPE_CHECKING:
+    from cnnbench.pytest_fixtures import Target
+    from cnnbench.records import CheckResult, DataSet, Measurement, SanityRun, TrainingRun
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("cnnbench", "cnnbench: accuracy and throughput of Keras CNNs")
+    for option in OPTIONS.values():
+        group.addoption(option.flag, metavar=option.metavar, default=None, help=option.help)
+        parser.addini(option.ini, f"default of {option.flag}", type="string", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "cnnbench(variants, seeds, devices, batch_sizes, rounds, warmup_rounds): this test needs "
+        "cnnbench's fixtures; the arguments take the place of the options of those names.",
+    )
+    session_.configure(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    items_.parametrize(metafunc)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items_.prepare(config, items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    session_.start(session)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    session_.finish(session.config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    session_.summarize(terminalreporter)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    session_.add_identity(config, output_json)
+
+
+@pytest.fixture
+def cnnbench_variant(request: pytest.FixtureRequest) -> str:
+    """Name of the variant under test; a test that asks for it runs once for each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def cnnbench_seed(request: pytest.FixtureRequest) -> int:
+    """Seed of the training run; a test that asks for it runs once for each."""
+    return int(request.param)
+
+
+@pytest.fixture
+def cnnbench_device(request: pytest.FixtureRequest) -> str:
+    """Device to measure on, `cpu` or `gpu`; a test that asks for it runs once for each.
+
+    Skips the test if the backend does not see the device.
+    """
+    return fixtures.present_device(request)
+
+
+@pytest.fixture
+def cnnbench_batch_size(request: pytest.FixtureRequest) -> int:
+    """Pictures a step; a test that asks for it runs once for each."""
+    return int(request.param)
+
+
+@pytest.fixture
+def cnnbench_data(request: pytest.FixtureRequest) -> DataSet:
+    """The pictures of this session: names, labels, classes and content hash."""
+    return fixtures.usable(request).data_set
+
+
+@pytest.fixture
+def cnnbench_leaks(request: pytest.FixtureRequest, benchmark: Any) -> tuple[str, ...]:
+    """A line for each picture that stands in both sets. Benchmarks reading the pictures."""
+    return fixtures.leaks(request, benchmark)
+
+
+@pytest.fixture
+def cnnbench_run(
+    request: pytest.FixtureRequest, cnnbench_variant: str, cnnbench_seed: int, benchmark: Any
+) -> TrainingRun:
+    """The training run of this variant and seed. Benchmarks its seconds."""
+    return fixtures.run(request, benchmark, cnnbench_variant, cnnbench_seed)
+
+
+@pytest.fixture
+def cnnbench_runs(
+    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+) -> tuple[TrainingRun, ...]:
+    """The training runs of this variant, one a seed.
+
+    It requests `benchmark`, so that `--benchmark-only` skips no check, and leaves its use to
+    the test: the seconds of these runs are `cnnbench_run`'s to show.
+    """
+    return fixtures.runs(request, cnnbench_variant)
+
+
+@pytest.fixture
+def cnnbench_memorization(
+    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+) -> SanityRun:
+    """The training on one tiny batch. Benchmarks its seconds."""
+    return fixtures.sanity(request, benchmark, "memorization", cnnbench_variant)
+
+
+@pytest.fixture
+def cnnbench_shuffled_labels(
+    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+) -> SanityRun:
+    """The training on labels without meaning. Benchmarks its seconds."""
+    return fixtures.sanity(request, benchmark, "shuffled-labels", cnnbench_variant)
+
+
+@pytest.fixture
+def cnnbench_training_throughput(
+    request: pytest.FixtureRequest,
+    cnnbench_variant: str,
+    cnnbench_device: str,
+    cnnbench_batch_size: int,
+    benchmark: Any,
+) -> Measurement:
+    """Measured training steps. Benchmarks the seconds of a picture, so OPS are pictures/s."""
+    place = (cnnbench_device, cnnbench_batch_size)
+    return fixtures.measurement(request, benchmark, cnnbench_variant, "train", *place)
+
+
+@pytest.fixture
+def cnnbench_inference_throughput(
+    request: pytest.FixtureRequest,
+    cnnbench_variant: str,
+    cnnbench_device: str,
+    cnnbench_batch_size: int,
+    benchmark: Any,
+) -> Measurement:
+    """Measured inference steps. Benchmarks the seconds of a picture, so OPS are pictures/s."""
+    place = (cnnbench_device, cnnbench_batch_size)
+    return fixtures.measurement(request, benchmark, cnnbench_variant, "inference", *place)
+
+
+@pytest.fixture
+def cnnbench_target(request: pytest.FixtureRequest) -> Target:
+    """Looks up a threshold by name for this session's pictures and this test's variant."""
+    return fixtures.target(request)
+
+
+@pytest.fixture
+def cnnbench_judge(request: pytest.FixtureRequest) -> Callable[[CheckResult], None]:
+    """Keeps a check's result in the report and fails the test if it did not pass."""
+    return fixtures.judge(request)

@@ -1,0 +1,179 @@
+"""What the plugin's fixtures do: ask the session, show the seconds, keep the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import pytest
+
+from cnnbench.pytest_clock import CLOCK, show_rounds
+from cnnbench.pytest_session import SESSION_KEY, options_of
+
+if TYPE_CHECKING:
+    from cnnbench.records import (
+        CheckResult,
+        Measurement,
+        SanityKind,
+        SanityRun,
+        TrainingRun,
+        Workload,
+    )
+    from cnnbench.session import Session
+    from cnnbench.targets import Targets
+
+TARGETS_NAME = "targets.toml"
+
+Target = Callable[[str], float]
+T = TypeVar("T")
+
+
+def usable(request: pytest.FixtureRequest) -> Session:
+    """Returns the session, or fails the test if its pictures can't be trained on."""
+    bench = _session(request)
+    if bench.leaks:
+        request.session.shouldfail = "the held-out set is not held out"
+        _fail("Nothing is trained: " + "\n".join(bench.leaks))
+    return bench
+
+
+def _session(request: pytest.FixtureRequest) -> Session:
+    bench = request.config.stash.get(SESSION_KEY, None)
+    if bench is None:
+        _fail(
+            "cnnbench runs its trainings in processes of its own and measures on an idle machine: "
+            "run this test without xdist (-p no:xdist)."
+        )
+    return bench
+
+
+def present_device(request: pytest.FixtureRequest) -> str:
+    device, bench = str(request.param), usable(request)
+    if device == "gpu" and not bench.gpus():
+        pytest.skip(f"{bench.options.backend} sees no GPU on this machine")
+    return device
+
+
+def leaks(request: pytest.FixtureRequest, benchmark: Any) -> tuple[str, ...]:
+    bench = _session(request)
+    show_rounds(benchmark, request.node.stash[CLOCK], [bench.load_seconds])
+    if bench.leaks:
+        request.session.shouldfail = "the held-out set is not held out"
+    return tuple(bench.leaks)
+
+
+def run(request: pytest.FixtureRequest, benchmark: Any, variant: str, seed: int) -> TrainingRun:
+    done = _run(request, variant, seed)
+    show_rounds(benchmark, request.node.stash[CLOCK], [done.seconds])
+    pictures = done.epochs * done.steps_per_epoch * done.batch_size
+    benchmark.extra_info.update(
+        variant=variant,
+        seed=seed,
+        accuracy=done.val_accuracy,
+        generalization_gap=done.generalization_gap,
+        # With validation, and beside another training: no measure of throughput.
+        images_per_second=pictures / done.seconds,
+    )
+    return done
+
+
+def runs(request: pytest.FixtureRequest, variant: str) -> tuple[TrainingRun, ...]:
+    return tuple(_run(request, variant, seed) for seed in options_of(request.node).seeds)
+
+
+def sanity(
+    request: pytest.FixtureRequest, benchmark: Any, kind: SanityKind, variant: str
+) -> SanityRun:
+    done = _done(request, lambda bench: bench.sanity_run(kind, variant))
+    show_rounds(benchmark, request.node.stash[CLOCK], [done.seconds])
+    benchmark.extra_info.update(variant=variant, accuracy=done.accuracy, steps=done.steps)
+    return done
+
+
+def measurement(
+    request: pytest.FixtureRequest,
+    benchmark: Any,
+    variant: str,
+    workload: Workload,
+    device: str,
+    batch_size: int,
+) -> Measurement:
+    from cnnbench.report.tables import throughput_row
+
+    options = options_of(request.node)
+    rounds, warmup = options.rounds, options.warmup_rounds
+    if benchmark.disabled:  # --benchmark-disable: does it run at all? once, and no warm-up
+        rounds, warmup = 1, 0
+    done = _done(
+        request,
+        lambda bench: bench.measurement(variant, workload, device, batch_size, rounds, warmup),
+    )
+    row = throughput_row(done)
+    pictures = done.steps_per_round * batch_size
+    show_rounds(benchmark, request.node.stash[CLOCK], [s / pictures for s in done.round_seconds])
+    known = _session(request).finished_runs(variant)
+    accuracy = sum(one.val_accuracy for one in known) / len(known) if known else None
+    benchmark.extra_info.update({k: v for k, v in row.items() if v is not None})
+    benchmark.extra_info["accuracy"] = accuracy
+    return done
+
+
+def target(request: pytest.FixtureRequest) -> Target:
+    bench = usable(request)
+    targets = _targets(request)
+    variant = request.node.callspec.params.get("cnnbench_variant", "")
+
+    def look_up(name: str) -> float:
+        value = targets.get(name, bench.data_set.name, variant)
+        if value is None:
+            pytest.skip(
+                f"no target {name!r} is stated for the pictures {bench.data_set.name!r} and the "
+                f"variant {variant!r}: add it to {TARGETS_NAME}"
+            )
+        return value
+
+    return look_up
+
+
+def _targets(request: pytest.FixtureRequest) -> Targets:
+    from cnnbench.targets import Targets, read_targets
+
+    named = options_of(request.node).targets
+    beside = request.node.path.parent / TARGETS_NAME
+    path = named or (beside if beside.is_file() else None)
+    if path is None:
+        return Targets()
+    try:
+        return read_targets(path)
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+
+
+def judge(request: pytest.FixtureRequest) -> Callable[[CheckResult], None]:
+    bench = _session(request)
+
+    def keep(result: CheckResult) -> None:
+        bench.judge(result)
+        for name in ("check", "verdict", "observed", "threshold"):
+            request.node.user_properties.append((name, getattr(result, name)))
+        if result.verdict != "pass":
+            _fail(f"{result.check} {result.verdict}: {result.variant} {result.detail}")
+
+    return keep
+
+
+def _run(request: pytest.FixtureRequest, variant: str, seed: int) -> TrainingRun:
+    return _done(request, lambda bench: bench.training_run(variant, seed))
+
+
+def _done(request: pytest.FixtureRequest, ask: Callable[[Session], T]) -> T:
+    from cnnbench.workers.process import JobError
+
+    try:
+        return ask(usable(request))
+    except JobError as error:
+        _fail(f"{error}\n{error.details}".strip())
+
+
+def _fail(message: str) -> NoReturn:
+    pytest.fail(message, pytrace=False)

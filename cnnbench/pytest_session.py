@@ -1,0 +1,149 @@
+"""How a pytest session starts and ends one of cnnbench's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cnnbench.options import OPTIONS, Options, options_from
+
+if TYPE_CHECKING:
+    from cnnbench.session import Session
+    from cnnbench.workers.jobs import Job
+
+OPTIONS_KEY = pytest.StashKey[Options]()
+SESSION_KEY = pytest.StashKey["Session"]()
+
+
+def configure(config: pytest.Config) -> None:
+    """Parses the options; a bad value is told before anything is collected."""
+    texts = {
+        name: config.getoption(option.flag) or config.getini(option.ini)
+        for name, option in OPTIONS.items()
+    }
+    try:
+        options = config.stash[OPTIONS_KEY] = options_from(texts)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    if options.data is not None and not options.data.is_dir():
+        raise pytest.UsageError(
+            "--cnnbench-data: no such folder; expected one with a folder of pictures per class. "
+            f"Received: {str(options.data)!r}"
+        )
+
+
+def options_of(node: pytest.Item | Any) -> Options:
+    """Returns the options of a test: the session's, with its marker's arguments in place."""
+    options = node.config.stash[OPTIONS_KEY]
+    marker = node.get_closest_marker("cnnbench")
+    if marker is None:
+        return options
+    try:
+        return options.overridden(marker.kwargs)
+    except ValueError as error:
+        raise pytest.UsageError(f"{node.nodeid}: {error}") from None
+
+
+def start(session: pytest.Session) -> None:
+    """Opens pictures and workers and starts the trainings that the selected tests need."""
+    from cnnbench.pytest_items import uses_cnnbench
+
+    config = session.config
+    ours = [item for item in session.items if uses_cnnbench(item) and _will_run(item)]
+    failed_collection = session.testsfailed and not config.option.continue_on_collection_errors
+    if not ours or config.option.collectonly or failed_collection:
+        return
+    if hasattr(config, "workerinput"):
+        return  # under xdist each test says so itself
+    from cnnbench.session import Session
+
+    bench = Session(config.stash[OPTIONS_KEY], config.rootpath, _printer(config))
+    config.stash[SESSION_KEY] = bench
+    try:
+        bench.start()
+        if not bench.leaks:
+            _plan(bench, ours)
+    except (ValueError, OSError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _will_run(item: pytest.Item) -> bool:
+    return item.get_closest_marker("skip") is None
+
+
+def _plan(bench: Session, ours: list[pytest.Item]) -> None:
+    names = dict.fromkeys(
+        str(item.callspec.params["cnnbench_variant"])  # type: ignore[attr-defined]
+        for item in ours
+        if "cnnbench_variant" in getattr(getattr(item, "callspec", None), "params", {})
+    )
+    bench.check_models(names)
+    jobs = list(dict.fromkeys(job for item in ours for job in _jobs_of(bench, item)))
+    bench.plan(jobs)
+    data, protocol = bench.data_set, bench.options.training_protocol()
+    bench.progress.note(
+        f"{data.name}: {data.train_pictures} training and {len(data.validation_labels)} held-out "
+        f"pictures; {len(jobs)} trainings planned ({protocol.name}, {protocol.epochs} epochs); "
+        f"report: {bench.directory}"
+    )
+
+
+def _jobs_of(bench: Session, item: pytest.Item) -> list[Job]:
+    names = getattr(item, "fixturenames", ())
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    if "cnnbench_variant" not in params:
+        return []
+    variant = params["cnnbench_variant"]
+    jobs: list[Job] = []
+    if "cnnbench_run" in names:
+        jobs.append(bench.train_job(variant, params["cnnbench_seed"]))
+    if "cnnbench_runs" in names:
+        jobs += [bench.train_job(variant, seed) for seed in options_of(item).seeds]
+    if "cnnbench_memorization" in names:
+        jobs.append(bench.sanity_job("memorization", variant))
+    if "cnnbench_shuffled_labels" in names:
+        jobs.append(bench.sanity_job("shuffled-labels", variant))
+    return jobs
+
+
+def _printer(config: pytest.Config) -> Callable[[str], None]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+
+    def say(text: str) -> None:
+        if reporter is None or config.get_verbosity() < 0:
+            return
+        if capture is None:
+            reporter.ensure_newline()
+            reporter.write_line(text)
+            return
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(text)
+
+    return say
+
+
+def finish(config: pytest.Config) -> None:
+    bench = config.stash.get(SESSION_KEY, None)
+    if bench is not None:
+        bench.finish()
+
+
+def summarize(reporter: pytest.TerminalReporter) -> None:
+    bench = reporter.config.stash.get(SESSION_KEY, None)
+    if bench is None or bench.report is None:
+        return
+    from cnnbench.report.summary import summary_text
+
+    reporter.write_sep("=", "cnnbench")
+    reporter.write_line(summary_text(bench.report))
+    reporter.write_line(f"report: {bench.directory}")
+
+
+def add_identity(config: pytest.Config, output: dict[str, Any]) -> None:
+    bench = config.stash.get(SESSION_KEY, None)
+    if bench is not None:
+        output["cnnbench"] = bench.environment

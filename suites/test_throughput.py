@@ -1,0 +1,9 @@
+"""How fast is each variant? What was measured stands in the tables; nothing is judged here."""
+
+
+def test_training_throughput(cnnbench_training_throughput):
+    assert cnnbench_training_throughput.round_seconds
+
+
+def test_inference_throughput(cnnbench_inference_throughput):
+    assert cnnbench_inference_throughput.round_seconds

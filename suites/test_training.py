@@ -1,0 +1,23 @@
+"""Does each variant train as a healthy network does?"""
+
+from cnnbench import checks
+
+
+def test_training(cnnbench_run, judge):
+    judge(checks.check_finished(cnnbench_run))
+
+
+def test_initial_loss(runs, data, target, judge):
+    judge(checks.check_initial_loss(runs, len(data.classes), target("initial_loss")))
+
+
+def test_weights_moved(runs, target, judge):
+    judge(checks.check_weights_moved(runs, target("unchanged_weights")))
+
+
+def test_memorization(cnnbench_memorization, target, judge):
+    judge(checks.check_memorization(cnnbench_memorization, target("memorization_loss")))
+
+
+def test_shuffled_labels(cnnbench_shuffled_labels, data, target, judge):
+    judge(checks.check_shuffled_labels(cnnbench_shuffled_labels, data, target("shuffled_margin")))
