@@ -1,0 +1,49 @@
+"""Everything that tests share: tiny pictures, and an environment of their own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Before anything imports Keras: the tests' own process is on one thread, as workers are.
+os.environ.update(
+    {
+        "KERAS_BACKEND": "tensorflow",
+        "OMP_NUM_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
+)
+
+import pytest
+from tiny import write_pictures
+
+from cnnbench.images.dataset import Splits, load_splits
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """No test reads or fills the user's cache."""
+    cache = tmp_path_factory.mktemp("cache")
+    os.environ["CNNBENCH_CACHE_DIR"] = str(cache)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of 24x24 pictures that a small network tells apart in a few steps."""
+    return write_pictures(tmp_path_factory.mktemp("pictures") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_splits(tiny_folder: Path, own_cache: Path) -> Splits:
+    return load_splits(tiny_folder, input_size=(24, 24), cache=own_cache)
+
+
+@pytest.fixture(scope="session")
+def tiny_manifest(tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("manifest") / "pictures.json"
+    tiny_splits.save(path)
+    return path

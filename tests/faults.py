@@ -1,0 +1,91 @@
+"""Models with one planted fault each. The network and its training are otherwise healthy."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+
+def _network(*, rescale: float = 1 / 255, trainable: bool = True) -> keras.Model:
+    return keras.Sequential(
+        [
+            layers.Rescaling(rescale),
+            layers.Conv2D(16, 3, activation="relu", trainable=trainable),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(16, 3, activation="relu", trainable=trainable),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(32, activation="relu", trainable=trainable),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+
+
+def _built(model: keras.Model, input_shape: tuple[int, int, int]) -> keras.Model:
+    model.build((None, *input_shape))
+    return model
+
+
+def healthy(input_shape: tuple[int, int, int]) -> keras.Model:
+    return _built(_network(), input_shape)
+
+
+def unscaled(input_shape: tuple[int, int, int]) -> keras.Model:
+    """Pictures reach the first convolution as they are stored, up to 255."""
+    return _built(_network(rescale=1.0), input_shape)
+
+
+def frozen(input_shape: tuple[int, int, int]) -> keras.Model:
+    """Every layer but the last keeps the weights that were drawn."""
+    return _built(_network(trainable=False), input_shape)
+
+
+def constant(input_shape: tuple[int, int, int]) -> keras.Model:
+    """The answer does not depend on the picture."""
+    inputs = keras.Input(input_shape)
+    nothing = layers.Rescaling(0.0)(inputs)
+    outputs = layers.Dense(1, activation="sigmoid")(layers.Flatten()(nothing))
+    return keras.Model(inputs, outputs)
+
+
+def hasty(input_shape: tuple[int, int, int]) -> keras.Model:
+    """Learning rate x 1000, in a model that brings its own optimizer."""
+    model = _built(_network(), input_shape)
+    model.compile(optimizer=keras.optimizers.Adam(1.0), loss="binary_crossentropy")
+    return model
+
+
+def three_classes(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """A user's own softmax, for any number of classes."""
+    inputs = keras.Input(input_shape)
+    flat = layers.Flatten()(layers.Rescaling(1 / 255)(inputs))
+    outputs = layers.Dense(classes, activation="softmax")(layers.Dense(16, activation="relu")(flat))
+    return keras.Model(inputs, outputs)
+
+
+def logits(input_shape: tuple[int, int, int]) -> keras.Model:
+    """Answers that are no probabilities."""
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, layers.Dense(1)(layers.Flatten()(inputs)))
+
+
+def wrong_shape(input_shape: tuple[int, int, int]) -> keras.Model:
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, layers.Dense(5, activation="softmax")(layers.Flatten()(inputs)))
+
+
+def no_model(input_shape: tuple[int, int, int]) -> str:
+    return "not a model"
+
+
+def raises(input_shape: tuple[int, int, int]) -> keras.Model:
+    raise RuntimeError("this model can't be made")
+
+
+def crashing(input_shape: tuple[int, int, int]) -> keras.Model:
+    """Takes its process along, as a backend that crashes does."""
+    import os
+    import signal
+
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("unreachable")

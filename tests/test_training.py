@@ -1,0 +1,145 @@
+"""A training run: what it records, and that it is a function of its seed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cnnbench.images.dataset import Splits
+from cnnbench.protocols import PROTOCOLS, Protocol
+from cnnbench.records import TrainingRun
+from cnnbench.training import Place, train
+from cnnbench.variants import VARIANTS, Variant, variant_named
+
+PLACE = Place("tensorflow", "cpu", 1)
+SHORT = Protocol("one-pass", epochs=2)
+
+
+@pytest.fixture(scope="module")
+def run(tiny_splits: Splits) -> TrainingRun:
+    return train(VARIANTS["documented"], tiny_splits, 0, SHORT, PLACE)
+
+
+def test_key_columns_say_what_was_trained(run: TrainingRun) -> None:
+    key = (run.variant, run.seed, run.backend, run.device, run.dtype, run.batch_size)
+    assert key == ("documented", 0, "tensorflow", "cpu", "float32", 32)
+
+
+def test_an_epoch_is_one_pass(run: TrainingRun, tiny_splits: Splits) -> None:
+    assert run.steps_per_epoch == math.ceil(len(tiny_splits.train.names) / 32)
+
+
+def test_history_has_a_value_for_each_epoch(run: TrainingRun) -> None:
+    assert {name: len(values) for name, values in run.history.items()} == dict.fromkeys(
+        ("accuracy", "loss", "val_accuracy", "val_loss"), 2
+    )
+
+
+def test_the_untrained_network_knows_nothing(run: TrainingRun) -> None:
+    assert run.initial_loss == pytest.approx(math.log(2), abs=0.1)
+
+
+def test_training_moves_every_weight(run: TrainingRun) -> None:
+    assert run.unchanged_weights == ()
+
+
+def test_held_out_loss_is_that_of_the_last_epoch(run: TrainingRun) -> None:
+    # Keras averages in float32 over batches, the record in float64 over pictures.
+    assert run.val_loss == pytest.approx(run.history["val_loss"][-1], rel=1e-4)
+
+
+def test_probabilities_give_the_held_out_accuracy(run: TrainingRun, tiny_splits: Splits) -> None:
+    said = np.array(run.val_probabilities)[:, 0] > 0.5
+    assert float((said == (tiny_splits.validation.labels == 1)).mean()) == run.val_accuracy
+
+
+def test_the_same_again_gives_the_same_bits(run: TrainingRun, tiny_splits: Splits) -> None:
+    train(VARIANTS["batchnorm"], tiny_splits, 7, SHORT, PLACE)  # what ran before does not matter
+    again = train(VARIANTS["documented"], tiny_splits, 0, SHORT, PLACE)
+    assert again.weights_sha256 == run.weights_sha256
+    assert again.val_probabilities == run.val_probabilities
+
+
+def test_functional_trains_to_the_same_bits(run: TrainingRun, tiny_splits: Splits) -> None:
+    functional = train(VARIANTS["functional"], tiny_splits, 0, SHORT, PLACE)
+    assert functional.weights_sha256 == run.weights_sha256
+
+
+def test_another_seed_gives_another_network(run: TrainingRun, tiny_splits: Splits) -> None:
+    other = train(VARIANTS["documented"], tiny_splits, 1, SHORT, PLACE)
+    assert other.weights_sha256 != run.weights_sha256
+
+
+def test_held_out_pictures_do_not_reach_the_weights(run: TrainingRun, tiny_splits: Splits) -> None:
+    flipped = replace(tiny_splits.validation, labels=1 - tiny_splits.validation.labels)
+    other = train(VARIANTS["documented"], replace(tiny_splits, validation=flipped), 0, SHORT, PLACE)
+    assert other.weights_sha256 == run.weights_sha256
+    assert other.val_accuracy == pytest.approx(1 - run.val_accuracy)
+
+
+def test_early_stopping_does_not_look_at_held_out_pictures(tiny_splits: Splits) -> None:
+    flipped = replace(tiny_splits.validation, labels=1 - tiny_splits.validation.labels)
+    variant = replace(VARIANTS["early-stopping"], early_stopping_patience=1)
+    long = Protocol("one-pass", epochs=12)
+    runs = [
+        train(variant, splits, 0, long, PLACE)
+        for splits in (tiny_splits, replace(tiny_splits, validation=flipped))
+    ]
+    assert runs[0].epochs == runs[1].epochs
+    assert runs[0].weights_sha256 == runs[1].weights_sha256
+
+
+def test_early_stopping_stops_and_keeps_the_best_weights(tiny_splits: Splits) -> None:
+    # At this rate the monitored loss rises at once, so the first epochs are the best.
+    variant = Variant("hasty", early_stopping_patience=1, learning_rate=0.3)
+    run = train(variant, tiny_splits, 0, Protocol("one-pass", epochs=20), PLACE)
+    best = int(np.argmin(run.history["monitor_loss"]))
+    assert run.epochs == best + 2 < 20
+    assert run.val_loss == pytest.approx(run.history["val_loss"][best], rel=1e-3)
+
+
+def test_progress_tells_each_epoch(tiny_splits: Splits) -> None:
+    told: list[tuple[int, int]] = []
+    train(
+        VARIANTS["documented"],
+        tiny_splits,
+        0,
+        SHORT,
+        PLACE,
+        lambda at: told.append((at["epoch"], at["epochs"])),
+    )
+    assert told == [(1, 2), (2, 2)]
+
+
+def test_the_documented_protocol_counts_steps_and_walks_the_set_again(
+    tiny_splits: Splits,
+) -> None:
+    scaled = PROTOCOLS["documented"].scaled(epochs=2, steps_per_epoch=7, validation_steps=3)
+    run = train(VARIANTS["single-block"], tiny_splits, 0, scaled, PLACE)
+    assert (run.protocol, run.epochs, run.steps_per_epoch) == ("documented", 2, 7)
+
+
+def test_learning_rate_times_1000_does_not_learn(tiny_splits: Splits) -> None:
+    run = train(variant_named("faults:hasty"), tiny_splits, 0, SHORT, PLACE)
+    assert run.val_accuracy < 0.7
+
+
+def test_frozen_layers_are_named(tiny_splits: Splits) -> None:
+    run = train(variant_named("faults:frozen"), tiny_splits, 0, SHORT, PLACE)
+    assert len(run.unchanged_weights) == 6
+
+
+def test_three_classes_are_trained_with_a_softmax(tmp_path, own_cache) -> None:
+    from tiny import write_pictures
+
+    from cnnbench.images.dataset import load_splits
+
+    folder = write_pictures(tmp_path / "three", ("cats", "dogs", "owls"))
+    splits = load_splits(folder, input_size=(24, 24), cache=own_cache)
+    run = train(VARIANTS["documented"], splits, 0, Protocol("one-pass", epochs=4), PLACE)
+    assert run.initial_loss == pytest.approx(math.log(3), abs=0.15)
+    assert len(run.val_probabilities[0]) == 3
+    assert run.val_accuracy > 0.6

@@ -1,0 +1,130 @@
+"""Real worker processes: warm, replaced when they die, and the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from cnnbench.protocols import Protocol
+from cnnbench.records import TrainingRun
+from cnnbench.variants import VARIANTS, Variant, variant_named
+from cnnbench.workers.jobs import CheckModels, Job, Measure, Sanity, Train, from_data, to_data
+from cnnbench.workers.pool import WorkerPool
+from cnnbench.workers.process import JobError, Result, WorkerDied, WorkerSpec
+
+SPEC = WorkerSpec("tensorflow", "cpu", 1)
+SHORT = Protocol("one-pass", epochs=1)
+
+
+def new_pool(size: int = 1) -> WorkerPool:
+    return WorkerPool(SPEC, size, lambda job, values: None)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[WorkerPool]:
+    pool = new_pool(2)
+    yield pool
+    pool.close()
+
+
+def training(manifest: Path, variant: Variant, seed: int = 0) -> Train:
+    return Train(variant, str(manifest), seed, SHORT)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        Train(VARIANTS["wide"], "m", 1, SHORT),
+        Sanity("memorization", VARIANTS["dropout"], "m", 1, SHORT),
+        Measure(VARIANTS["documented"], "m", "train", "cpu", 32, 0, 10, 2),
+        CheckModels((VARIANTS["documented"], variant_named("a.b:c")), "m"),
+    ],
+    ids=lambda job: type(job).__name__,
+)
+def test_a_job_travels_as_plain_data(job: Job) -> None:
+    assert from_data(to_data(job)) == job
+
+
+def test_every_variant_trains_to_the_same_bits_in_different_processes(
+    tiny_manifest: Path,
+) -> None:
+    pools = [new_pool(), new_pool()]
+    try:
+        orders = list(VARIANTS.values()), list(reversed(VARIANTS.values()))
+        futures: list[dict[str, Future[Result]]] = [
+            {variant.name: pool.submit(training(tiny_manifest, variant)) for variant in order}
+            for pool, order in zip(pools, orders, strict=True)
+        ]
+        first, second = (
+            {name: future.result() for name, future in each.items()} for each in futures
+        )
+    finally:
+        for pool in pools:
+            pool.close()
+    for name in VARIANTS:
+        one, other = first[name], second[name]
+        assert isinstance(one, TrainingRun)
+        assert isinstance(other, TrainingRun)
+        assert one.weights_sha256 == other.weights_sha256, name
+        assert one.val_probabilities == other.val_probabilities, name
+
+
+def test_a_failing_job_tells_why_and_the_worker_goes_on(
+    pool: WorkerPool, tiny_manifest: Path
+) -> None:
+    bad = pool.submit(training(tiny_manifest, variant_named("faults:raises")))
+    with pytest.raises(JobError, match="this model can't be made"):
+        bad.result()
+    good = pool.submit(training(tiny_manifest, VARIANTS["documented"])).result()
+    assert isinstance(good, TrainingRun)
+
+
+def test_a_model_that_answers_no_probabilities_is_told(
+    pool: WorkerPool, tiny_manifest: Path
+) -> None:
+    job = pool.submit(training(tiny_manifest, variant_named("faults:logits")))
+    with pytest.raises(JobError, match="end it with a sigmoid or a softmax"):
+        job.result()
+
+
+def test_a_worker_that_dies_is_replaced_and_costs_no_other_job_its_result(
+    tiny_manifest: Path,
+) -> None:
+    pool = new_pool()
+    try:
+        jobs = [
+            pool.submit(training(tiny_manifest, variant))
+            for variant in (
+                VARIANTS["documented"],
+                variant_named("faults:crashing"),
+                VARIANTS["documented"],
+            )
+        ]
+        before = jobs[0].result()
+        with pytest.raises(WorkerDied, match=r"faults:crashing seed 0: .* ended by signal 9"):
+            jobs[1].result()
+        after = jobs[2].result()
+    finally:
+        pool.close()
+    assert isinstance(before, TrainingRun)
+    assert isinstance(after, TrainingRun)
+    assert before.weights_sha256 == after.weights_sha256
+
+
+def test_problems_of_all_models_are_told_at_once(pool: WorkerPool, tiny_manifest: Path) -> None:
+    names = ("documented", "faults:no_model", "faults:wrong_shape")
+    job = CheckModels(tuple(variant_named(name) for name in names), str(tiny_manifest))
+    answer = pool.submit(job).result()
+    assert isinstance(answer, dict)
+    assert [problem.split()[0] for problem in answer["problems"]] == list(names[1:])
+
+
+def test_a_closed_pool_ends_its_processes() -> None:
+    pool = new_pool()
+    pool.warm_up(1)
+    process = next(iter(pool._all))._process
+    pool.close()
+    assert process.poll() is not None
