@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import NormalDist, fmean, stdev
 
 from cnnbench.records import CheckResult, DataSet, SanityRun, TrainingRun, Verdict
@@ -60,7 +60,7 @@ def check_better_than_majority(runs: Runs, data: DataSet) -> CheckResult:
     n = len(data.validation_labels)
     share = max(Counter(data.validation_labels).values()) / n
     threshold = share + _Z * math.sqrt(share * (1 - share) / n)
-    lowest = min(run.val_accuracy for run in runs)
+    lowest = _extreme(min, [run.val_accuracy for run in runs])
     constant = [run.seed for run in runs if _is_constant(run)]
     same = f"; seeds {constant} give every picture the same class" if constant else ""
     return _result(
@@ -100,7 +100,7 @@ def check_validation_loss_rise(runs: Runs, limit: float) -> CheckResult:
     This is Prechelt's generalization loss GL as a share ("Early Stopping - But When?",
     1998), averaged over seeds.
     """
-    values = [run.val_loss / min(run.history["val_loss"]) - 1 for run in runs]
+    values = [_rise(run) for run in runs]
     mean = fmean(values)
     best = [1 + _argmin(run.history["val_loss"]) for run in runs]
     return _result(
@@ -122,8 +122,7 @@ def check_initial_loss(runs: Runs, classes: int, limit: float) -> CheckResult:
     """
     expected = math.log(classes)
     distances = [abs(run.initial_loss - expected) for run in runs]
-    # max() passes over NaN in silence, and a NaN loss must not pass.
-    worst = math.nan if any(map(math.isnan, distances)) else max(distances)
+    worst = _extreme(max, distances)
     return _result(
         "initial_loss",
         runs,
@@ -239,12 +238,26 @@ def _is_constant(run: TrainingRun) -> bool:
     return len(answers) == 1
 
 
+def _rise(run: TrainingRun) -> float:
+    best = _extreme(min, run.history["val_loss"])
+    if best == 0:
+        return 0.0 if run.val_loss == 0 else math.inf
+    return run.val_loss / best - 1
+
+
+def _extreme(choose: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
+    """Returns the least or the largest; NaN if one is: min() and max() may pass over it."""
+    return math.nan if any(map(math.isnan, values)) else choose(values)
+
+
 def _argmin(values: Sequence[float]) -> int:
     return min(range(len(values)), key=values.__getitem__)
 
 
 def _mean_sd(values: Sequence[float]) -> str:
-    spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
+    # Python 3.11's stdev() stumbles over what is not finite.
+    sd = stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else math.nan
+    spread = f" ± {sd:.4f}" if len(values) > 1 else ""
     return f"{fmean(values):.4f}{spread} (mean{' ± sd' if spread else ''}, n={len(values)} seeds)"
 
 

@@ -103,19 +103,21 @@ def _train(parsed: argparse.Namespace) -> int:
     variant = variant_named(parsed.variant)
     if parsed.seed < 0:
         raise ValueError(f"--seed: expected a whole number of at least 0. Received: {parsed.seed}")
-    parsed.out.mkdir(parents=True, exist_ok=True)
-    if any(parsed.out.iterdir()):
+    if parsed.out.exists() and (not parsed.out.is_dir() or any(parsed.out.iterdir())):
         raise FileExistsError(
-            f"The folder is not empty; name a new one. Received: out={str(parsed.out)!r}"
+            f"There is something already; name a new folder. Received: out={str(parsed.out)!r}"
         )
+    from cnnbench.pictures import read_splits
+
+    # Before the backend, whose import takes seconds: bad pictures are told at once.
+    splits = read_splits(options, lambda text: print(text, flush=True))
+    parsed.out.mkdir(parents=True, exist_ok=True)
     backend, threads = _use_backend(options.backend, options.threads)
 
     from cnnbench.backends import gpus
     from cnnbench.classifier import save_classifier
-    from cnnbench.pictures import read_splits
     from cnnbench.training import Place, train_model
 
-    splits = read_splits(options, lambda text: print(text, flush=True))
     protocol = options.training_protocol()
     device = "gpu" if gpus(backend) else "cpu"
     print(

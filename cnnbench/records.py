@@ -187,19 +187,19 @@ def decode(line: str) -> Record:
     try:
         data = json.loads(line)
         name, schema = data.pop("record"), data.pop("schema")
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"Not a record. Received: line={line[:80]!r}") from error
-    cls = _TYPES.get(name)
+    cls = _TYPES.get(name) if isinstance(name, str) else None
     if cls is None or schema != SCHEMA_VERSION:
         raise ValueError(
             f"Expected a record of schema {SCHEMA_VERSION} ({', '.join(_TYPES)}); read it with the "
             f"version of cnnbench that wrote it. Received: record={name!r}, schema={schema!r}"
         )
-    if cls is Environment:
-        return Environment(data["content"])
     expected = {field.name for field in fields(cls)}
     if set(data) != expected:
         odd = ", ".join(sorted(set(data) ^ expected))
         raise ValueError(f"Missing or unknown fields: {odd}. Received: record={name!r}")
+    if cls is Environment:
+        return Environment(data["content"])
     record: Record = cls(**{key: _tuples(value) for key, value in data.items()})
     return record

@@ -51,5 +51,5 @@ def test_the_mean_is_over_pictures_and_not_over_batches() -> None:
 
 
 def test_answers_that_are_no_probabilities_are_an_error() -> None:
-    with pytest.raises(ValueError, match="end it with a sigmoid or a softmax.*from -3 to 2"):
+    with pytest.raises(ValueError, match=r"end it with a sigmoid or a softmax.*from -3 to 2"):
         evaluate(Answers([[-3.0], [2.0]]), side([0, 1]))

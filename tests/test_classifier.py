@@ -1,0 +1,79 @@
+"""A classifier that is kept in a folder and used again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnbench.classifier import MODEL_NAME, WEIGHTS_NAME, load_classifier, save_classifier
+from cnnbench.images.dataset import Splits
+from cnnbench.protocols import Protocol
+from cnnbench.training import Place, train_model
+from cnnbench.variants import Variant, variant_named
+
+
+def kept(folder: Path, splits: Splits, variant: Variant) -> np.ndarray:
+    """Trains and keeps a classifier; returns its answers to the held-out pictures."""
+    protocol = Protocol("one-pass", epochs=2)
+    run, model = train_model(variant, splits, 0, protocol, Place("tensorflow", "cpu", 1))
+    save_classifier(folder, model, variant, protocol, run, splits.classes, splits.input_shape)
+    return np.asarray(model.predict_on_batch(splits.validation_pictures()))
+
+
+@pytest.mark.parametrize("name", ["documented", "batchnorm", "faults:healthy"])
+def test_a_loaded_classifier_answers_as_the_trained_one(
+    name: str, tiny_splits: Splits, tmp_path: Path
+) -> None:
+    answers = kept(tmp_path, tiny_splits, variant_named(name))[:, 0]
+    said = load_classifier(tmp_path).predict(tiny_splits.validation_pictures())
+    expected = [("dogs", p) if p > 0.5 else ("cats", 1 - p) for p in answers.astype(float)]
+    assert [name for name, _ in said] == [name for name, _ in expected]
+    assert [p for _, p in said] == pytest.approx([p for _, p in expected], abs=1e-12)
+
+
+def test_weights_are_numbers_only(tiny_splits: Splits, tmp_path: Path) -> None:
+    kept(tmp_path, tiny_splits, variant_named("single-block"))
+    with np.load(tmp_path / WEIGHTS_NAME, allow_pickle=False) as file:
+        assert {file[name].dtype for name in file.files} == {np.dtype("float32")}
+    assert json.loads((tmp_path / MODEL_NAME).read_text())["classes"] == ["cats", "dogs"]
+
+
+def test_weights_that_hold_objects_are_refused(tiny_splits: Splits, tmp_path: Path) -> None:
+    kept(tmp_path, tiny_splits, variant_named("single-block"))
+    np.savez(tmp_path / WEIGHTS_NAME, a=np.array([{"code": "runs"}], dtype=object))
+    with pytest.raises(ValueError, match=r"weights.npz does not hold the weights of"):
+        load_classifier(tmp_path)
+
+
+def test_weights_of_another_variant_are_refused(tiny_splits: Splits, tmp_path: Path) -> None:
+    kept(tmp_path, tiny_splits, variant_named("single-block"))
+    description = json.loads((tmp_path / MODEL_NAME).read_text())
+    description["variant"] = replace(variant_named("documented")).to_dict()
+    (tmp_path / MODEL_NAME).write_text(json.dumps(description))
+    with pytest.raises(ValueError, match=r"does not hold the weights of 'documented'"):
+        load_classifier(tmp_path)
+
+
+def test_truncated_weights_are_refused(tiny_splits: Splits, tmp_path: Path) -> None:
+    kept(tmp_path, tiny_splits, variant_named("single-block"))
+    whole = (tmp_path / WEIGHTS_NAME).read_bytes()
+    (tmp_path / WEIGHTS_NAME).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"weights.npz does not hold"):
+        load_classifier(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "not json", '{"format": 99}'])
+def test_a_damaged_description_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / MODEL_NAME).write_text(text)
+    (tmp_path / WEIGHTS_NAME).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"Damaged .*model.json"):
+        load_classifier(tmp_path)
+
+
+def test_a_folder_without_a_classifier_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"No classifier there: model.json is absent"):
+        load_classifier(tmp_path)

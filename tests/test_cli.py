@@ -1,0 +1,96 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from suite_runs import run_command
+
+QUICK = ("--epochs", "4", "--image-size", "24")
+
+
+@pytest.fixture(scope="module")
+def classifier(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    done = run_command(
+        "train",
+        *("--data", str(tiny_folder), "--variant", "single-block", "--seed", "0"),
+        *("--out", "classifier", *QUICK),
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "epoch 4/4" in done.stdout
+    assert "held-out accuracy" in done.stdout
+    return folder / "classifier"
+
+
+def test_predict_names_a_class_and_its_probability(classifier: Path, tiny_folder: Path) -> None:
+    picture = tiny_folder / "validation" / "dogs" / "001.png"
+    done = run_command("predict", str(classifier), str(picture), cwd=classifier.parent)
+    name, probability, path = done.stdout.strip().split("\t")
+    assert (done.returncode, name, path) == (0, "dogs", str(picture))
+    assert 0.5 < float(probability) <= 1
+
+
+def test_predict_walks_folders_and_is_mostly_right(classifier: Path, tiny_folder: Path) -> None:
+    folder = tiny_folder / "validation" / "cats"
+    done = run_command("predict", str(classifier), str(folder), cwd=classifier.parent)
+    names = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert len(names) == 24
+    assert names.count("cats") > 18
+
+
+def test_predict_names_a_damaged_picture_and_goes_on(
+    classifier: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    good = tiny_folder / "validation" / "cats" / "000.png"
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(good.read_bytes()[:150])
+    done = run_command("predict", str(classifier), str(bad), str(good), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "bad.png" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show"], "No report there"),
+        (["show", "nowhere"], "No such report folder"),
+        (["predict", "nowhere", "x.png"], "No such picture or folder. Received: 'x.png'"),
+        (["predict", "nowhere", "."], "No pictures in this folder"),
+        (["train", "--out", "o", "--variant", "x"], "Unknown variant"),
+        (["train", "--out", "o", "--data", "nowhere"], "Received: root=nowhere"),
+        (["train", "--out", "o", "--epochs", "0"], "epochs: expected a whole number"),
+        (["train", "--out", "o", "--seed", "-1"], "--seed: expected a whole number"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    done = run_command(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("cnnbench: error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_train_keeps_what_stands_in_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    done = run_command("train", "--out", "mine", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "There is something already" in done.stderr
+
+
+def test_a_leak_is_told_by_train_too(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "leaking"
+    shutil.copytree(tiny_folder, folder)
+    shutil.copy(folder / "train/dogs/007.png", folder / "validation/dogs/copy.png")
+    done = run_command("train", "--data", str(folder), "--out", "o", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "validation/dogs/copy.png" in done.stderr

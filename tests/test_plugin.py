@@ -1,0 +1,231 @@
+"""What a pytest user expects of the plugin, in their own project and in the suites."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from suite_runs import run_pytest
+from test_suites import QUICK
+
+HEAVY = ("keras", "tensorflow", "jax", "torch", "pandas", "numpy", "PIL")
+
+
+# In a project that does not use it
+
+
+def test_a_foreign_project_loads_nothing_heavy_and_sees_nothing(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        f"""
+        import sys
+        def pytest_unconfigure():
+            print("LOADED", [name for name in {HEAVY!r} if name in sys.modules])
+        """
+    )
+    pytester.makepyfile("def test_nothing(): pass")
+    result = pytester.runpytest_subprocess("--collect-only", "-s")
+    result.stdout.fnmatch_lines(["LOADED []"])
+    assert "cnnbench:" not in result.stdout.str()
+    assert not (pytester.path / "reports").exists()
+
+
+def test_the_plugin_adds_less_than_50_ms() -> None:
+    """The sum of what importing the plugin adds to pytest's own imports, best of five."""
+    code = (
+        "import pytest, time; start = time.perf_counter(); import cnnbench.plugin; "
+        "print(time.perf_counter() - start)"
+    )
+    seconds = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
+        for _ in range(5)
+    ]
+    assert min(seconds) < 0.05
+
+
+def test_options_and_fixtures_are_documented(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess("--help")
+    result.stdout.fnmatch_lines(["*--cnnbench-variants=NAMES*", "*cnnbench_seeds (string):*"])
+    result = pytester.runpytest_subprocess("--fixtures")
+    result.stdout.fnmatch_lines(["cnnbench_runs -- *", "*The training runs of this variant*"])
+
+
+# Collection
+
+
+def test_collect_only_starts_nothing(tmp_path: Path) -> None:
+    run = run_pytest(tmp_path, "--collect-only", "-q")
+    assert run.code == 0
+    assert "test_inference_throughput[documented-cpu-32]" in run.output
+    assert not run.reports
+
+
+def test_a_check_without_the_fixture_is_an_error_under_benchmark_only(tmp_path: Path) -> None:
+    suites = tmp_path / "suites"
+    shutil.copytree(Path(__file__).parent.parent / "suites", suites)
+    (suites / "test_own.py").write_text("def test_silent():\n    assert False\n")
+    run = run_pytest(tmp_path / "run", "--benchmark-only", suites=suites)
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert "--benchmark-only would skip these checks in silence" in run.output
+    assert "test_own.py::test_silent" in run.output
+
+
+def test_a_marked_check_without_the_fixture_is_an_error(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.cnnbench\ndef test_mine(): pass\ndef test_other(): pass"
+    )
+    result = pytester.runpytest_subprocess("--benchmark-only")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*::test_mine"])
+    result.stderr.no_fnmatch_line("*test_other*")
+
+
+def test_a_marker_takes_the_place_of_options(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.cnnbench(variants="wide", seeds=[4, 5])
+        def test_mine(cnnbench_run): pass
+        """
+    )
+    result = pytester.runpytest_subprocess("--collect-only", "-q", "--cnnbench-variants=dropout")
+    names = [line.partition("::")[2] for line in result.outlines if "::" in line]
+    assert names == ["test_mine[wide-4]", "test_mine[wide-5]"]
+
+
+def test_the_ini_file_gives_defaults(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\ncnnbench_variants = wide\ncnnbench_seeds = 3")
+    pytester.makepyfile("def test_mine(cnnbench_run): pass")
+    result = pytester.runpytest_subprocess("--collect-only", "-q", "--cnnbench-seeds=8")
+    result.stdout.fnmatch_lines(["*::test_mine?wide-8?"])
+
+
+# Selection
+
+
+def test_a_single_id_trains_only_what_it_needs(tiny_folder: Path, tmp_path: Path) -> None:
+    suite = Path(__file__).parent.parent / "suites"
+    run = run_pytest(
+        tmp_path,
+        f"--cnnbench-data={tiny_folder}",
+        *QUICK,
+        suites=f"{suite / 'test_training.py'}::test_training[single-block-1]",
+    )
+    assert run.code == 0, run.output
+    report = run.report()
+    assert report.runs[["variant", "seed"]].to_numpy().tolist() == [["single-block", 1]]
+    assert report.checks["check"].tolist() == ["finished"]
+
+
+def test_benchmark_skip_trains_nothing(tiny_folder: Path, tmp_path: Path) -> None:
+    run = run_pytest(tmp_path, "--benchmark-skip", f"--cnnbench-data={tiny_folder}", *QUICK)
+    assert run.code == 0
+    assert set(run.outcomes.values()) == {"skipped"}
+    assert not run.reports
+
+
+def test_benchmark_disable_still_judges(tiny_folder: Path, tmp_path: Path) -> None:
+    run = run_pytest(
+        tmp_path,
+        "--benchmark-disable",
+        f"--cnnbench-data={tiny_folder}",
+        "--cnnbench-variants=single-block",
+        "--cnnbench-seeds=0",
+        *QUICK,
+        "-k",
+        "majority or training_throughput and cpu",
+    )
+    assert run.code == 0, run.output
+    report = run.report()
+    assert report.checks["verdict"].tolist() == ["pass"]
+    assert report.throughput["rounds"].tolist() == [1]
+
+
+# Bad input: one clear error, exit code 4, no traceback, no report
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cnnbench-variants=documentd"], "Unknown variant. Expected one of documented"),
+        (["--cnnbench-seeds=one"], "--cnnbench-seeds: expected a whole number of at least 0"),
+        (["--cnnbench-epochs=0"], "--cnnbench-epochs: expected a whole number of at least 1"),
+        (["--cnnbench-batch-sizes=32,x"], "--cnnbench-batch-sizes: expected a whole number"),
+        (["--cnnbench-devices=tpu"], "--cnnbench-devices: expected one of auto, cpu, gpu"),
+        (["--cnnbench-protocol=quick"], "Unknown protocol. Expected one of one-pass, documented"),
+        (["--cnnbench-data=/no/such/folder"], "--cnnbench-data: no such folder"),
+        (["--cnnbench-backend=jax"], r"pip install 'cnnbench\[jax\]'"),
+        (["--cnnbench-devices=gpu"], "tensorflow sees no GPU on this machine"),
+    ],
+    ids=lambda value: value[0][2:] if isinstance(value, list) else "",
+)
+def test_a_bad_option_is_one_clear_error(
+    arguments: list[str], message: str, tiny_folder: Path, tmp_path: Path
+) -> None:
+    if "jax" in arguments[0] and importlib.util.find_spec("jax"):
+        pytest.skip("jax is installed here, so nothing is missing")
+    if "gpu" in arguments[0] and Path("/dev/nvidiactl").exists():
+        pytest.skip("this machine has a GPU, so nothing is missing")
+    given = [] if "--cnnbench-data" in arguments[0] else [f"--cnnbench-data={tiny_folder}"]
+    run = run_pytest(tmp_path, *given, *arguments)
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert re.search(rf"^ERROR: .*{message}", run.output, re.MULTILINE), run.output
+    assert "Traceback" not in run.output
+    assert not run.reports
+
+
+def test_a_folder_without_pictures_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    run = run_pytest(tmp_path / "run", f"--cnnbench-data={tmp_path / 'empty'}")
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert re.search(r"^ERROR: .*empty", run.output, re.MULTILINE)
+    assert "Traceback" not in run.output
+    assert not run.reports
+
+
+def test_one_class_only_is_one_clear_error(tiny_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_folder / "train" / "cats", tmp_path / "pictures" / "cats")
+    run = run_pytest(tmp_path / "run", f"--cnnbench-data={tmp_path / 'pictures'}")
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert "'cats'" in run.output
+    assert "Traceback" not in run.output
+
+
+def test_a_truncated_picture_is_named(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    shutil.copytree(tiny_folder, folder)
+    victim = folder / "train" / "dogs" / "003.png"
+    victim.write_bytes(victim.read_bytes()[:200])
+    run = run_pytest(tmp_path / "run", f"--cnnbench-data={folder}")
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert "003.png" in run.output
+    assert "Traceback" not in run.output
+
+
+def test_a_report_folder_that_cant_be_written_is_one_clear_error(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    where = tmp_path / "file" / "reports"
+    run = run_pytest(tmp_path, f"--cnnbench-data={tiny_folder}", f"--cnnbench-report-dir={where}")
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: Can't write reports there" in run.output
+    assert "Traceback" not in run.output
+
+
+def test_bad_models_are_told_before_any_training(tiny_folder: Path, tmp_path: Path) -> None:
+    run = run_pytest(
+        tmp_path,
+        f"--cnnbench-data={tiny_folder}",
+        "--cnnbench-variants=documented,faults:wrong_shape,faults:raises",
+        *QUICK,
+    )
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert "faults:wrong_shape must end in one sigmoid unit" in run.output
+    assert "this model can't be made" in run.output
+    assert not run.reports
