@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -53,7 +54,11 @@ def describe(root: Path) -> dict[str, Any]:
         },
         "python": sys.version.split()[0],
         "packages": _packages(),
-        "flags": {k: v for k, v in sorted(os.environ.items()) if k.startswith(FLAG_PREFIXES)},
+        "flags": {
+            name: _without_paths(value)
+            for name, value in sorted(os.environ.items())
+            if name.startswith(FLAG_PREFIXES)
+        },
         "commit": commit,
         "dirty": dirty,
     }
@@ -82,7 +87,8 @@ def git_state(root: Path) -> tuple[str | None, bool | None]:
     commit = _git(root, "rev-parse", "--short=10", "HEAD")
     if not commit:
         return None, None
-    return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return commit, None if changes is None else bool(changes)
 
 
 def _git(root: Path, *arguments: str) -> str | None:
@@ -93,6 +99,11 @@ def _git(root: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None  # no git here: the run then has no commit
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _without_paths(value: str) -> str:
+    """Returns a variable's value with each path, up to the next flag, left out."""
+    return re.sub(r"[/\\~].*?(?=\s--|$)", "<path>", value, flags=re.DOTALL)
 
 
 def _packages() -> dict[str, str]:

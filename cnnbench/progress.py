@@ -51,7 +51,9 @@ class Progress:
 
     def wait(self, future: Future[T]) -> T:
         """Waits for a job, printing meanwhile, and returns its result or raises its error."""
-        while not wait([future], timeout=LOOK_SECONDS).done:
+        # done() and not what wait() returns: it knows of a cancelled job, for which wait() hangs.
+        while not future.done():
+            wait([future], timeout=LOOK_SECONDS)
             self._print()
         self._print()
         return future.result()

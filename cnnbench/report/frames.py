@@ -15,6 +15,8 @@ from cnnbench.records import Environment, Record
 from cnnbench.report.tables import SCHEMA, derive
 
 ENVIRONMENT_NAME = "environment.json"
+# How Python writes a file name that is no UTF-8, as old archives hold them.
+UNDECODABLE = "surrogateescape"
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ def write_report(report: Report, directory: Path) -> None:
     (directory / ENVIRONMENT_NAME).write_text(text, encoding="utf-8")
     for name, frame in report.tables().items():
         # pandas writes the shortest digits that give the same float back.
-        frame.to_csv(directory / f"{name}.csv", index=False, lineterminator="\n")
+        frame.to_csv(
+            directory / f"{name}.csv", index=False, lineterminator="\n", errors=UNDECODABLE
+        )
 
 
 def load_report(path: str | Path) -> Report:
@@ -90,13 +94,13 @@ def load_report(path: str | Path) -> Report:
 
 def _read(path: Path) -> pd.DataFrame:
     columns = SCHEMA[path.stem]
-    header = path.read_text(encoding="utf-8").split("\n", 1)[0].split(",")
+    header = path.read_text(encoding="utf-8", errors=UNDECODABLE).split("\n", 1)[0].split(",")
     missing = [column for column in columns if column not in header]
     if missing:
         raise ValueError(f"{path} lacks the columns {', '.join(missing)}.")
     # As text first: a class may be called "NA", and pandas' own reader of floats may be off in
     # the last bit, which Python's is not.
-    texts = pd.read_csv(path, dtype="str", keep_default_na=False)
+    texts = pd.read_csv(path, dtype="str", keep_default_na=False, encoding_errors=UNDECODABLE)
     return pd.DataFrame(
         {column: _parsed(texts[column], dtype) for column, dtype in columns.items()}
     )

@@ -1,0 +1,196 @@
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from cnnbench.options import MARKER_FIELDS, OPTIONS, Options, options_from
+from cnnbench.variants import VARIANTS
+
+
+def stated_defaults() -> dict[str, str]:
+    """The defaults that help texts state as a value."""
+    found = {name: re.search(r"default: ([\w.,-]+)$", o.help) for name, o in OPTIONS.items()}
+    return {name: match[1] for name, match in found.items() if match}
+
+
+def value(name: str, text: str):
+    return getattr(options_from({name: text}), name)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_one_stem_everywhere(name):
+    option = OPTIONS[name]
+    assert option.field == name
+    assert option.flag == "--cnnbench-" + name.replace("_", "-")
+    assert option.ini == "cnnbench_" + name
+
+
+def test_every_field_is_an_option():
+    assert [field.name for field in fields(Options)] == list(OPTIONS)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_says_what_it_takes(name):
+    assert OPTIONS[name].metavar.isupper()
+    assert OPTIONS[name].help
+
+
+def test_the_defaults_that_help_texts_state_are_the_defaults():
+    stated = {name: OPTIONS[name].parse(text) for name, text in stated_defaults().items()}
+    assert {"variants", "seeds", "rounds", "report_dir"} <= set(stated)
+    assert stated == {name: getattr(Options(), name) for name in stated}
+
+
+def test_nothing_given_is_the_defaults():
+    assert options_from({}) == options_from(dict.fromkeys(OPTIONS)) == Options()
+
+
+def test_empty_text_is_the_default():
+    assert options_from(dict.fromkeys(OPTIONS, "")) == Options()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("data", "pets/small", Path("pets/small")),
+        ("report_dir", "out", Path("out")),
+        ("cache_dir", "cache", Path("cache")),
+        ("targets", "targets.toml", Path("targets.toml")),
+        ("variants", "documented", ("documented",)),
+        ("variants", "wide, dropout,", ("wide", "dropout")),
+        ("variants", "all", tuple(VARIANTS)),
+        ("variants", "documented,pkg.mod:fn", ("documented", "pkg.mod:fn")),
+        ("seeds", "0", (0,)),
+        ("seeds", "3,1,2", (3, 1, 2)),
+        ("seeds", "0-4", (0, 1, 2, 3, 4)),
+        ("seeds", "7, 0-2, 5-5", (7, 0, 1, 2, 5)),
+        ("epochs", "1", 1),
+        ("steps_per_epoch", "40", 40),
+        ("validation_steps", "4", 4),
+        ("protocol", "documented", "documented"),
+        ("backend", "jax", "jax"),
+        ("devices", "auto", ("auto",)),
+        ("devices", "gpu,cpu", ("gpu", "cpu")),
+        ("batch_sizes", "1,32,256", (1, 32, 256)),
+        ("image_size", "8", 8),
+        ("rounds", "1", 1),
+        ("warmup_rounds", "0", 0),
+        ("split_seed", "0", 0),
+        ("validation_fraction", "0.25", 0.25),
+        ("threads", "4", 4),
+        ("workers", "1", 1),
+    ],
+)
+def test_values(name, text, expected):
+    assert value(name, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("variants", "documented,dokumented", "Unknown variant. Expected one of documented, "),
+        ("variants", "wide,wide", "each variant once"),
+        ("variants", ",", "expected at least one variant"),
+        ("seeds", "-1", "expected a whole number of at least 0"),
+        ("seeds", "1.5", "expected a whole number of at least 0"),
+        ("seeds", "4-2", "expected a whole number of at least 4"),
+        ("seeds", "3-", "expected a whole number of at least 3"),
+        ("seeds", "0-2,1", "each seed once"),
+        ("seeds", " ", "expected at least one seed"),
+        ("epochs", "0", "expected a whole number of at least 1"),
+        ("steps_per_epoch", "many", "expected a whole number of at least 1"),
+        ("validation_steps", "-3", "expected a whole number of at least 1"),
+        ("protocol", "two-pass", "Unknown protocol. Expected one of one-pass, documented"),
+        ("backend", "theano", "expected one of tensorflow, jax, torch"),
+        ("devices", "tpu", "expected one of auto, cpu, gpu"),
+        ("devices", "auto,cpu", "expected either auto or names of devices"),
+        ("devices", "cpu,cpu", "each device once"),
+        ("batch_sizes", "0", "expected a whole number of at least 1"),
+        ("batch_sizes", "8,8", "each batch size once"),
+        ("image_size", "7", "expected a whole number of at least 8"),
+        ("rounds", "0", "expected a whole number of at least 1"),
+        ("warmup_rounds", "-1", "expected a whole number of at least 0"),
+        ("split_seed", "x", "expected a whole number of at least 0"),
+        ("validation_fraction", "0", "expected a number between 0 and 1"),
+        ("validation_fraction", "1", "expected a number between 0 and 1"),
+        ("validation_fraction", "nan", "expected a number between 0 and 1"),
+        ("validation_fraction", "half", "expected a number between 0 and 1"),
+        ("threads", "0", "expected a whole number of at least 1"),
+        ("workers", "0", "expected a whole number of at least 1"),
+    ],
+)
+def test_bad_values(name, text, problem):
+    flag = re.escape(OPTIONS[name].flag)
+    with pytest.raises(ValueError, match=rf"^{flag}: {re.escape(problem)}.*Received: '{text}'$"):
+        value(name, text)
+
+
+def test_all_bad_values_are_named_at_once():
+    with pytest.raises(ValueError, match="--cnnbench-seeds") as caught:
+        options_from({"seeds": "x", "rounds": "3", "epochs": "0", "devices": "tpu"})
+    flags = [line.split(":")[0] for line in str(caught.value).splitlines()]
+    assert flags == ["--cnnbench-seeds", "--cnnbench-epochs", "--cnnbench-devices"]
+
+
+def test_the_protocol_is_scaled_by_the_options_that_say_so():
+    protocol = options_from({"protocol": "documented", "epochs": "2"}).training_protocol()
+    assert (protocol.name, protocol.epochs) == ("documented", 2)
+    assert (protocol.steps_per_epoch, protocol.validation_steps) == (8000, 2000)
+
+
+def test_auto_is_each_device_that_there_may_be():
+    assert Options().device_names() == ("cpu", "gpu")
+    assert options_from({"devices": "gpu"}).device_names() == ("gpu",)
+
+
+def test_plain_data_has_every_value_and_no_path():
+    options = options_from({"data": "d", "cache_dir": "c", "targets": "t", "seeds": "0-1"})
+    plain = json.loads(json.dumps(options.to_dict()))
+    assert set(OPTIONS) - set(plain) == {"data", "report_dir", "cache_dir", "targets"}
+    assert (plain["seeds"], plain["image_size"]) == ([0, 1], 64)
+
+
+def test_a_marker_takes_the_place_of_options():
+    options = options_from({"seeds": "5", "rounds": "3"}).overridden({"seeds": [0, 1]})
+    assert (options.seeds, options.rounds) == ((0, 1), 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [([0, 1], (0, 1)), ((2,), (2,)), (3, (3,)), ("0-2", (0, 1, 2))]
+)
+def test_a_marker_takes_values_and_texts(given, expected):
+    assert Options().overridden({"seeds": given}).seeds == expected
+
+
+def test_marker_arguments_are_options():
+    values = {"variants": "wide", "seeds": 0, "devices": ["cpu"], "batch_sizes": (8, 16)}
+    values |= {"rounds": 3, "warmup_rounds": 0}
+    assert set(values) == set(MARKER_FIELDS)
+    options = Options().overridden(values)
+    assert (options.variants, options.devices) == (("wide",), ("cpu",))
+    assert (options.batch_sizes, options.rounds, options.warmup_rounds) == ((8, 16), 3, 0)
+
+
+def test_unknown_marker_arguments_list_the_valid_ones():
+    message = f"mark.cnnbench takes {', '.join(MARKER_FIELDS)}. Received: backend"
+    with pytest.raises(ValueError, match=message):
+        Options().overridden({"backend": "jax"})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "problem"),
+    [
+        ("variants", ["dokumented"], "Unknown variant"),
+        ("seeds", [], "expected at least one seed"),
+        ("seeds", [0, 0], "each seed once"),
+        ("rounds", 0, "expected a whole number of at least 1"),
+        ("rounds", True, "expected a whole number of at least 1"),
+        ("batch_sizes", 0.5, "expected a whole number of at least 1"),
+        ("devices", None, "expected one of auto, cpu, gpu"),
+    ],
+)
+def test_bad_marker_values(name, given, problem):
+    with pytest.raises(ValueError, match=f"{OPTIONS[name].flag}: {problem}"):
+        Options().overridden({name: given})

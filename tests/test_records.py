@@ -1,0 +1,137 @@
+import json
+import math
+import random
+import struct
+from dataclasses import FrozenInstanceError
+
+import pytest
+from factories import check_result, data_set, measurement, sanity_run, training_run
+
+from cnnbench.records import Environment, decode, encode
+
+AWKWARD = (0.1 + 0.2, 1 / 3, 1e-308, 5e-324, 1.7976931348623157e308, 2.0**53 + 2, 0.0, -0.0)
+NOT_FINITE = (math.nan, math.inf, -math.inf)
+RECORDS = (
+    Environment({"commit": None, "dirty": False, "machine": {"cpu": "ü"}, "gpus": []}),
+    data_set(),
+    training_run(),
+    training_run(unchanged_weights=("a/kernel", "b/bias"), val_probabilities=()),
+    sanity_run(),
+    measurement(),
+    check_result(),
+    check_result(seed=3, batch_size=None),
+)
+
+
+def same(one, other):
+    """Compare bit by bit: repr tells NaN, -0.0 and tuples from their likes, and == does not."""
+    return repr(one) == repr(other)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_decode_gives_back_what_was_encoded(record):
+    assert same(decode(encode(record)), record)
+
+
+@pytest.mark.parametrize("value", [*AWKWARD, *NOT_FINITE])
+def test_every_float_is_kept(value):
+    record = training_run(
+        val_loss=value,
+        history={"loss": (value, 1.0)},
+        val_probabilities=((value, 0.5), (0.5, value)),
+    )
+    assert same(decode(encode(record)), record)
+
+
+def test_a_thousand_random_bit_patterns_are_kept():
+    rng = random.Random(0)
+    values = tuple(struct.unpack("<d", rng.randbytes(8))[0] for _ in range(1000))
+    record = measurement(round_seconds=values)
+    assert same(decode(encode(record)), record)
+
+
+@pytest.mark.parametrize(
+    "name", ["a,b", 'q"uote', "line\nbreak", "\r", "Häßlich 猫 🐈", "\udcff", ""]
+)
+def test_every_name_is_kept(name):
+    record = data_set(classes=(name, "dogs"), validation_names=(name,) * 4)
+    assert same(decode(encode(record)), record)
+
+
+def test_a_record_is_one_line():
+    text = encode(data_set(name="two\nlines\r\u2028"))
+    assert len(text.splitlines()) == 1
+
+
+def test_what_is_encoded_says_what_it_is():
+    data = json.loads(encode(sanity_run()))
+    assert (data["record"], data["schema"]) == ("SanityRun", 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "{", "nul", "null", "5", "[]", "[1, 2]", '"text"', "{}", '{"record": "TrainingRun"}'],
+)
+def test_other_lines_are_no_records(line):
+    with pytest.raises(ValueError, match=r"^Not a record\. Received: line="):
+        decode(line)
+
+
+def test_a_long_line_is_shown_in_part():
+    with pytest.raises(ValueError, match="Not a record") as caught:
+        decode("x" * 10_000)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("name", ["Trial", None, ["TrainingRun"]])
+def test_unknown_records_list_the_valid_ones(name):
+    line = json.dumps({"record": name, "schema": 1})
+    with pytest.raises(ValueError, match=r"\(Environment, DataSet, .*Received: record="):
+        decode(line)
+
+
+@pytest.mark.parametrize("schema", [0, 2, "1", None])
+def test_other_schema_versions_are_refused(schema):
+    line = json.dumps({**json.loads(encode(sanity_run())), "schema": schema})
+    message = rf"record of schema 1 .*version of cnnbench that wrote it.*schema={schema!r}"
+    with pytest.raises(ValueError, match=message):
+        decode(line)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_missing_fields_are_named(record):
+    data = json.loads(encode(record))
+    missing = next(name for name in data if name not in ("record", "schema"))
+    del data[missing]
+    message = rf"^Missing or unknown fields: {missing}\. Received: record="
+    with pytest.raises(ValueError, match=message):
+        decode(json.dumps(data))
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_unknown_fields_are_named(record):
+    data = {**json.loads(encode(record)), "zebra": 1, "aardvark": 2}
+    message = r"^Missing or unknown fields: aardvark, zebra\. Received: record="
+    with pytest.raises(ValueError, match=message):
+        decode(json.dumps(data))
+
+
+def test_records_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        training_run().seed = 1
+
+
+def test_the_gap_is_train_less_held_out_accuracy():
+    assert training_run(train_accuracy=0.875, val_accuracy=0.75).generalization_gap == 0.125
+
+
+def test_the_summary_of_the_pictures_has_counts_and_no_names():
+    summary = data_set().summary()
+    assert summary == {
+        "name": "pets",
+        "content_hash": "c0ffee",
+        "classes": ["cats", "dogs"],
+        "input_shape": [64, 64, 3],
+        "train_pictures": 8,
+        "validation_pictures": 4,
+    }

@@ -1,0 +1,123 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from cnnbench.targets import DEFAULTS, PROPERTIES, Targets, read_targets
+
+FILE = """
+[default]
+generalization_gap = 0.2
+memorization_loss = 0.4
+
+[default.wide]
+generalization_gap = 0.3
+initial_loss = 0.6
+
+[pets]
+accuracy = 0.7
+generalization_gap = 0.05
+
+[pets.wide]
+accuracy = 0.75
+
+[pets."package.module:build"]
+accuracy = 1
+"""
+
+
+def toml(folder: Path, text: str) -> Path:
+    path = folder / "targets.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "variant", "expected"),
+    [
+        ("accuracy", "pets", "wide", 0.75),  # [data.variant]
+        ("accuracy", "pets", "documented", 0.7),  # [data]
+        ("generalization_gap", "pets", "wide", 0.05),  # [data] before [default.variant]
+        ("initial_loss", "pets", "wide", 0.6),  # [default.variant]
+        ("generalization_gap", "drawn", "wide", 0.3),  # [default.variant] before [default]
+        ("memorization_loss", "pets", "wide", 0.4),  # [default]
+        ("shuffled_margin", "pets", "wide", 0.10),  # nobody says anything else
+        ("accuracy", "pets", "package.module:build", 1.0),
+    ],
+)
+def test_the_special_goes_before_the_general(tmp_path, name, data, variant, expected):
+    assert read_targets(toml(tmp_path, FILE)).get(name, data, variant) == expected
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_without_a_file_the_defaults_hold(name):
+    assert Targets().get(name, "pets", "documented") == DEFAULTS[name]
+
+
+def test_accuracy_has_no_default():
+    assert Targets().get("accuracy", "pets", "documented") is None
+
+
+def test_whole_numbers_become_floats(tmp_path):
+    value = read_targets(toml(tmp_path, FILE)).get("accuracy", "pets", "package.module:build")
+    assert isinstance(value, float)
+
+
+def test_every_property_can_be_stated(tmp_path):
+    text = "[pets]\n" + "\n".join(f"{name} = 0.5" for name in PROPERTIES)
+    targets = read_targets(toml(tmp_path, text))
+    assert {targets.get(name, "pets", "") for name in PROPERTIES} == {0.5}
+
+
+def test_an_empty_file_states_nothing(tmp_path):
+    assert read_targets(toml(tmp_path, "")) == Targets()
+
+
+def test_an_absent_file_is_named(tmp_path):
+    path = tmp_path / "none.toml"
+    message = re.escape(f"No such targets file. Received: targets='{path}'")
+    with pytest.raises(FileNotFoundError, match=message):
+        read_targets(path)
+
+
+def test_a_folder_is_no_targets_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No such targets file"):
+        read_targets(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"[pets", b"accuracy", b"name = '\xff'"])
+def test_a_file_that_is_no_toml_is_named(tmp_path, content):
+    path = tmp_path / "targets.toml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))} is no TOML: "):
+        read_targets(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[pets]\naccuray = 1", r"\[pets\] accuray: unknown, expected one of accuracy, "),
+        ("[pets.wide]\ngap = 1", r"\[pets.wide\] gap: unknown, expected one of accuracy, "),
+        ("[pets]\naccuracy = 'high'", r"\[pets\] accuracy: expected a number, received 'high'"),
+        ("[pets]\naccuracy = true", r"\[pets\] accuracy: expected a number, received True"),
+        ("[pets.wide.deep]\naccuracy = 1", r"\[pets.wide\] deep: unknown, expected one of"),
+        ("accuracy = 0.5", r"accuracy: expected a table such as \[drawn\]"),
+    ],
+)
+def test_bad_targets(tmp_path, text, problem):
+    path = toml(tmp_path, text)
+    with pytest.raises(
+        ValueError, match=rf"{re.escape(str(path))} has 1 problem\(s\):\n  {problem}"
+    ):
+        read_targets(path)
+
+
+def test_all_problems_are_named_at_once(tmp_path):
+    text = "gap = 1\n[pets]\naccuray = 1\n[pets.wide]\naccuracy = 'high'\ninitial_loss = 0.5"
+    with pytest.raises(ValueError, match=r"3 problem\(s\)") as caught:
+        read_targets(toml(tmp_path, text))
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()[1:]] == [
+        "  gap",
+        "  [pets] accuray",
+        "  [pets.wide] accuracy",
+    ]
