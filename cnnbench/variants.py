@@ -22,7 +22,7 @@ class Variant:
         blocks: filters of each Conv2D(3x3, relu) and MaxPooling2D(2x2) block.
         pooling: what turns the last feature maps into a vector.
         dense_units: units of the dense relu layer before the output.
-        batch_normalization: whether each convolution is followed by one.
+        batch_normalization: before each relu, of convolutions and of the dense layer.
         dropout: share dropped before the output layer, in training only.
         augmentation: random flips and small shifts, in training only.
         api: whether the layers stand in `Sequential` or in `Model` and `Input`.
@@ -81,7 +81,7 @@ VARIANTS: dict[str, Variant] = _by_name(
     Variant("single-block", "the one conv-pool pair as first written", blocks=(32,)),
     Variant("three-blocks", "a third conv-pool block of 64", blocks=(32, 32, 64)),
     Variant("dropout", "half of the dense layer dropped in training", dropout=0.5),
-    Variant("batchnorm", "batch normalization after each convolution", batch_normalization=True),
+    Variant("batchnorm", "batch normalization before each relu", batch_normalization=True),
     Variant("wide", "twice the filters and dense units", blocks=(64, 64), dense_units=256),
     Variant("augmented", "random flips and small shifts in training", augmentation=True),
     Variant(

@@ -54,7 +54,7 @@ def test_every_variant_is_built(name: str) -> None:
         ("single-block", "Conv2D", 1),
         ("three-blocks", "Conv2D", 3),
         ("dropout", "Dropout", 1),
-        ("batchnorm", "BatchNormalization", 2),
+        ("batchnorm", "BatchNormalization", 3),
         ("augmented", "RandomFlip", 1),
         ("augmented", "RandomTranslation", 1),
         ("global-pooling", "GlobalAveragePooling2D", 1),
