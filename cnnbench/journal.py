@@ -20,7 +20,9 @@ class Journal:
 
     def append(self, record: Record) -> None:
         # One write call: a killed process leaves at most one torn last line.
-        self._file.write(encode(record).encode() + b"\n")
+        line = encode(record).encode() + b"\n"
+        if self._file.write(line) != len(line):
+            raise OSError(f"The disk is full: {self.path} is not whole.")
         os.fsync(self._file.fileno())
         self.records.append(record)
 

@@ -179,16 +179,13 @@ class Options:
         Raises:
             ValueError: if an argument is none of `MARKER_FIELDS` or its value is bad.
         """
-        changes = {}
-        for name, value in marker.items():
-            if name not in MARKER_FIELDS:
-                raise ValueError(
-                    f"@pytest.mark.cnnbench takes {', '.join(MARKER_FIELDS)}. Received: {name}"
-                )
-            several = isinstance(value, (list, tuple))
-            text = ",".join(map(str, value)) if several else str(value)
-            changes[name] = OPTIONS[name].value(text)
-        return replace(self, **changes)
+        unknown = [name for name in marker if name not in MARKER_FIELDS]
+        if unknown:
+            raise ValueError(
+                f"@pytest.mark.cnnbench takes {', '.join(MARKER_FIELDS)}. "
+                f"Received: {', '.join(unknown)}"
+            )
+        return replace(self, **_parsed({name: _text(value) for name, value in marker.items()}))
 
 
 MARKER_FIELDS = ("variants", "seeds", "devices", "batch_sizes", "rounds", "warmup_rounds")
@@ -265,14 +262,20 @@ def options_from(texts: Mapping[str, str | None]) -> Options:
     Raises:
         ValueError: names every bad value at once.
     """
+    return Options(**_parsed({name: text for name, text in texts.items() if text}))
+
+
+def _text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _parsed(texts: Mapping[str, str]) -> dict[str, Any]:
     values, problems = {}, []
     for name, text in texts.items():
-        if text is None or text == "":
-            continue
         try:
             values[name] = OPTIONS[name].value(text)
         except ValueError as error:
             problems.append(str(error))
     if problems:
         raise ValueError("\n".join(problems))
-    return Options(**values)
+    return values

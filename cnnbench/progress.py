@@ -51,12 +51,16 @@ class Progress:
 
     def wait(self, future: Future[T]) -> T:
         """Waits for a job, printing meanwhile, and returns its result or raises its error."""
+        self.settle(future)
+        return future.result()
+
+    def settle(self, future: Future[T]) -> None:
+        """Waits for a job, printing meanwhile, whatever becomes of it."""
         # done() and not what wait() returns: it knows of a cancelled job, for which wait() hangs.
         while not future.done():
             wait([future], timeout=LOOK_SECONDS)
             self._print()
         self._print()
-        return future.result()
 
     def note(self, text: str) -> None:
         """Prints a line at once; called from the waiting thread only."""

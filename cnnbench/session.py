@@ -27,7 +27,7 @@ from cnnbench.records import (
     Workload,
 )
 from cnnbench.report.folder import new_report_folder
-from cnnbench.report.outcome import outcome
+from cnnbench.report.outcome import in_words
 from cnnbench.variants import variant_named
 from cnnbench.workers.jobs import CheckModels, FindGpus, Job, Measure, Sanity, Train
 from cnnbench.workers.pool import WorkerPool
@@ -164,8 +164,7 @@ class Session:
             warmup_rounds,
         )
         for future in list(self._jobs.values()):
-            if not future.done():
-                self.progress.wait(cast("Future[Result]", _settled(future)))
+            self.progress.settle(future)
         self._close_pool(self._training_spec())
         pool = self._pool(self._spec(device, self.options.threads or environment.usable_cpus()), 1)
         return cast(Measurement, self.progress.wait(self._submit(pool, job)))
@@ -250,7 +249,10 @@ class Session:
     def _pool(self, spec: WorkerSpec, size: int) -> WorkerPool:
         if spec not in self._pools:
             self._pools[spec] = WorkerPool(
-                spec, size, lambda job, values: self.progress.tell(job.title(), values)
+                spec,
+                size,
+                lambda job, values: self.progress.tell(job.title(), values),
+                self._finished,
             )
         return self._pools[spec]
 
@@ -264,21 +266,15 @@ class Session:
     def _submit(self, pool: WorkerPool, job: Job) -> Future[Result]:
         if job not in self._jobs:
             self.progress.plan(1)
-            self._jobs[job] = future = pool.submit(job)
-            future.add_done_callback(lambda done: self._done(job, done))
+            self._jobs[job] = pool.submit(job)
         return self._jobs[job]
 
-    def _done(self, job: Job, future: Future[Result]) -> None:
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is not None:
-            self.progress.finished(job.title(), f"failed: {error}")
-            return
-        record = future.result()
-        assert not isinstance(record, dict)
-        self._record(record)
-        self.progress.finished(job.title(), outcome(record))
+    def _finished(self, job: Job, outcome: Result | BaseException) -> None:
+        if isinstance(outcome, BaseException):
+            self.progress.finished(job.title(), f"failed: {outcome}")
+        elif not isinstance(outcome, dict):
+            self._record(outcome)
+            self.progress.finished(job.title(), in_words(outcome))
 
     def _record(self, record: Record) -> None:
         with self._lock:
@@ -291,10 +287,3 @@ class Session:
     def _opened(self) -> OpenedPictures:
         assert self._pictures is not None  # start() comes first
         return self._pictures
-
-
-def _settled(future: Future[Result]) -> Future[None]:
-    """Returns a future that is done when the other is, whatever became of it."""
-    settled: Future[None] = Future()
-    future.add_done_callback(lambda _: settled.set_result(None))
-    return settled

@@ -20,7 +20,7 @@ SHORT = Protocol("one-pass", epochs=1)
 
 
 def new_pool(size: int = 1) -> WorkerPool:
-    return WorkerPool(SPEC, size, lambda job, values: None)
+    return WorkerPool(SPEC, size)
 
 
 @pytest.fixture(scope="module")

@@ -48,14 +48,18 @@ def report_of(records: Iterable[Record]) -> Report:
 
 
 def write_report(report: Report, directory: Path) -> None:
-    """Writes `environment.json` and a CSV file for each table into the directory."""
+    """Writes `environment.json` and a CSV file for each table into the directory.
+
+    A file has its name only when it is whole: a killed writer leaves none that looks like one.
+    """
     text = json.dumps(report.environment, indent=2) + "\n"
-    (directory / ENVIRONMENT_NAME).write_text(text, encoding="utf-8")
+    unfinished = directory / "unfinished"
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(directory / ENVIRONMENT_NAME)
     for name, frame in report.tables().items():
         # pandas writes the shortest digits that give the same float back.
-        frame.to_csv(
-            directory / f"{name}.csv", index=False, lineterminator="\n", errors=UNDECODABLE
-        )
+        frame.to_csv(unfinished, index=False, lineterminator="\n", errors=UNDECODABLE)
+        unfinished.replace(directory / f"{name}.csv")
 
 
 def load_report(path: str | Path) -> Report:

@@ -6,7 +6,7 @@ from cnnbench.records import Measurement, Record, SanityRun, TrainingRun
 from cnnbench.report.tables import throughput_row
 
 
-def outcome(record: Record) -> str:
+def in_words(record: Record) -> str:
     """Returns what a job came to, in one line."""
     if isinstance(record, TrainingRun):
         return (

@@ -63,7 +63,9 @@ def summary_text(report: Report) -> str:
     """Returns the summary as a table for a terminal, with the conditions below it."""
     frame = summary_frame(report)
     if frame.empty:
-        return "No training run or measurement was recorded."
+        red = report.checks[report.checks["verdict"] != "pass"]
+        lines = [f"{row.check}: {row.verdict}" for row in red.itertuples()]
+        return "\n".join(["No training run or measurement was recorded.", *lines])
     formats = {
         "train": "{:.0f}",
         "inference": "{:.0f}",

@@ -11,6 +11,7 @@ from cnnbench.workers.jobs import Job
 from cnnbench.workers.process import Result, WorkerDied, WorkerProcess, WorkerSpec
 
 Progress = Callable[[Job, dict[str, Any]], None]
+Finished = Callable[[Job, Result | BaseException], None]
 
 
 class WorkerPool:
@@ -22,11 +23,19 @@ class WorkerPool:
         spec: what each worker is.
         size: number of processes.
         progress: called from those threads with what a job tells.
+        finished: called from those threads with a job's result or error, before whoever
+            waits for the job is woken: what it keeps is kept when they go on.
     """
 
-    def __init__(self, spec: WorkerSpec, size: int, progress: Progress) -> None:
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        size: int,
+        progress: Progress = lambda job, values: None,
+        finished: Finished = lambda job, outcome: None,
+    ) -> None:
         self.spec = spec
-        self._progress = progress
+        self._progress, self._finished = progress, finished
         self._executor = ThreadPoolExecutor(size, thread_name_prefix="cnnbench-worker")
         self._lock = threading.Lock()
         self._idle: list[WorkerProcess] = []
@@ -52,6 +61,15 @@ class WorkerPool:
             worker.stop()
 
     def _run(self, job: Job) -> Result:
+        try:
+            result = self._do(job)
+        except BaseException as error:
+            self._finished(job, error)
+            raise
+        self._finished(job, result)
+        return result
+
+    def _do(self, job: Job) -> Result:
         worker = self._take()
         try:
             result = worker.do(job, lambda values: self._progress(job, values))
