@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import pytest
 
 from cnnbench.pytest_clock import CLOCK, show_rounds
-from cnnbench.pytest_session import SESSION_KEY, options_of
+from cnnbench.pytest_session import SESSION_KEY, options_of, params_of
 
 if TYPE_CHECKING:
     from cnnbench.records import (
@@ -121,7 +121,7 @@ def measurement(
 def target(request: pytest.FixtureRequest) -> Target:
     bench = usable(request)
     targets = _targets(request)
-    variant = request.node.callspec.params.get("cnnbench_variant", "")
+    variant = str(params_of(request.node).get("cnnbench_variant", ""))
 
     def look_up(name: str) -> float:
         value = targets.get(name, bench.data_set.name, variant)

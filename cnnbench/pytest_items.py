@@ -83,11 +83,10 @@ def _give_clock(item: pytest.Item) -> None:
     item.stash[CLOCK] = clock
     names = getattr(item, "fixturenames", ())
     group = next((GROUPS[name] for name in names if name in GROUPS), None)
+    # Unused on purpose by a check on records that another test has shown already (a second row
+    # with the same numbers would only be noise), and by a test whose training failed.
+    item.add_marker(pytest.mark.filterwarnings("ignore:Benchmark fixture was not used"))
     if group is None:
-        # A check on records that another test has shown already: a second row with the same
-        # numbers would only be noise in pytest-benchmark's table.
-        unused = "ignore:Benchmark fixture was not used"
-        item.add_marker(pytest.mark.filterwarnings(unused))
         return
     given = item.get_closest_marker("benchmark")
     settings = {"group": group, **(given.kwargs if given else {}), "timer": clock.timer}

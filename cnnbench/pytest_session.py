@@ -43,7 +43,13 @@ def options_of(node: pytest.Item | Any) -> Options:
     try:
         return options.overridden(marker.kwargs)
     except ValueError as error:
-        raise pytest.UsageError(f"{node.nodeid}: {error}") from None
+        raise pytest.Collector.CollectError(f"{node.nodeid}: {error}") from None
+
+
+def params_of(item: pytest.Item | Any) -> dict[str, Any]:
+    """Returns the parameters of a test; none for a test that has none."""
+    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    return params
 
 
 def start(session: pytest.Session) -> None:
@@ -75,9 +81,9 @@ def _will_run(item: pytest.Item) -> bool:
 
 def _plan(bench: Session, ours: list[pytest.Item]) -> None:
     names = dict.fromkeys(
-        str(item.callspec.params["cnnbench_variant"])  # type: ignore[attr-defined]
+        str(params_of(item)["cnnbench_variant"])
         for item in ours
-        if "cnnbench_variant" in getattr(getattr(item, "callspec", None), "params", {})
+        if "cnnbench_variant" in params_of(item)
     )
     bench.check_models(names)
     jobs = list(dict.fromkeys(job for item in ours for job in _jobs_of(bench, item)))
@@ -92,7 +98,7 @@ def _plan(bench: Session, ours: list[pytest.Item]) -> None:
 
 def _jobs_of(bench: Session, item: pytest.Item) -> list[Job]:
     names = getattr(item, "fixturenames", ())
-    params = getattr(getattr(item, "callspec", None), "params", {})
+    params = params_of(item)
     if "cnnbench_variant" not in params:
         return []
     variant = params["cnnbench_variant"]

@@ -98,6 +98,22 @@ def test_a_marker_takes_the_place_of_options(pytester: pytest.Pytester) -> None:
     assert names == ["test_mine[wide-4]", "test_mine[wide-5]"]
 
 
+def test_a_bad_marker_is_one_clear_error(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.cnnbench(variant="wide")
+        def test_mine(cnnbench_run): pass
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*takes variants, seeds, *. Received: variant"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*options_of*")
+
+
 def test_the_ini_file_gives_defaults(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ncnnbench_variants = wide\ncnnbench_seeds = 3")
     pytester.makepyfile("def test_mine(cnnbench_run): pass")
