@@ -14,7 +14,7 @@ from dataclasses import dataclass
 Clock = Callable[[], float]
 Step = Callable[[], object]
 
-MINIMUM_ROUND_SECONDS = 0.1
+MINIMUM_ROUND_SECONDS = 0.05
 
 
 @dataclass(frozen=True)

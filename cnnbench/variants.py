@@ -95,7 +95,8 @@ VARIANTS: dict[str, Variant] = _by_name(
     ),
 )
 
-DEFAULT_VARIANTS = ("documented", "single-block", "dropout", "augmented")
+# Quick ones that trained well under every seed that was tried on the drawn set.
+DEFAULT_VARIANTS = ("documented", "three-blocks", "dropout", "early-stopping")
 
 
 def variant_named(name: str) -> Variant:

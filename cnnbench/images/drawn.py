@@ -52,8 +52,8 @@ class DrawnSet:
         ValueError: if a value is out of its range; the message names all that are.
     """
 
-    train_per_class: int = 400
-    validation_per_class: int = 200
+    train_per_class: int = 300
+    validation_per_class: int = 160
     seed: int = 0
     wrong_label_share: float = 0.05
     size: int = 96
