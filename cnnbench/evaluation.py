@@ -21,15 +21,22 @@ class Evaluation:
     probabilities: np.ndarray
 
 
-def evaluate(model: keras.Model, side: Pictures) -> Evaluation:
+def evaluate(model: keras.Model, side: Pictures, rows: np.ndarray | None = None) -> Evaluation:
     """Evaluates in inference mode; the mean is taken over pictures, in float64.
+
+    Args:
+        model: built.
+        side: pictures and labels.
+        rows: which pictures, in which order; a picture may come more than once. By default all.
 
     Raises:
         ValueError: if the model's answers are no probabilities.
     """
+    rows = np.arange(len(side.labels)) if rows is None else rows
+    labels = side.labels[rows]
     batches = [
-        model.predict_on_batch(side.pictures[start : start + EVALUATION_BATCH_SIZE])
-        for start in range(0, len(side.labels), EVALUATION_BATCH_SIZE)
+        model.predict_on_batch(side.pictures[rows[start : start + EVALUATION_BATCH_SIZE]])
+        for start in range(0, len(rows), EVALUATION_BATCH_SIZE)
     ]
     probabilities = np.concatenate([np.asarray(b, dtype=np.float64) for b in batches])
     finite = probabilities[np.isfinite(probabilities)]
@@ -39,11 +46,11 @@ def evaluate(model: keras.Model, side: Pictures) -> Evaluation:
             f"Received: answers from {finite.min():.3g} to {finite.max():.3g}"
         )
     if probabilities.shape[1] == 1:
-        of_true = np.where(side.labels == 1, probabilities[:, 0], 1 - probabilities[:, 0])
-        correct = (probabilities[:, 0] > 0.5) == (side.labels == 1)
+        of_true = np.where(labels == 1, probabilities[:, 0], 1 - probabilities[:, 0])
+        correct = (probabilities[:, 0] > 0.5) == (labels == 1)
     else:
-        of_true = probabilities[np.arange(len(side.labels)), side.labels]
-        correct = probabilities.argmax(axis=1) == side.labels
+        of_true = probabilities[np.arange(len(labels)), labels]
+        correct = probabilities.argmax(axis=1) == labels
     # A network that answers NaN has classified nothing, whatever a comparison with NaN gives.
     correct &= np.isfinite(probabilities).all(axis=1)
     # Keras clips at the same epsilon: a wrong answer of probability 0 costs 16 nats, not infinity.

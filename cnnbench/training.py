@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from cnnbench.batches import Batches, Pictures
-from cnnbench.evaluation import EVALUATION_BATCH_SIZE, evaluate
+from cnnbench.batches import Pictures, epoch_batches
+from cnnbench.evaluation import evaluate
 from cnnbench.images.dataset import Splits
 from cnnbench.model import build_model, targets_for
 from cnnbench.protocols import Protocol
@@ -35,31 +35,16 @@ class Place:
     threads: int
 
 
-class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]
-    """Tells the progress of a training, an epoch at a time."""
-
-    def __init__(self, progress: Progress, epochs: int) -> None:
-        super().__init__()
-        self.progress, self.epochs = progress, epochs
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        values = {key: float(value) for key, value in (logs or {}).items()}
-        self.progress({"epoch": epoch + 1, "epochs": self.epochs, **values})
-
-
 class _MonitorLoss(keras.callbacks.Callback):  # type: ignore[misc]
     """Adds `monitor_loss`, the loss on a split of the training set, to an epoch's logs."""
 
-    def __init__(self, pictures: np.ndarray, targets: np.ndarray) -> None:
+    def __init__(self, monitor: Pictures) -> None:
         super().__init__()
-        self.pictures, self.targets = pictures, targets
+        self.monitor = monitor
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        loss = self.model.evaluate(
-            self.pictures, self.targets, batch_size=EVALUATION_BATCH_SIZE, verbose=0
-        )[0]
         if logs is not None:
-            logs["monitor_loss"] = float(loss)
+            logs["monitor_loss"] = evaluate(self.model, self.monitor).loss
 
 
 def seeded_model(
@@ -170,11 +155,16 @@ def _fit(
     classes: int,
     progress: Progress,
 ) -> tuple[dict[str, tuple[float, ...]], int]:
+    """Does what Keras' `fit` does, step by step; returns its History and the steps an epoch.
+
+    `fit` itself hands Python's batches to TensorFlow through tf.data, whose tuning thread now
+    and then sleeps on when a pipeline ends: one in five trainings took twice its time for it.
+    """
     callbacks: list[keras.callbacks.Callback] = []
     if variant.early_stopping_patience is not None:
         train_side, monitor = _monitor_split(train_side, seed)
         callbacks = [
-            _MonitorLoss(monitor.pictures, targets_for(model, monitor.labels, classes)),
+            _MonitorLoss(monitor),
             keras.callbacks.EarlyStopping(
                 monitor="monitor_loss",
                 mode="min",
@@ -182,36 +172,31 @@ def _fit(
                 restore_best_weights=True,
             ),
         ]
-    steps = protocol.steps_per_epoch or math.ceil(len(train_side.labels) / protocol.batch_size)
-    batches = Batches(
-        train_side.pictures,
-        targets_for(model, train_side.labels, classes),
-        protocol.batch_size,
-        steps,
-        seed,
-    )
-    held_out_targets = targets_for(model, held_out.labels, classes)
-    validation: Any = (held_out.pictures, held_out_targets)
+    count, batch_size = len(train_side.labels), protocol.batch_size
+    steps = protocol.steps_per_epoch or math.ceil(count / batch_size)
+    targets = targets_for(model, train_side.labels, classes)
+    shown = np.arange(len(held_out.labels))
     if protocol.validation_steps is not None:
-        validation = Batches(
-            held_out.pictures,
-            held_out_targets,
-            protocol.batch_size,
-            protocol.validation_steps,
-            seed=None,
-        )
-    fitted = model.fit(
-        batches,
-        epochs=protocol.epochs,
-        steps_per_epoch=steps,
-        validation_data=validation,
-        validation_batch_size=EVALUATION_BATCH_SIZE,
-        validation_steps=protocol.validation_steps,
-        shuffle=False,  # the stream is shuffled already
-        callbacks=[*callbacks, _Reporter(progress, protocol.epochs)],
-        verbose=0,
-    )
-    return {key: tuple(map(float, values)) for key, values in fitted.history.items()}, steps
+        shown = np.resize(shown, protocol.validation_steps * batch_size)
+    history = keras.callbacks.History()
+    listeners = keras.callbacks.CallbackList([*callbacks, history], model=model)
+    model.stop_training = False
+    listeners.on_train_begin()
+    for epoch in range(protocol.epochs):
+        listeners.on_epoch_begin(epoch)
+        model.reset_metrics()
+        logs: dict[str, Any] = {}
+        for rows in epoch_batches(count, batch_size, steps, seed, epoch):
+            logs = model.train_on_batch(train_side.pictures[rows], targets[rows], return_dict=True)
+        validation = evaluate(model, held_out, shown)
+        values = {name: float(value) for name, value in logs.items()}
+        values |= {"val_accuracy": validation.accuracy, "val_loss": validation.loss}
+        listeners.on_epoch_end(epoch, values)
+        progress({"epoch": epoch + 1, "epochs": protocol.epochs, **values})
+        if model.stop_training:
+            break
+    listeners.on_train_end()
+    return {name: tuple(map(float, seen)) for name, seen in history.history.items()}, steps
 
 
 def _monitor_split(side: Pictures, seed: int) -> tuple[Pictures, Pictures]:

@@ -1,51 +1,51 @@
-"""The stream of batches that a training walks through."""
+"""The order in which a training walks through its pictures."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from cnnbench.batches import Batches
+from cnnbench.batches import epoch_batches
 
 
-def stream(steps: int, seed: int | None, count: int = 10, batch_size: int = 4) -> Batches:
-    pictures = np.arange(count)
-    return Batches(pictures, pictures, batch_size, steps, seed)
+def order(steps: int, seed: int | None = 0, epoch: int = 0) -> list[list[int]]:
+    """Ten pictures in batches of four."""
+    return [rows.tolist() for rows in epoch_batches(10, 4, steps, seed, epoch)]
 
 
 def test_an_epoch_of_one_pass_shows_each_picture_once() -> None:
-    batches = stream(steps=3, seed=0)
-    shown = np.concatenate([batches[i][0] for i in range(3)])
-    assert sorted(shown) == list(range(10))
+    assert sorted(np.concatenate(order(steps=3)).tolist()) == list(range(10))
+
+
+def test_the_last_batch_of_a_pass_may_be_smaller() -> None:
+    assert [len(rows) for rows in order(steps=3)] == [4, 4, 2]
 
 
 def test_each_epoch_has_an_order_of_its_own() -> None:
-    batches = stream(steps=3, seed=0)
-    assert batches[0][0].tolist() != batches[3][0].tolist()
+    assert order(steps=3, epoch=0) != order(steps=3, epoch=1)
 
 
-def test_a_batch_depends_on_the_seed_and_its_number_alone() -> None:
-    forwards, backwards = stream(steps=3, seed=5), stream(steps=3, seed=5)
-    ahead = [forwards[i][0].tolist() for i in range(9)]
-    behind = [backwards[i][0].tolist() for i in reversed(range(9))]
-    assert ahead == behind[::-1]
+def test_each_seed_has_an_order_of_its_own() -> None:
+    assert order(steps=3, seed=0) != order(steps=3, seed=1)
+
+
+def test_the_same_arguments_give_the_same_order() -> None:
+    assert order(steps=3, seed=5, epoch=2) == order(steps=3, seed=5, epoch=2)
 
 
 def test_more_steps_than_a_pass_walk_the_set_again_in_whole_batches() -> None:
-    batches = stream(steps=5, seed=0)
-    sizes = [len(batches[i][0]) for i in range(5)]
-    assert sizes == [4] * 5
+    batches = order(steps=5)
+    assert [len(rows) for rows in batches] == [4] * 5
+    assert sorted(np.concatenate(batches).tolist()) == sorted([*range(10), *range(10)])
+
+
+def test_each_pass_has_an_order_of_its_own() -> None:
+    shown = np.concatenate(order(steps=5)).tolist()
+    assert shown[:10] != shown[10:]
 
 
 def test_fewer_steps_than_a_pass_end_the_epoch_early() -> None:
-    batches = stream(steps=1, seed=0)
-    assert batches[0][0].tolist() != batches[1][0].tolist()
+    assert [len(rows) for rows in order(steps=2)] == [4, 4]
 
 
 def test_without_a_seed_the_order_is_kept() -> None:
-    batches = stream(steps=3, seed=None)
-    assert np.concatenate([batches[i][0] for i in range(3)]).tolist() == list(range(10))
-
-
-def test_pictures_and_targets_stay_together() -> None:
-    pictures, targets = stream(steps=3, seed=1)[1]
-    assert pictures.tolist() == targets.tolist()
+    assert np.concatenate(order(steps=3, seed=None)).tolist() == list(range(10))

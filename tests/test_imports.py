@@ -31,7 +31,7 @@ LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names.spl
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "pandas", "numpy", "PIL", "scipy")
 PANDAS = {"report.frames", "report.summary"}
-KERAS = {"model", "batches", "evaluation", "training", "sanity", "throughput", "classifier"}
+KERAS = {"model", "evaluation", "training", "sanity", "throughput", "classifier"}
 KERAS |= {"workers.child"}
 OTHERS = dict.fromkeys(("variants", "session"), "")  # modules for tests that a check can fail
 
