@@ -107,7 +107,10 @@ def load_classifier(directory: Path) -> Classifier:
     model = build_model(variant, (height, width, channels), len(classes))
     try:
         # Numbers only: without pickles a file can't bring code along.
-        with np.load(directory / WEIGHTS_NAME, allow_pickle=False) as file:
+        with (
+            (directory / WEIGHTS_NAME).open("rb") as opened,
+            np.load(opened, allow_pickle=False) as file,
+        ):
             weights = [file[name] for name in sorted(file.files)]
         model.set_weights(weights)
     except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:

@@ -43,6 +43,8 @@ def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
     from cnnbench.images.cache import default_cache_directory
     from cnnbench.images.dataset import load_splits
 
+    cache = options.cache_dir or default_cache_directory()
+    folder = _folder(options, cache, say)
     last = time.monotonic()
 
     def tell(done: int, total: int) -> None:
@@ -51,9 +53,8 @@ def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
             last = time.monotonic()
             say(f"decoded {done} of {total} pictures")
 
-    cache = options.cache_dir or default_cache_directory()
     splits = load_splits(
-        _folder(options, cache),
+        folder,
         input_size=(options.image_size, options.image_size),
         cache=cache,
         split_seed=options.split_seed,
@@ -64,11 +65,12 @@ def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
     return replace(splits, name=name)
 
 
-def _folder(options: Options, cache: Path) -> Path:
+def _folder(options: Options, cache: Path, say: Callable[[str], None]) -> Path:
     if options.data is not None:
         return options.data
     from cnnbench.images.drawn import drawn_set_directory
 
+    say("reading the embedded drawn pictures; the first session draws them, which takes seconds")
     return drawn_set_directory(cache)
 
 

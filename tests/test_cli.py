@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,33 +27,40 @@ def classifier(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder / "classifier"
 
 
-def test_predict_names_a_class_and_its_probability(classifier: Path, tiny_folder: Path) -> None:
-    picture = tiny_folder / "validation" / "dogs" / "001.png"
-    done = run_command("predict", str(classifier), str(picture), cwd=classifier.parent)
-    name, probability, path = done.stdout.strip().split("\t")
-    assert (done.returncode, name, path) == (0, "dogs", str(picture))
+@pytest.fixture(scope="module")
+def predicted(
+    classifier: Path, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> subprocess.CompletedProcess[str]:
+    """Answers to a damaged picture, a picture of a dog and a folder of cats."""
+    folder = tmp_path_factory.mktemp("predicted")
+    dog = tiny_folder / "validation" / "dogs" / "001.png"
+    (folder / "bad.png").write_bytes(dog.read_bytes()[:150])
+    cats = tiny_folder / "validation" / "cats"
+    return run_command("predict", str(classifier), "bad.png", str(dog), str(cats), cwd=folder)
+
+
+def test_predict_names_a_class_a_probability_and_the_file(
+    predicted: subprocess.CompletedProcess[str],
+) -> None:
+    name, probability, path = predicted.stdout.splitlines()[0].split("\t")
+    assert (name, Path(path).name) == ("dogs", "001.png")
     assert 0.5 < float(probability) <= 1
 
 
-def test_predict_walks_folders_and_is_mostly_right(classifier: Path, tiny_folder: Path) -> None:
-    folder = tiny_folder / "validation" / "cats"
-    done = run_command("predict", str(classifier), str(folder), cwd=classifier.parent)
-    names = [line.split("\t")[0] for line in done.stdout.splitlines()]
+def test_predict_walks_folders_and_is_mostly_right(
+    predicted: subprocess.CompletedProcess[str],
+) -> None:
+    names = [line.split("\t")[0] for line in predicted.stdout.splitlines()[1:]]
     assert len(names) == 24
     assert names.count("cats") > 18
 
 
 def test_predict_names_a_damaged_picture_and_goes_on(
-    classifier: Path, tiny_folder: Path, tmp_path: Path
+    predicted: subprocess.CompletedProcess[str],
 ) -> None:
-    good = tiny_folder / "validation" / "cats" / "000.png"
-    bad = tmp_path / "bad.png"
-    bad.write_bytes(good.read_bytes()[:150])
-    done = run_command("predict", str(classifier), str(bad), str(good), cwd=tmp_path)
-    assert done.returncode == 1
-    assert "bad.png" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(done.stdout.splitlines()) == 1
+    assert predicted.returncode == 1
+    assert "bad.png" in predicted.stderr
+    assert "Traceback" not in predicted.stderr
 
 
 @pytest.mark.parametrize(

@@ -130,11 +130,11 @@ def test_a_single_id_trains_only_what_it_needs(tiny_folder: Path, tmp_path: Path
         tmp_path,
         f"--cnnbench-data={tiny_folder}",
         *QUICK,
-        suites=f"{suite / 'test_training.py'}::test_training[single-block-1]",
+        suites=f"{suite / 'test_training.py'}::test_training[dropout-1]",
     )
     assert run.code == 0, run.output
     report = run.report()
-    assert report.runs[["variant", "seed"]].to_numpy().tolist() == [["single-block", 1]]
+    assert report.runs[["variant", "seed"]].to_numpy().tolist() == [["dropout", 1]]
     assert report.checks["check"].tolist() == ["finished"]
 
 
@@ -154,12 +154,10 @@ def test_benchmark_disable_still_judges(tiny_folder: Path, tmp_path: Path) -> No
         "--cnnbench-seeds=0",
         *QUICK,
         "-k",
-        "majority or training_throughput and cpu",
+        "majority",
     )
     assert run.code == 0, run.output
-    report = run.report()
-    assert report.checks["verdict"].tolist() == ["pass"]
-    assert report.throughput["rounds"].tolist() == [1]
+    assert run.report().checks["verdict"].tolist() == ["pass"]
 
 
 # Bad input: one clear error, exit code 4, no traceback, no report

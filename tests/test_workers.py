@@ -95,23 +95,13 @@ def test_a_worker_that_dies_is_replaced_and_costs_no_other_job_its_result(
 ) -> None:
     pool = new_pool()
     try:
-        jobs = [
-            pool.submit(training(tiny_manifest, variant))
-            for variant in (
-                VARIANTS["documented"],
-                variant_named("faults:crashing"),
-                VARIANTS["documented"],
-            )
-        ]
-        before = jobs[0].result()
+        dying = pool.submit(training(tiny_manifest, variant_named("faults:crashing")))
+        waiting = pool.submit(training(tiny_manifest, VARIANTS["documented"]))
         with pytest.raises(WorkerDied, match=r"faults:crashing seed 0: .* ended by signal 9"):
-            jobs[1].result()
-        after = jobs[2].result()
+            dying.result()
+        assert isinstance(waiting.result(), TrainingRun)
     finally:
         pool.close()
-    assert isinstance(before, TrainingRun)
-    assert isinstance(after, TrainingRun)
-    assert before.weights_sha256 == after.weights_sha256
 
 
 def test_problems_of_all_models_are_told_at_once(pool: WorkerPool, tiny_manifest: Path) -> None:

@@ -1,0 +1,72 @@
+"""Slow proofs on the embedded pictures: `make slow`. The normal run has smaller ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from suite_runs import run_pytest
+
+from cnnbench.checks import check_generalization_gap
+from cnnbench.images.dataset import Splits
+from cnnbench.options import Options
+from cnnbench.pictures import read_splits
+from cnnbench.protocols import Protocol
+from cnnbench.targets import DEFAULTS
+from cnnbench.training import Place, train
+from cnnbench.variants import VARIANTS
+
+pytestmark = pytest.mark.slow
+
+PLACE = Place("tensorflow", "cpu", 1)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Splits:
+    return read_splits(Options(), lambda text: None)
+
+
+def few(splits: Splits, per_class: int) -> Splits:
+    """Returns the splits with the first pictures of each class to train on."""
+    labels = splits.train.labels
+    kept = np.concatenate([np.flatnonzero(labels == k)[:per_class] for k in np.unique(labels)])
+    train_side = replace(
+        splits.train,
+        names=tuple(splits.train.names[k] for k in kept),
+        labels=labels[kept],
+        rows=splits.train.rows[kept],
+    )
+    return replace(splits, train=train_side)
+
+
+def test_too_long_a_training_on_few_pictures_overfits_and_is_red(drawn: Splits) -> None:
+    protocol = Protocol("one-pass", epochs=40)
+    runs = [
+        train(VARIANTS["documented"], few(drawn, 50), seed, protocol, PLACE) for seed in range(3)
+    ]
+    result = check_generalization_gap(runs, DEFAULTS["generalization_gap"])
+    assert result.verdict == "fail"
+    assert result.observed > 0.15
+
+
+def test_accuracy_stays_below_the_ceiling(drawn: Splits) -> None:
+    runs = [
+        train(VARIANTS["three-blocks"], drawn, seed, Protocol("one-pass"), PLACE)
+        for seed in range(2)
+    ]
+    assert 0.80 < np.mean([run.val_accuracy for run in runs]) < 0.95
+
+
+def test_two_runs_of_the_suite_are_equal_in_every_accuracy_and_loss(tmp_path: Path) -> None:
+    arguments = ("--benchmark-only", "-k", "test_training and not throughput")
+    first, second = (
+        run_pytest(tmp_path / name, *arguments).report().runs for name in ("first", "second")
+    )
+    timings = ["seconds", "evaluation_seconds"]
+    pd.testing.assert_frame_equal(
+        first.drop(columns=timings), second.drop(columns=timings), check_exact=True
+    )
+    assert len(first) == 12
