@@ -42,11 +42,25 @@ def test_weights_are_numbers_only(tiny_splits: Splits, tmp_path: Path) -> None:
     assert json.loads((tmp_path / MODEL_NAME).read_text())["classes"] == ["cats", "dogs"]
 
 
-def test_weights_that_hold_objects_are_refused(tiny_splits: Splits, tmp_path: Path) -> None:
+class Payload:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.trace,))
+
+
+def test_weights_that_hold_code_are_refused_and_it_does_not_run(
+    tiny_splits: Splits, tmp_path: Path
+) -> None:
     kept(tmp_path, tiny_splits, variant_named("single-block"))
-    np.savez(tmp_path / WEIGHTS_NAME, a=np.array([{"code": "runs"}], dtype=object))
+    payload = np.array([Payload(tmp_path / "trace")], dtype=object)
+    np.savez(tmp_path / WEIGHTS_NAME, a=payload)
     with pytest.raises(ValueError, match=r"weights.npz does not hold the weights of"):
         load_classifier(tmp_path)
+    assert not (tmp_path / "trace").exists()
 
 
 def test_weights_of_another_variant_are_refused(tiny_splits: Splits, tmp_path: Path) -> None:
