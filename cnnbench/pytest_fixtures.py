@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import pytest
 
 from cnnbench.pytest_clock import CLOCK, show_rounds
-from cnnbench.pytest_session import SESSION_KEY, options_of, params_of
+from cnnbench.pytest_session import SESSION_KEY, TARGETS_NAME, options_of, params_of, targets_of
 
 if TYPE_CHECKING:
     from cnnbench.records import (
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
         Workload,
     )
     from cnnbench.session import Session
-    from cnnbench.targets import Targets
-
-TARGETS_NAME = "targets.toml"
 
 Target = Callable[[str], float]
 T = TypeVar("T")
@@ -120,7 +117,7 @@ def measurement(
 
 def target(request: pytest.FixtureRequest) -> Target:
     bench = usable(request)
-    targets = _targets(request)
+    targets = targets_of(request.node)
     variant = str(params_of(request.node).get("cnnbench_variant", ""))
 
     def look_up(name: str) -> float:
@@ -133,20 +130,6 @@ def target(request: pytest.FixtureRequest) -> Target:
         return value
 
     return look_up
-
-
-def _targets(request: pytest.FixtureRequest) -> Targets:
-    from cnnbench.targets import Targets, read_targets
-
-    named = options_of(request.node).targets
-    beside = request.node.path.parent / TARGETS_NAME
-    path = named or (beside if beside.is_file() else None)
-    if path is None:
-        return Targets()
-    try:
-        return read_targets(path)
-    except (ValueError, OSError) as error:
-        _fail(str(error))
 
 
 def judge(request: pytest.FixtureRequest) -> Callable[[CheckResult], None]:

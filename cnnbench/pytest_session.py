@@ -11,8 +11,10 @@ from cnnbench.options import OPTIONS, Options, options_from
 
 if TYPE_CHECKING:
     from cnnbench.session import Session
+    from cnnbench.targets import Targets
     from cnnbench.workers.jobs import Job
 
+TARGETS_NAME = "targets.toml"
 OPTIONS_KEY = pytest.StashKey[Options]()
 SESSION_KEY = pytest.StashKey["Session"]()
 
@@ -52,6 +54,19 @@ def params_of(item: pytest.Item | Any) -> dict[str, Any]:
     return params
 
 
+def targets_of(item: pytest.Item | Any) -> Targets:
+    """Returns the targets of a test: the file that the options name, or the one beside the test.
+
+    Raises:
+        ValueError, OSError: if the file is unusable.
+    """
+    from cnnbench.targets import Targets, read_targets
+
+    beside = item.path.parent / TARGETS_NAME
+    path = options_of(item).targets or (beside if beside.is_file() else None)
+    return read_targets(path) if path else Targets()
+
+
 def start(session: pytest.Session) -> None:
     """Opens pictures and workers and starts the trainings that the selected tests need."""
     from cnnbench.pytest_items import uses_cnnbench
@@ -68,6 +83,8 @@ def start(session: pytest.Session) -> None:
     bench = Session(config.stash[OPTIONS_KEY], config.rootpath, _printer(config))
     config.stash[SESSION_KEY] = bench
     try:
+        for item in ours:
+            targets_of(item)  # a bad file is told now, and not after minutes of training
         bench.start()
         if not bench.leaks:
             _plan(bench, ours)

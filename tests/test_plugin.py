@@ -202,6 +202,18 @@ def test_a_folder_without_pictures_is_one_clear_error(tmp_path: Path) -> None:
     assert not run.reports
 
 
+def test_a_bad_targets_file_is_told_before_any_training(tiny_folder: Path, tmp_path: Path) -> None:
+    targets = tmp_path / "mine.toml"
+    targets.write_text("[tiny]\naccurcy = 0.8\n")
+    run = run_pytest(
+        tmp_path, f"--cnnbench-data={tiny_folder}", f"--cnnbench-targets={targets}", *QUICK
+    )
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert re.search(r"^ERROR: .*mine.toml has 1 problem", run.output, re.MULTILINE)
+    assert "[tiny] accurcy: unknown, expected one of accuracy" in run.output
+    assert not run.reports
+
+
 def test_one_class_only_is_one_clear_error(tiny_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_folder / "train" / "cats", tmp_path / "pictures" / "cats")
     run = run_pytest(tmp_path / "run", f"--cnnbench-data={tmp_path / 'pictures'}")

@@ -121,3 +121,10 @@ def test_all_problems_are_named_at_once(tmp_path):
         "  [pets] accuray",
         "  [pets.wide] accuracy",
     ]
+
+
+def test_the_suites_own_targets_can_be_read() -> None:
+    targets = read_targets(Path(__file__).parent.parent / "suites" / "targets.toml")
+    accuracy = targets.get("accuracy", "drawn", "documented")
+    assert accuracy is not None
+    assert 0.5 < accuracy < 0.95
