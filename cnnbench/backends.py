@@ -64,11 +64,8 @@ def limit_threads(backend: str, threads: int) -> None:
         torch.set_num_threads(threads)
     elif threads == 1 and hasattr(os, "sched_setaffinity"):
         # XLA's thread pool follows the CPUs that a process may use.
-        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[os.getpid() % _cpus()]})
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cpus = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cpus[os.getpid() % len(cpus)]})
 
 
 def gpus(backend: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnbench.protocols import PROTOCOLS, Protocol, protocol_named
-from cnnbench.variants import DEFAULT_VARIANTS, VARIANTS, Variant, variant_named
+from cnnbench.variants import DEFAULT_VARIANTS, VARIANTS, variant_named
 
 BACKEND_NAMES = ("tensorflow", "jax", "torch")
 DEVICE_NAMES = ("cpu", "gpu")
@@ -157,9 +157,6 @@ class Options:
         return protocol_named(self.protocol).scaled(
             self.epochs, self.steps_per_epoch, self.validation_steps
         )
-
-    def variant_objects(self) -> tuple[Variant, ...]:
-        return tuple(variant_named(name) for name in self.variants)
 
     def to_dict(self) -> dict[str, object]:
         """Returns the values as plain data, without those that name paths of this machine."""
