@@ -11,9 +11,10 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-Verdict = Literal["pass", "fail"]
+# An error is a check that could not be judged: its training failed, say.
+Verdict = Literal["pass", "fail", "inconclusive", "error"]
 Workload = Literal["train", "inference"]
 SanityKind = Literal["memorization", "shuffled-labels"]
 
@@ -141,7 +142,13 @@ class Measurement:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One property, its verdict and the numbers behind it."""
+    """One property, its verdict and the numbers behind it.
+
+    A gate, which is a check with a stated error rate, has an interval of what it observed
+    (95 %), the p value of "all is well" after adjustment for the looks taken at it and for all
+    gates of the session, and `alpha`, which that p value is held against. `values` counts what the
+    verdict rests on: seeds, or pairs of processes.
+    """
 
     check: str
     variant: str
@@ -154,6 +161,11 @@ class CheckResult:
     observed: float
     threshold: float
     detail: str
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    alpha: float | None = None
+    values: int | None = None
 
 
 Record = Environment | DataSet | TrainingRun | SanityRun | Measurement | CheckResult

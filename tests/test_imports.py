@@ -19,13 +19,13 @@ LINES = 300
 
 # A module may import from its own layer and from those above it in this list.
 LAYERS = (
-    "records variants protocols environment backends timing pytest_clock images.*",
+    "records variants protocols environment backends timing pytest_clock stats.* images.*",
     "model batches evaluation journal checks targets options",
     "training sanity throughput classifier pictures progress report.*",
     "workers.*",
     "session",
-    "pytest_items pytest_fixtures pytest_session cli",
-    "plugin",
+    "pytest_items pytest_fixtures pytest_session",
+    "plugin cli",
 )
 LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names.split()}
 

@@ -65,7 +65,7 @@ def test_a_record_is_one_line():
 
 def test_what_is_encoded_says_what_it_is():
     data = json.loads(encode(sanity_run()))
-    assert (data["record"], data["schema"]) == ("SanityRun", 1)
+    assert (data["record"], data["schema"]) == ("SanityRun", 2)
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_a_long_line_is_shown_in_part():
 
 @pytest.mark.parametrize("name", ["Trial", None, ["TrainingRun"]])
 def test_unknown_records_list_the_valid_ones(name):
-    line = json.dumps({"record": name, "schema": 1})
+    line = json.dumps({"record": name, "schema": 2})
     with pytest.raises(ValueError, match=r"\(Environment, DataSet, .*Received: record="):
         decode(line)
 
 
-@pytest.mark.parametrize("schema", [0, 2, "1", None])
+@pytest.mark.parametrize("schema", [0, 1, 3, "2", None])
 def test_other_schema_versions_are_refused(schema):
     line = json.dumps({**json.loads(encode(sanity_run())), "schema": schema})
-    message = rf"record of schema 1 .*version of cnnbench that wrote it.*schema={schema!r}"
+    message = rf"record of schema 2 .*version of cnnbench that wrote it.*schema={schema!r}"
     with pytest.raises(ValueError, match=message):
         decode(line)
 

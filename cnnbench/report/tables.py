@@ -82,6 +82,11 @@ SCHEMA: dict[str, dict[str, str]] = {
         "verdict": "str",
         "observed": "float64",
         "threshold": "float64",
+        "low": "float64",
+        "high": "float64",
+        "p_value": "float64",
+        "alpha": "float64",
+        "values": "Int64",
         "detail": "str",
     },
     "predictions": {

@@ -1,0 +1,1 @@
+"""Intervals, tests and plans: arrays in, numbers out. No records, no files."""

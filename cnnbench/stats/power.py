@@ -1,0 +1,81 @@
+"""What a test of so many values can find, and how many values would decide it."""
+
+from __future__ import annotations
+
+import math
+
+from scipy import optimize, stats
+
+
+def smallest_difference(
+    sd: float, first: int, second: int, alpha: float, power: float = 0.9
+) -> float:
+    """Returns the difference of two means that a one-sided pooled t test finds with `power`.
+
+    By the noncentral t distribution (Cohen, "Statistical Power Analysis", 1988).
+
+    Args:
+        sd: standard deviation of one value.
+        first: values in one sample, `second` in the other.
+        alpha: level of the test.
+        power: chance of finding it.
+    """
+    df = first + second - 2
+    if df < 1 or math.isnan(sd):
+        return math.inf
+    error = sd * math.sqrt(1 / first + 1 / second)
+    return error * _noncentrality(df, alpha, power)
+
+
+def smallest_distance(error: float, df: float, alpha: float, power: float = 0.9) -> float:
+    """Returns how far from its threshold a mean must be to be found with `power`.
+
+    Args:
+        error: standard error of the mean.
+        df: its degrees of freedom.
+        alpha: one-sided level of the test.
+        power: chance of finding it.
+    """
+    if not df > 0 or math.isnan(error):
+        return math.inf
+    return error * _noncentrality(df, alpha, power)
+
+
+def _noncentrality(df: float, alpha: float, power: float) -> float:
+    critical = float(stats.t.isf(alpha, df))
+
+    def missing(shift: float) -> float:
+        return float(stats.nct.sf(critical, df, shift)) - power
+
+    low, high = 0.0, 2 * critical + 10
+    return float(optimize.brentq(missing, low, high))
+
+
+def values_needed(
+    distance: float, sd: float, alpha: float, *, floor: float = 0.0, most: int = 1000
+) -> int | None:
+    """Returns how many values would decide, if what is observed is the truth.
+
+    Args:
+        distance: of the observed mean from its threshold.
+        sd: standard deviation of one value.
+        alpha: one-sided level at which it is decided.
+        floor: an error that more values do not lower (that of the pictures, say).
+        most: where to stop looking.
+
+    Returns:
+        The least number, or `None` if even `most` would not do.
+    """
+    distance = abs(distance)
+
+    def decided(n: int) -> bool:
+        error = math.sqrt(sd**2 / n + floor**2)
+        return distance >= float(stats.t.isf(alpha, n - 1)) * error
+
+    if math.isnan(distance) or math.isnan(sd) or distance == 0 or not decided(most):
+        return None
+    low, high = 2, most
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if decided(middle) else (middle + 1, high)
+    return low
