@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
+
+from cnnbench.stats import behrens_fisher
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,19 +45,27 @@ class Spread:
         return Spread(math.sqrt((self.df * self.sd**2 + other.df * other.sd**2) / df), df)
 
 
+UNKNOWN = Spread()
+
+
 @dataclass(frozen=True)
 class Estimate:
-    """A value, its standard error and the degrees of freedom of that error."""
+    """A value, its standard error and the degrees of freedom of that error.
+
+    Where the error has two independent parts, `parts` has the standard error and the degrees of
+    freedom of each: p values look closer than an interval, and need more than one `df`.
+    """
 
     value: float
     error: float
     df: float
+    parts: tuple[tuple[float, float], tuple[float, float]] | None = None
 
     def interval(self, level: float = 0.95) -> Interval:
         """Returns Student's t interval; boundless where no error could be estimated."""
         if not self.df > 0 or math.isnan(self.error):
             return Interval(-math.inf, math.inf)
-        half = float(stats.t.ppf((1 + level) / 2, self.df)) * self.error
+        half = float(special.stdtrit(self.df, (1 + level) / 2)) * self.error
         return Interval(self.value - half, self.value + half)
 
     def p_above(self, null: float) -> float:
@@ -72,7 +82,9 @@ class Estimate:
         if self.error == 0:
             # Equal values: they say what they say, and a distance of nothing decides nothing.
             return 1.0 if distance >= 0 else 0.0
-        return float(stats.t.cdf(distance / self.error, self.df))
+        if self.parts is not None:
+            return behrens_fisher.tail(-distance, *self.parts)
+        return float(special.stdtr(self.df, distance / self.error))
 
 
 def spread_of(values: Sequence[float]) -> Spread:
@@ -81,7 +93,7 @@ def spread_of(values: Sequence[float]) -> Spread:
     return Spread(float(np.std(values, ddof=1)), n - 1) if n > 1 else Spread()
 
 
-def mean_of(values: Sequence[float], known: Spread = Spread()) -> Estimate:
+def mean_of(values: Sequence[float], known: Spread = UNKNOWN) -> Estimate:
     """Returns the mean with its standard error.
 
     Args:
@@ -104,11 +116,15 @@ def difference_of(first: Sequence[float], second: Sequence[float]) -> Estimate:
     return Estimate(float(np.mean(first) - np.mean(second)), error, pooled.df)
 
 
-def picture_error(correct: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Returns what drawing other held-out pictures adds to the variance of the mean accuracy.
+def picture_error(
+    first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_] | None = None
+) -> tuple[float, float]:
+    """Returns what drawing other held-out pictures adds to the variance of a mean accuracy.
 
     Args:
-        correct: whether each seed was right on each picture, of shape `(seeds, pictures)`.
+        first: whether each seed was right on each picture, of shape `(seeds, pictures)`.
+        second: the same of another recipe's seeds on the same pictures; then it is the variance
+            of the difference of the two mean accuracies.
 
     Returns:
         The variance, and its degrees of freedom (pictures less one).
@@ -117,35 +133,57 @@ def picture_error(correct: npt.NDArray[np.bool_]) -> tuple[float, float]:
     and of their interaction `I`, the mean over all has variance `P/N + S/n + I/(nN)`. The
     variance of seeds' accuracies over n is already `S/n + I/(nN)`; what is missing is `P/N`, the
     variance of pictures' means over N less `I/(nN)` (two-way random effects, Searle,
-    Casella & McCulloch, "Variance Components", 1992, ch. 4). With one seed `P` and `I` can't
-    be told apart and the binomial variance `a(1 - a)/N` is returned.
+    Casella & McCulloch, "Variance Components", 1992, ch. 4). A difference of two recipes has a
+    mean a picture too, and an interaction with the seeds of each. With one seed `P` and `I`
+    can't be told apart: the variance is that of the pictures' means, for one recipe the
+    binomial `a(1 - a)/N`.
     """
-    seeds, pictures = correct.shape
+    groups = [first] if second is None else [first, second]
+    pictures = first.shape[1]
+    if any(group.shape[1] != pictures for group in groups):
+        raise ValueError(
+            "Expected two recipes' answers to the same pictures. "
+            f"Received: shapes={tuple(group.shape for group in groups)}"
+        )
     if pictures < 2:
         return math.nan, 0.0
-    means = correct.mean(axis=0)
+    means = groups[0].mean(axis=0) - (groups[1].mean(axis=0) if second is not None else 0.0)
     total = float(means.var(ddof=1)) / pictures
+    own = sum(_interaction(group) / (group.shape[0] * pictures) for group in groups)
+    return max(0.0, total - own), pictures - 1
+
+
+def _interaction(correct: npt.NDArray[np.bool_]) -> float:
+    """Returns the variance of the interaction of seeds and pictures: 0 where one seed hides it."""
+    seeds, pictures = correct.shape
     if seeds == 1:
-        return total, pictures - 1
-    residual = correct - means - correct.mean(axis=1, keepdims=True) + correct.mean()
-    interaction = float((residual**2).sum()) / ((seeds - 1) * (pictures - 1))
-    return max(0.0, total - interaction / (seeds * pictures)), pictures - 1
+        return 0.0
+    rows, columns = correct.mean(axis=1, keepdims=True), correct.mean(axis=0)
+    residual = correct - columns - rows + correct.mean()
+    total: float = (residual**2).sum() / ((seeds - 1) * (pictures - 1))
+    return float(total)
 
 
 def widened(estimate: Estimate, variance: float, df: float) -> Estimate:
     """Returns the estimate with an independent error added.
 
-    The degrees of freedom are Satterthwaite's ("An approximate distribution of estimates of
-    variance components", 1946).
+    The reciprocal of its degrees of freedom is the mean of the parts' reciprocals, by their
+    shares of the variance. Satterthwaite's ("An approximate distribution of estimates of variance
+    components", 1946) weigh by the squares of these shares, and three seeds' intervals of 95 %
+    then cover 92 %; so weighed they cover 94 to 96 %, whatever the shares. p values are
+    those of `behrens_fisher`.
     """
     if math.isnan(estimate.error) or not estimate.df > 0:
         return estimate
+    if not df > 0 or math.isnan(variance):
+        return Estimate(estimate.value, math.nan, 0.0)
     own = estimate.error**2
     total = own + variance
-    if total == 0:
-        return estimate
-    together = total**2 / (own**2 / estimate.df + (variance**2 / df if df else 0.0))
-    return Estimate(estimate.value, math.sqrt(total), together)
+    if own == 0 or variance == 0:
+        return Estimate(estimate.value, math.sqrt(total), df if variance else estimate.df)
+    together = total / (own / estimate.df + variance / df)
+    parts = ((estimate.error, estimate.df), (math.sqrt(variance), df))
+    return Estimate(estimate.value, math.sqrt(total), together, parts)
 
 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> Interval:

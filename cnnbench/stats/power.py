@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
-from scipy import optimize, stats
+from scipy import optimize, special, stats
+
+from cnnbench.stats.intervals import Interval, Spread
 
 
 def smallest_difference(
@@ -41,14 +44,17 @@ def smallest_distance(error: float, df: float, alpha: float, power: float = 0.9)
     return error * _noncentrality(df, alpha, power)
 
 
+@lru_cache(maxsize=4096)
 def _noncentrality(df: float, alpha: float, power: float) -> float:
-    critical = float(stats.t.isf(alpha, df))
+    critical = -float(special.stdtrit(df, alpha))
 
     def missing(shift: float) -> float:
         return float(stats.nct.sf(critical, df, shift)) - power
 
-    low, high = 0.0, 2 * critical + 10
-    return float(optimize.brentq(missing, low, high))
+    high = critical + 10
+    while missing(high) < 0:
+        high *= 2
+    return float(optimize.brentq(missing, 0.0, high))
 
 
 def values_needed(
@@ -70,7 +76,7 @@ def values_needed(
 
     def decided(n: int) -> bool:
         error = math.sqrt(sd**2 / n + floor**2)
-        return distance >= float(stats.t.isf(alpha, n - 1)) * error
+        return distance >= -float(special.stdtrit(n - 1, alpha)) * error
 
     if math.isnan(distance) or math.isnan(sd) or distance == 0 or not decided(most):
         return None
@@ -79,3 +85,14 @@ def values_needed(
         middle = (low + high) // 2
         low, high = (low, middle) if decided(middle) else (middle + 1, high)
     return low
+
+
+def sd_interval(spread: Spread, level: float = 0.95) -> Interval:
+    """Returns the interval of a normal sample's standard deviation, by chi-square."""
+    if not spread.df > 0:
+        return Interval(0.0, math.inf)
+    tail = (1 - level) / 2
+    return Interval(
+        spread.sd * math.sqrt(spread.df / float(stats.chi2.isf(tail, spread.df))),
+        spread.sd * math.sqrt(spread.df / float(stats.chi2.ppf(tail, spread.df))),
+    )

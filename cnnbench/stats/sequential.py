@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 RHO = 1.0  # spends in proportion to what has been seen
 # Successive t statistics of few values hang together less than a Brownian motion: in simulations of
@@ -31,9 +31,8 @@ def spent(alpha: float, share: float, rho: float = RHO) -> float:
     return float(alpha * min(1.0, share) ** rho)
 
 
-@lru_cache(maxsize=4096)
 def nominal_levels(alpha: float, shares: tuple[float, ...], rho: float = RHO) -> tuple[float, ...]:
-    """Returns the one-sided level at which each look may reject.
+    """Returns the one-sided level at which each look may reject, for t tests of few values too.
 
     Args:
         alpha: chance that any look rejects what is true.
@@ -42,12 +41,23 @@ def nominal_levels(alpha: float, shares: tuple[float, ...], rho: float = RHO) ->
 
     Returns:
         A level a look; rejecting where a look's p value is at most its level has at most the
-        error `alpha`, for t tests of few values too.
+        error `alpha`.
+    """
+    return gaussian_levels(alpha / (STUDENT if len(shares) > 1 else 1.0), shares, rho)
+
+
+@lru_cache(maxsize=4096)
+def gaussian_levels(alpha: float, shares: tuple[float, ...], rho: float = RHO) -> tuple[float, ...]:
+    """Returns what `nominal_levels` does, for sums of normal values.
+
+    By numerical integration over what has not been rejected yet (Armitage, McPherson & Rowe,
+    "Repeated significance tests on accumulating data", 1969).
+
+    Args:
+        alpha, shares, rho: as in `nominal_levels`.
     """
     if not shares or any(b <= a for a, b in zip((0.0, *shares), shares, strict=False)):
         raise ValueError(f"Expected growing shares above 0. Received: shares={shares}")
-    if len(shares) > 1:
-        alpha /= STUDENT
     levels: list[float] = []
     grid = density = np.empty(0)
     before = 0.0
@@ -61,12 +71,17 @@ def nominal_levels(alpha: float, shares: tuple[float, ...], rho: float = RHO) ->
         levels.append(float(stats.norm.sf(bound / math.sqrt(share))))
         points = np.linspace(-_FAR * math.sqrt(share), bound, _POINTS)
         if number == 0:
-            values = stats.norm.pdf(points / step) / step
+            values = _density(points, step)
         else:
-            kernel = stats.norm.pdf((points[:, None] - grid[None, :]) / step) / step
-            values = np.trapezoid(kernel * density, grid, axis=1)
+            kernel = _density(points[:, None] - grid[None, :], step)
+            values = np.asarray(np.trapezoid(kernel * density, grid, axis=1))
         grid, density, before = points, values, share
     return tuple(levels)
+
+
+def _density(values: npt.NDArray[np.float64], sd: float) -> npt.NDArray[np.float64]:
+    density: npt.NDArray[np.float64] = np.exp(-0.5 * (values / sd) ** 2)
+    return density / (sd * math.sqrt(2 * math.pi))
 
 
 def _bound(
@@ -79,7 +94,7 @@ def _bound(
     """Finds the boundary that is first crossed at this look with probability `allowed`."""
 
     def excess(bound: float) -> float:
-        crossing = stats.norm.sf((bound - grid) / step)
+        crossing = special.ndtr((grid - bound) / step)
         return math.log(max(float(np.trapezoid(density * crossing, grid)), 1e-300) / allowed)
 
     return float(optimize.brentq(excess, -_FAR * scale, _FAR * scale))

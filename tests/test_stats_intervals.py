@@ -1,0 +1,227 @@
+"""Estimates with their uncertainty."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cnnbench.stats.behrens_fisher import tail
+from cnnbench.stats.intervals import (
+    Estimate,
+    Interval,
+    Spread,
+    clopper_pearson,
+    difference_of,
+    mean_of,
+    picture_error,
+    spread_of,
+    widened,
+)
+
+# Student's sleep data (Biometrika, 1908), as in R's `sleep`: extra hours under two drugs.
+FIRST = (0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0)
+SECOND = (1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4)
+NOWHERE = Interval(-math.inf, math.inf)
+
+
+def anova(correct):
+    """Return the mean squares of pictures and of the interaction, sum by sum."""
+    seeds, pictures = len(correct), len(correct[0])
+    grand = sum(map(sum, correct)) / (seeds * pictures)
+    rows = [sum(row) / pictures for row in correct]
+    columns = [sum(column) / seeds for column in zip(*correct, strict=True)]
+    of_pictures = seeds * sum((one - grand) ** 2 for one in columns) / (pictures - 1)
+    residual = sum(
+        (correct[i][j] - rows[i] - columns[j] + grand) ** 2
+        for i in range(seeds)
+        for j in range(pictures)
+    )
+    return of_pictures, residual / ((seeds - 1) * (pictures - 1))
+
+
+# Shares
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [
+        (682, 925, 0.7076683, 0.7654066),  # Mendel's peas, in R's binom.test
+        (0, 10, 0.0, 0.3085),  # any table
+        (10, 10, 0.6915, 1.0),
+        (4, 20, 0.0573, 0.4366),
+    ],
+)
+def test_clopper_pearson_as_published(successes, trials, low, high):
+    found = clopper_pearson(successes, trials)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_clopper_pearson_heeds_the_level():
+    assert clopper_pearson(0, 10, 0.9).high == pytest.approx(1 - 0.05 ** (1 / 10))
+
+
+# Student's t
+
+
+def test_the_difference_of_two_samples_as_published():
+    """R: t.test(extra ~ group, sleep, var.equal = TRUE)."""
+    found = difference_of(FIRST, SECOND)
+    assert found.value / found.error == pytest.approx(-1.8608, abs=5e-5)
+    assert found.df == 18
+    interval = found.interval()
+    assert (interval.low, interval.high) == pytest.approx((-3.363874, 0.203874), abs=1e-6)
+    assert 2 * found.p_below(0.0) == pytest.approx(0.07919, abs=5e-6)
+
+
+def test_samples_of_unlike_sizes_are_pooled():
+    found = difference_of(FIRST[:3], SECOND)
+    expected = stats.ttest_ind(FIRST[:3], SECOND)
+    assert found.value / found.error == pytest.approx(expected.statistic)
+    assert found.p_above(0.0) + found.p_below(0.0) == pytest.approx(1.0)
+    assert 2 * found.p_below(0.0) == pytest.approx(expected.pvalue)
+
+
+def test_the_mean_of_one_sample_is_scipys():
+    found, expected = mean_of(SECOND), stats.ttest_1samp(SECOND, 1.0, alternative="greater")
+    assert found.p_above(1.0) == pytest.approx(expected.pvalue)
+    low, high = stats.ttest_1samp(SECOND, 1.0).confidence_interval(0.99)
+    interval = found.interval(0.99)
+    assert (interval.low, interval.high) == pytest.approx((low, high))
+    assert interval.half_width == pytest.approx((high - low) / 2)
+
+
+def test_a_known_spread_lends_its_degrees_of_freedom():
+    # Variances 1 with 2 and 4 with 10 degrees of freedom: 42 / 12
+    found = mean_of([1.0, 2.0, 3.0], Spread(2.0, 10))
+    assert (found.value, found.df) == (2.0, 12)
+    assert found.error == pytest.approx(math.sqrt(3.5 / 3))
+
+
+def test_a_known_spread_lets_one_value_decide():
+    found = mean_of([0.7], Spread(0.01, 19))
+    assert found.error == pytest.approx(0.01)
+    assert found.p_below(0.8) == pytest.approx(stats.t.sf(10, 19))
+
+
+def test_one_value_alone_says_nothing():
+    found = mean_of([0.7])
+    assert found.interval() == NOWHERE
+    assert (found.p_above(0.0), found.p_below(1.0)) == (1.0, 1.0)
+
+
+def test_equal_values_say_what_they_say():
+    found = mean_of([0.5, 0.5])
+    assert (found.p_above(0.4), found.p_above(0.5), found.p_above(0.6)) == (0.0, 1.0, 1.0)
+    assert found.interval() == Interval(0.5, 0.5)
+
+
+def test_no_null_is_never_rejected():
+    assert mean_of([0.5, 0.6]).p_above(math.nan) == 1.0
+
+
+def test_spreads():
+    assert spread_of([1.0, 2.0, 3.0]) == Spread(1.0, 2)
+    assert spread_of([1.0]) == Spread(0.0, 0)
+    assert Spread(1.0, 2).pooled(Spread(2.0, 2)).sd == pytest.approx(math.sqrt(2.5))
+    assert math.isnan(Spread().pooled(Spread()).sd)
+
+
+# Other pictures
+
+
+def test_the_error_of_pictures_is_that_of_an_analysis_of_variance():
+    correct = np.random.default_rng(0).random((4, 30)) < np.linspace(0.2, 1, 30)
+    of_pictures, interaction = anova(correct.tolist())
+    variance, df = picture_error(correct)
+    assert variance == pytest.approx((of_pictures - interaction) / (4 * 30))
+    assert df == 29
+
+
+def test_the_error_of_pictures_is_estimated_without_bias():
+    rng = np.random.default_rng(1)
+    # Half the pictures at 0.9 and half at 0.6: a variance between pictures of 0.0225
+    found = []
+    for _ in range(3000):
+        chances = np.where(rng.random(200) < 0.5, 0.9, 0.6)
+        found.append(picture_error(rng.random((3, 200)) < chances)[0])
+    assert np.mean(found) == pytest.approx(0.0225 / 200, rel=0.02)
+
+
+def test_the_error_of_a_difference_takes_both_interactions_off():
+    rng = np.random.default_rng(2)
+    one, other = rng.random((3, 40)) < 0.7, rng.random((5, 40)) < np.linspace(0.1, 1, 40)
+    means = one.mean(axis=0) - other.mean(axis=0)
+    inner = anova(one.tolist())[1] / 3 + anova(other.tolist())[1] / 5
+    assert picture_error(one, other)[0] == pytest.approx((means.var(ddof=1) - inner) / 40)
+
+
+def test_what_every_seed_shares_cancels_in_a_difference():
+    chances = np.repeat([True, False], 50)
+    same = np.tile(chances, (3, 1))
+    assert picture_error(same)[0] > 0
+    assert picture_error(same, same) == (0.0, 99)
+
+
+def test_one_seed_has_the_binomial_error():
+    correct = np.array([[True] * 8 + [False] * 2])
+    assert picture_error(correct) == pytest.approx((0.8 * 0.2 / 9, 9))
+
+
+def test_one_seed_a_recipe_has_the_error_of_pairs():
+    one, other = np.array([[True, True, False, False]]), np.array([[True, False, True, True]])
+    assert picture_error(one, other)[0] == pytest.approx(np.var([0, 1, -1, -1], ddof=1) / 4)
+
+
+def test_the_error_of_pictures_is_never_negative():
+    opposite = np.array([[True, False] * 5, [False, True] * 5])
+    assert picture_error(opposite) == (0.0, 9)
+
+
+def test_one_picture_has_no_spread():
+    variance, df = picture_error(np.array([[True], [False]]))
+    assert math.isnan(variance)
+    assert df == 0
+    assert widened(mean_of([0.0, 1.0]), variance, df).interval() == NOWHERE
+
+
+def test_a_difference_is_of_the_same_pictures():
+    with pytest.raises(ValueError, match=r"same pictures. Received: shapes=\(\(2, 3\), \(2, 4\)\)"):
+        picture_error(np.zeros((2, 3), bool), np.zeros((2, 4), bool))
+
+
+# An error added
+
+
+def test_an_added_error_widens():
+    found = widened(Estimate(0.7, 0.03, 2), 0.0016, 99)
+    assert (found.value, found.error) == pytest.approx((0.7, 0.05))
+    # 36 % of the variance has 2 degrees of freedom and 64 % has 99
+    assert found.df == pytest.approx(1 / (0.36 / 2 + 0.64 / 99))
+    assert found.interval().half_width == pytest.approx(0.05 * stats.t.ppf(0.975, found.df))
+
+
+def test_p_values_of_a_widened_estimate_are_those_of_behrens_and_fisher():
+    found = widened(Estimate(0.7, 0.03, 2), 0.0016, 99)
+    expected = tail(0.1, (0.03, 2), (0.04, 99))
+    assert found.p_above(0.6) == pytest.approx(expected, rel=1e-9)
+    assert found.p_below(0.8) == pytest.approx(expected, rel=1e-9)
+    assert found.p_above(0.8) == pytest.approx(1 - expected)
+    assert found.p_above(math.nan) == 1.0
+
+
+def test_nothing_added_changes_nothing():
+    one = Estimate(0.7, 0.03, 2)
+    assert widened(one, 0.0, 99) == one
+
+
+def test_an_error_added_to_none_stands_alone():
+    assert widened(Estimate(0.7, 0.0, 2), 0.0016, 99) == Estimate(0.7, 0.04, 99)
+
+
+def test_neither_error_stays_neither():
+    assert widened(Estimate(0.7, 0.0, 2), 0.0, 99) == Estimate(0.7, 0.0, 2)
+
+
+def test_an_unknown_error_stays_unknown():
+    assert widened(mean_of([0.7]), 0.01, 99).interval() == NOWHERE

@@ -1,0 +1,126 @@
+"""What a test can find, and how many values would decide it."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cnnbench.stats.intervals import Interval, Spread
+from cnnbench.stats.power import (
+    sd_interval,
+    smallest_difference,
+    smallest_distance,
+    values_needed,
+)
+
+SEED_SD = math.sqrt(0.2 / 2 / 1000)  # Jordan's floor: 80 % accuracy, 1000 pictures: 1 point
+
+
+# Cohen, "Statistical Power Analysis" (1988), tables 2.3 and 2.4, and the manual of G*Power:
+# values a group that find a difference of d standard deviations.
+@pytest.mark.parametrize(
+    ("d", "n", "alpha", "power"),
+    [
+        (0.2, 394, 0.025, 0.8),
+        (0.5, 64, 0.025, 0.8),
+        (0.8, 26, 0.025, 0.8),
+        (0.5, 105, 0.025, 0.95),
+        (0.5, 51, 0.05, 0.8),
+    ],
+)
+def test_the_smallest_difference_is_that_of_the_tables(d, n, alpha, power):
+    assert smallest_difference(1.0, n, n, alpha, power) <= d
+    assert smallest_difference(1.0, n - 1, n - 1, alpha, power) > d
+
+
+def test_five_seeds_against_twenty_find_two_points_and_three_against_three_do_not():
+    assert abs(SEED_SD - 0.01) < 1e-9
+    assert smallest_difference(SEED_SD, 20, 5, 0.01) == pytest.approx(0.019, abs=5e-4)
+    assert smallest_difference(SEED_SD, 3, 3, 0.01) == pytest.approx(0.046, abs=5e-4)
+
+
+@pytest.mark.parametrize(("first", "second"), [(20, 5), (3, 3)])
+def test_the_smallest_difference_is_found_as_often_as_stated(first, second):
+    rng = np.random.default_rng(2)
+    shift = smallest_difference(0.01, first, second, 0.01, 0.9)
+    one = rng.normal(0.8 + shift, 0.01, (20_000, first))
+    other = rng.normal(0.8, 0.01, (20_000, second))
+    found = stats.ttest_ind(one, other, axis=1, alternative="greater").pvalue <= 0.01
+    assert found.mean() == pytest.approx(0.9, abs=0.007)
+
+
+def test_the_smallest_distance_is_found_as_often_as_stated():
+    rng = np.random.default_rng(3)
+    values = rng.normal(smallest_distance(2 / math.sqrt(5), 4, 0.05, 0.8), 2, (20_000, 5))
+    found = stats.ttest_1samp(values, 0.0, axis=1, alternative="greater").pvalue <= 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.009)
+
+
+def test_a_difference_is_a_distance_with_the_error_of_a_difference():
+    error = 0.01 * math.sqrt(1 / 20 + 1 / 5)
+    assert smallest_difference(0.01, 20, 5, 0.01) == smallest_distance(error, 23, 0.01)
+
+
+@pytest.mark.parametrize("df", [1, 2, 30])
+def test_high_power_at_a_small_level_is_worked_out_too(df):
+    shift = smallest_distance(1.0, df, 1e-4, 0.99)
+    chance = stats.nct.sf(stats.t.isf(1e-4, df), df, shift)
+    assert chance == pytest.approx(0.99, abs=1e-4)
+
+
+@pytest.mark.parametrize(("sd", "first", "second"), [(1.0, 1, 1), (math.nan, 5, 5)])
+def test_no_spread_finds_nothing(sd, first, second):
+    assert smallest_difference(sd, first, second, 0.05) == math.inf
+
+
+@pytest.mark.parametrize(("error", "df"), [(1.0, 0.0), (math.nan, 5.0)])
+def test_no_error_finds_nothing(error, df):
+    assert smallest_distance(error, df, 0.05) == math.inf
+
+
+# Values needed
+
+
+def test_values_needed_are_the_least_that_decide():
+    def p_value(n: int) -> float:
+        return float(stats.t.sf(0.01 / (0.02 / math.sqrt(n)), n - 1))
+
+    needed = values_needed(0.01, 0.02, 0.05)
+    assert needed == next(n for n in range(2, 100) if p_value(n) <= 0.05) == 13
+    assert values_needed(-0.01, 0.02, 0.05) == needed
+
+
+def test_a_floor_is_not_lowered_by_more_values():
+    assert values_needed(0.02, 0.02, 0.05) == 5
+    errors = {n: math.hypot(0.02 / math.sqrt(n), 0.011) for n in range(2, 100)}
+    expected = next(n for n, error in errors.items() if stats.t.sf(0.02 / error, n - 1) <= 0.05)
+    assert values_needed(0.02, 0.02, 0.05, floor=0.011) == expected == 26
+    assert values_needed(0.02, 0.02, 0.05, floor=0.0125) is None
+
+
+def test_what_more_than_the_most_would_decide_is_not_decided():
+    assert values_needed(0.001, 0.02, 0.05, most=100) is None
+    assert values_needed(0.001, 0.02, 0.05, most=2000) == 1085
+
+
+@pytest.mark.parametrize(("distance", "sd"), [(0.0, 0.01), (math.nan, 0.01), (0.1, math.nan)])
+def test_nothing_decides_no_distance(distance, sd):
+    assert values_needed(distance, sd, 0.05) is None
+
+
+def test_two_equal_values_decide():
+    assert values_needed(0.1, 0.0, 0.01) == 2
+
+
+# The spread itself
+
+
+@pytest.mark.parametrize(("df", "low", "high"), [(2, 0.521, 6.285), (9, 0.688, 1.826)])
+def test_the_interval_of_a_spread_is_that_of_the_tables(df, low, high):
+    found = sd_interval(Spread(2.0, df))
+    assert (found.low, found.high) == pytest.approx((2 * low, 2 * high), abs=2e-3)
+
+
+def test_no_spread_has_any_interval():
+    assert sd_interval(Spread()) == Interval(0.0, math.inf)
