@@ -35,21 +35,6 @@ def check_finished(run: TrainingRun) -> CheckResult:
     )
 
 
-def check_accuracy(runs: Runs, target: float) -> CheckResult:
-    """Passes if the mean held-out accuracy over seeds is at least the target."""
-    values = [run.val_accuracy for run in runs]
-    mean = fmean(values)
-    return _result(
-        "accuracy",
-        runs,
-        passed=mean >= target,
-        observed=mean,
-        threshold=target,
-        detail=f"held-out accuracy {_mean_sd(values)}, lowest {min(values):.4f}; "
-        f"target at least {target:.4f}",
-    )
-
-
 def check_better_than_majority(runs: Runs, data: DataSet) -> CheckResult:
     """Passes if every seed is better than always answering the largest class.
 
@@ -61,8 +46,12 @@ def check_better_than_majority(runs: Runs, data: DataSet) -> CheckResult:
     share = max(Counter(data.validation_labels).values()) / n
     threshold = share + _Z * math.sqrt(share * (1 - share) / n)
     lowest = _extreme(min, [run.val_accuracy for run in runs])
+    # Always answering the rarest class has at least its share: less is knowledge turned round.
+    rare = min(Counter(data.validation_labels).values()) / n
+    turned = lowest < rare - _Z * math.sqrt(rare * (1 - rare) / n)
     constant = [run.seed for run in runs if _is_constant(run)]
-    same = f"; seeds {constant} give every picture the same class" if constant else ""
+    hint = f"; seeds {constant} give every picture the same class" if constant else ""
+    hint += "; worse than chance: are the classes swapped on one side?" if turned else ""
     return _result(
         "better_than_majority",
         runs,
@@ -70,47 +59,7 @@ def check_better_than_majority(runs: Runs, data: DataSet) -> CheckResult:
         observed=lowest,
         threshold=threshold,
         detail=f"lowest held-out accuracy {lowest:.4f} of {len(runs)} seeds; the largest class has "
-        f"{share:.4f} of {n} pictures, luck reaches {threshold:.4f} in 1 % of cases{same}",
-    )
-
-
-def check_generalization_gap(runs: Runs, limit: float) -> CheckResult:
-    """Passes if train minus held-out accuracy, averaged over seeds, is at most the limit.
-
-    Both sides are evaluated with the final weights in inference mode.
-    """
-    values = [run.generalization_gap for run in runs]
-    mean = fmean(values)
-    train = fmean(run.train_accuracy for run in runs)
-    over = f", {mean - limit:.4f} too much" if mean > limit else ""
-    return _result(
-        "generalization_gap",
-        runs,
-        passed=mean <= limit,
-        observed=mean,
-        threshold=limit,
-        detail=f"gap {_mean_sd(values)}: train accuracy {train:.4f}, held out "
-        f"{train - mean:.4f}; limit {limit:.4f}{over}",
-    )
-
-
-def check_validation_loss_rise(runs: Runs, limit: float) -> CheckResult:
-    """Passes if the final validation loss is at most `1 + limit` times its best epoch's.
-
-    This is Prechelt's generalization loss GL as a share ("Early Stopping - But When?",
-    1998), averaged over seeds.
-    """
-    values = [_rise(run) for run in runs]
-    mean = fmean(values)
-    best = [1 + _argmin(run.history["val_loss"]) for run in runs]
-    return _result(
-        "validation_loss_rise",
-        runs,
-        passed=mean <= limit,
-        observed=mean,
-        threshold=limit,
-        detail=f"final validation loss over its best epoch's, less 1: {_mean_sd(values)}; best "
-        f"epochs {best} of {max(run.epochs for run in runs)}; limit {limit:.4f}",
+        f"{share:.4f} of {n} pictures, luck reaches {threshold:.4f} in 1 % of cases{hint}",
     )
 
 
@@ -183,24 +132,39 @@ def check_shuffled_labels(run: SanityRun, data: DataSet, margin: float) -> Check
     )
 
 
-def check_held_out(leaks: Sequence[str]) -> CheckResult:
-    """Passes if no picture stands in both sets.
+def check_repeatable_inference(runs: Runs, limit: float) -> CheckResult:
+    """Passes if a trained network answers the same when it is asked again.
 
-    Args:
-        leaks: a line for each pair of files of equal content.
+    If not, something random that belongs to training is left on: augmentation or dropout.
     """
-    return CheckResult(
-        check="held_out",
-        variant="",
-        seed=None,
-        backend="",
-        device="",
-        dtype="",
-        batch_size=None,
-        verdict="fail" if leaks else "pass",
-        observed=float(len(leaks)),
-        threshold=0.0,
-        detail="\n".join(leaks) if leaks else "no picture stands in both sets, by content",
+    worst = _extreme(max, [run.prediction_difference for run in runs])
+    return _result(
+        "repeatable_inference",
+        runs,
+        passed=worst <= limit,
+        observed=worst,
+        threshold=limit,
+        detail=f"two predictions of the same held-out pictures differ by up to {worst:.3g}; limit "
+        f"{limit:.3g}. More means that augmentation or dropout is left on in inference mode",
+    )
+
+
+def check_dead_units(runs: Runs, limit: float) -> CheckResult:
+    """Passes if in every relu layer at most the limit's share of units is zero for all pictures.
+
+    A unit that is zero everywhere has no gradient and learns nothing more.
+    """
+    layers = [(share, run.seed, layer) for run in runs for layer, share in run.dead_units.items()]
+    worst, seed, layer = max(layers, default=(0.0, None, None))
+    where = f" of the units of {layer!r} under seed {seed}" if layer else ", no layer has a relu"
+    return _result(
+        "dead_units",
+        runs,
+        passed=worst <= limit,
+        observed=worst,
+        threshold=limit,
+        detail="units that are zero for every held-out picture looked at: at most "
+        f"{worst:.1%}{where}; limit {limit:.1%}",
     )
 
 

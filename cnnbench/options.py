@@ -2,96 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from cnnbench import option_values
 from cnnbench.protocols import PROTOCOLS, Protocol, protocol_named
-from cnnbench.variants import DEFAULT_VARIANTS, VARIANTS, variant_named
+from cnnbench.targets import PROPERTIES
+from cnnbench.variants import DEFAULT_VARIANTS
 
 BACKEND_NAMES = ("tensorflow", "jax", "torch")
-DEVICE_NAMES = ("cpu", "gpu")
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _distinct(values: Iterable[Any], what: str) -> tuple[Any, ...]:
-    found = tuple(values)
-    if not found:
-        raise ValueError(f"expected at least one {what}")
-    if len(set(found)) != len(found):
-        raise ValueError(f"each {what} once")
-    return found
-
-
-def _variants(text: str) -> tuple[str, ...]:
-    names = list(VARIANTS) if text.strip() == "all" else _words(text)
-    for name in names:
-        variant_named(name)
-    return _distinct(names, "variant")
-
-
-def _integer(text: str, least: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if value < least:
-        raise ValueError(f"expected a whole number of at least {least}")
-    return value
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    return lambda text: _integer(text, least)
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    seeds: list[int] = []
-    for word in _words(text):
-        first, dash, last = word.partition("-")
-        low = _integer(first, 0)
-        seeds += range(low, _integer(last, low) + 1) if dash else [low]
-    return _distinct(seeds, "seed")
-
-
-def _batch_sizes(text: str) -> tuple[int, ...]:
-    return _distinct((_integer(word, 1) for word in _words(text)), "batch size")
-
-
-def _one_of(names: Iterable[str]) -> Callable[[str], str]:
-    valid = tuple(names)
-
-    def parse(text: str) -> str:
-        if text not in valid:
-            raise ValueError(f"expected one of {', '.join(valid)}")
-        return text
-
-    return parse
-
-
-def _devices(text: str) -> tuple[str, ...]:
-    parse = _one_of(("auto", *DEVICE_NAMES))
-    devices = _distinct((parse(word) for word in _words(text)), "device")
-    if "auto" in devices and len(devices) > 1:
-        raise ValueError("expected either auto or names of devices")
-    return devices
-
-
-def _fraction(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 1:
-        raise ValueError("expected a number between 0 and 1")
-    return value
-
-
-def _protocol(text: str) -> str:
-    return protocol_named(text).name
 
 
 @dataclass(frozen=True)
@@ -151,6 +72,12 @@ class Options:
     validation_fraction: float = 0.2
     threads: int | None = None
     workers: int | None = None
+    alpha: float = 0.01
+    beta: float = 0.05
+    max_seeds: int = 8
+    budget: float | None = None
+    baseline: Path | None = None
+    inconclusive: str = "fail"
 
     def training_protocol(self) -> Protocol:
         """Returns the named protocol, scaled by the options that say so."""
@@ -163,26 +90,28 @@ class Options:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(self).items()
-            if name not in ("data", "report_dir", "cache_dir", "targets")
+            if name not in ("data", "report_dir", "cache_dir", "targets", "baseline")
         }
 
     def device_names(self) -> tuple[str, ...]:
         """Returns the devices to measure on; `auto` is each kind that there may be."""
-        return DEVICE_NAMES if self.devices == ("auto",) else self.devices
+        return option_values.DEVICE_NAMES if self.devices == ("auto",) else self.devices
 
     def overridden(self, marker: Mapping[str, Any]) -> Options:
         """Returns the options with a marker's arguments in place.
 
         Raises:
-            ValueError: if an argument is none of `MARKER_FIELDS` or its value is bad.
+            ValueError: if an argument is neither one of `MARKER_FIELDS` nor a threshold, or its
+                value is bad.
         """
-        unknown = [name for name in marker if name not in MARKER_FIELDS]
+        unknown = [name for name in marker if name not in (*MARKER_FIELDS, *PROPERTIES)]
         if unknown:
             raise ValueError(
-                f"@pytest.mark.cnnbench takes {', '.join(MARKER_FIELDS)}. "
-                f"Received: {', '.join(unknown)}"
+                f"@pytest.mark.cnnbench takes {', '.join(MARKER_FIELDS)} and thresholds "
+                f"({', '.join(PROPERTIES)}). Received: {', '.join(unknown)}"
             )
-        return replace(self, **_parsed({name: _text(value) for name, value in marker.items()}))
+        texts = {name: _text(value) for name, value in marker.items() if name in MARKER_FIELDS}
+        return replace(self, **_parsed(texts))
 
 
 MARKER_FIELDS = ("variants", "seeds", "devices", "batch_sizes", "rounds", "warmup_rounds")
@@ -196,56 +125,131 @@ OPTIONS: dict[str, Option] = {
         Option("targets", Path, "FILE", "thresholds; default: targets.toml beside the test file"),
         Option(
             "variants",
-            _variants,
+            option_values.variants,
             "NAMES",
             "comma-separated names, 'all', or own models as package.module:function; "
             f"default: {','.join(DEFAULT_VARIANTS)}",
         ),
-        Option("seeds", _seeds, "SEEDS", "comma-separated seeds or ranges (0-4); default: 0,1,2"),
-        Option("epochs", _at_least(1), "N", "epochs of each training; default: the protocol's, 10"),
-        Option("steps_per_epoch", _at_least(1), "N", "steps an epoch; default: the protocol's"),
         Option(
-            "validation_steps", _at_least(1), "N", "steps a validation; default: the protocol's"
+            "seeds",
+            option_values.seeds,
+            "SEEDS",
+            "comma-separated seeds or ranges (0-4); default: 0,1,2",
+        ),
+        Option(
+            "epochs",
+            option_values.at_least(1),
+            "N",
+            "epochs of each training; default: the protocol's, 10",
+        ),
+        Option(
+            "steps_per_epoch",
+            option_values.at_least(1),
+            "N",
+            "steps an epoch; default: the protocol's",
+        ),
+        Option(
+            "validation_steps",
+            option_values.at_least(1),
+            "N",
+            "steps a validation; default: the protocol's",
         ),
         Option(
             "protocol",
-            _protocol,
+            option_values.protocol,
             "NAME",
             f"{' or '.join(PROTOCOLS)}; default: one-pass (an epoch is one pass)",
         ),
         Option(
             "backend",
-            _one_of(BACKEND_NAMES),
+            option_values.one_of(BACKEND_NAMES),
             "NAME",
             "Keras backend: tensorflow (default), jax or torch",
         ),
         Option(
             "devices",
-            _devices,
+            option_values.devices,
             "NAMES",
             "cpu, gpu or auto (default: every device that the backend sees)",
         ),
         Option(
-            "batch_sizes", _batch_sizes, "SIZES", "batch sizes of throughput tests; default: 32"
+            "batch_sizes",
+            option_values.batch_sizes,
+            "SIZES",
+            "batch sizes of throughput tests; default: 32",
         ),
-        Option("image_size", _at_least(8), "PIXELS", "width and height of a picture; default: 64"),
-        Option("rounds", _at_least(1), "N", "timed rounds of a throughput test; default: 10"),
-        Option("warmup_rounds", _at_least(0), "N", "rounds before the timed ones; default: 2"),
         Option(
-            "split_seed", _at_least(0), "SEED", "of the split where a folder has none; default: 0"
+            "image_size",
+            option_values.at_least(8),
+            "PIXELS",
+            "width and height of a picture; default: 64",
+        ),
+        Option(
+            "rounds",
+            option_values.at_least(1),
+            "N",
+            "timed rounds of a throughput test; default: 10",
+        ),
+        Option(
+            "warmup_rounds",
+            option_values.at_least(0),
+            "N",
+            "rounds before the timed ones; default: 2",
+        ),
+        Option(
+            "split_seed",
+            option_values.at_least(0),
+            "SEED",
+            "of the split where a folder has none; default: 0",
         ),
         Option(
             "validation_fraction",
-            _fraction,
+            option_values.fraction,
             "SHARE",
             "held-out share where a folder has no split; default: 0.2",
         ),
-        Option("threads", _at_least(1), "N", "threads of throughput tests; default: all CPUs"),
+        Option(
+            "threads",
+            option_values.at_least(1),
+            "N",
+            "threads of throughput tests; default: all CPUs",
+        ),
         Option(
             "workers",
-            _at_least(1),
+            option_values.at_least(1),
             "N",
             "trainings at once, each on one thread; default: one for each CPU",
+        ),
+        Option(
+            "alpha",
+            option_values.fraction,
+            "RATE",
+            "chance that any gate of a session fails although all is well; default: 0.01",
+        ),
+        Option(
+            "beta",
+            option_values.fraction,
+            "RATE",
+            "chance that a gate passes what it should not; default: 0.05",
+        ),
+        Option(
+            "max_seeds",
+            option_values.at_least(1),
+            "N",
+            "seeds are added to undecided gates up to so many; default: 8",
+        ),
+        Option(
+            "budget",
+            option_values.seconds,
+            "SECONDS",
+            "no seeds are added beyond; default: no limit",
+        ),
+        Option("baseline", Path, "FILE", "accuracies that `cnnbench baseline` stored"),
+        Option(
+            "inconclusive",
+            option_values.one_of(("fail", "allow")),
+            "WHAT",
+            "an undecided gate is red (fail, the default) or is let through (allow)",
         ),
     )
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,14 @@ class OpenedPictures:
     manifest: Path | None
     leaks: tuple[str, ...]
     seconds: float
+
+    @cached_property
+    def near_duplicates(self) -> tuple[tuple[str, str], ...]:
+        """Names of a training and a held-out picture that look the same, for each such pair."""
+        from cnnbench.images.near_duplicates import near_duplicates
+        from cnnbench.images.splits import Splits
+
+        return near_duplicates(Splits.open(self.manifest)) if self.manifest else ()
 
 
 def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
@@ -102,6 +111,9 @@ def open_pictures(options: Options, directory: Path, say: Callable[[str], None])
         content_hash=splits.content_hash,
         input_shape=splits.input_shape,
         train_pictures=len(splits.train.names),
+        train_labels_per_class=tuple(
+            int((splits.train.labels == label).sum()) for label in range(len(splits.classes))
+        ),
         validation_names=splits.validation.names,
         validation_labels=tuple(map(int, splits.validation.labels)),
         load_seconds=seconds,

@@ -32,8 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "cnnbench(variants, seeds, devices, batch_sizes, rounds, warmup_rounds): this test needs "
-        "cnnbench's fixtures; the arguments take the place of the options of those names.",
+        "cnnbench(variants, seeds, devices, batch_sizes, rounds, warmup_rounds, accuracy, ...): "
+        "this test needs cnnbench's fixtures; the arguments take the place of the options of those "
+        "names, and of the thresholds in targets.toml.",
     )
     session_.configure(config)
 
@@ -54,7 +55,12 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    session_.finish(session.config)
+    session_.finish(session)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    return session_.status_of(report)
 
 
 @pytest.hookimpl(trylast=True)
@@ -107,6 +113,17 @@ def cnnbench_leaks(request: pytest.FixtureRequest, benchmark: Any) -> tuple[str,
 
 
 @pytest.fixture
+def cnnbench_near_duplicates(
+    request: pytest.FixtureRequest, benchmark: Any
+) -> tuple[tuple[str, str], ...]:
+    """Names of a training and a held-out picture that look the same, for each such pair.
+
+    Benchmarks comparing the pictures.
+    """
+    return fixtures.near_duplicates(request, benchmark)
+
+
+@pytest.fixture
 def cnnbench_run(
     request: pytest.FixtureRequest, cnnbench_variant: str, cnnbench_seed: int, benchmark: Any
 ) -> TrainingRun:
@@ -124,6 +141,45 @@ def cnnbench_runs(
     the test: the seconds of these runs are `cnnbench_run`'s to show.
     """
     return fixtures.runs(request, cnnbench_variant)
+
+
+@pytest.fixture
+def cnnbench_accuracy(
+    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+) -> CheckResult:
+    """The accuracy gate: mean held-out accuracy over seeds against the stated target.
+
+    Like every gate it has as many seeds as it takes, up to `--cnnbench-max-seeds`, and shares
+    `--cnnbench-alpha` with all gates of the session. Skips the test where no target is stated.
+    """
+    return fixtures.gate(request, "cnnbench_accuracy")
+
+
+@pytest.fixture
+def cnnbench_accuracy_drop(
+    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+) -> CheckResult:
+    """The gate against `--cnnbench-baseline`: is the accuracy lower than it was?
+
+    Skips the test where there is no baseline of the variant.
+    """
+    return fixtures.gate(request, "cnnbench_accuracy_drop")
+
+
+@pytest.fixture
+def cnnbench_generalization_gap(
+    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+) -> CheckResult:
+    """The overfitting gate: train less held-out accuracy against its limit."""
+    return fixtures.gate(request, "cnnbench_generalization_gap")
+
+
+@pytest.fixture
+def cnnbench_validation_loss_rise(
+    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+) -> CheckResult:
+    """The gate on validation loss: its rise after the best epoch against its limit."""
+    return fixtures.gate(request, "cnnbench_validation_loss_rise")
 
 
 @pytest.fixture

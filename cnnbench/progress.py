@@ -46,8 +46,12 @@ class Progress:
         """Takes the end of a job; called from any thread."""
         self._running.pop(title, None)
         self._finished += 1
-        elapsed = self._clock() - self._started
-        self._lines.put(f"[{self._finished}/{self._planned}, {elapsed:.0f} s] {title}: {outcome}")
+        seconds = self.elapsed()
+        self._lines.put(f"[{self._finished}/{self._planned}, {seconds:.0f} s] {title}: {outcome}")
+
+    def elapsed(self) -> float:
+        """Returns the seconds since the session began."""
+        return self._clock() - self._started
 
     def wait(self, future: Future[T]) -> T:
         """Waits for a job, printing meanwhile, and returns its result or raises its error."""

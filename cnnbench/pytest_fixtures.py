@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import pytest
 
 from cnnbench.pytest_clock import CLOCK, show_rounds
-from cnnbench.pytest_session import SESSION_KEY, TARGETS_NAME, options_of, params_of, targets_of
+from cnnbench.pytest_session import (
+    REDS_KEY,
+    SESSION_KEY,
+    TARGETS_NAME,
+    options_of,
+    params_of,
+    targets_of,
+)
 
 if TYPE_CHECKING:
     from cnnbench.records import (
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 
 Target = Callable[[str], float]
 T = TypeVar("T")
+GATE_PROPERTIES = ("low", "high", "p_value", "alpha", "values")
 
 
 def usable(request: pytest.FixtureRequest) -> Session:
@@ -57,6 +66,14 @@ def leaks(request: pytest.FixtureRequest, benchmark: Any) -> tuple[str, ...]:
     if bench.leaks:
         request.session.shouldfail = "the held-out set is not held out"
     return tuple(bench.leaks)
+
+
+def near_duplicates(request: pytest.FixtureRequest, benchmark: Any) -> tuple[tuple[str, str], ...]:
+    bench = usable(request)
+    start = time.perf_counter()
+    found = tuple(bench.near_duplicates)
+    show_rounds(benchmark, request.node.stash[CLOCK], [time.perf_counter() - start])
+    return found
 
 
 def run(request: pytest.FixtureRequest, benchmark: Any, variant: str, seed: int) -> TrainingRun:
@@ -132,15 +149,40 @@ def target(request: pytest.FixtureRequest) -> Target:
     return look_up
 
 
+def gate(request: pytest.FixtureRequest, name: str) -> CheckResult:
+    from cnnbench.pytest_gates import JURY_KEY, gate_of
+
+    bench = usable(request)
+    found = gate_of(bench, request.node, name)
+    if isinstance(found, str):
+        pytest.skip(found)
+    jury = request.config.stash[JURY_KEY]
+    try:
+        return jury.verdict(found)
+    except Exception as error:  # whatever stood in the way is the verdict
+        bench.judge(jury.error(found, error))
+        request.node.user_properties += [("check", found.rule.check), ("verdict", "error")]
+        request.config.stash[REDS_KEY].append("error")
+        _fail(f"{found.title()} can't be judged: {error}\n{getattr(error, 'details', '')}".strip())
+
+
 def judge(request: pytest.FixtureRequest) -> Callable[[CheckResult], None]:
     bench = _session(request)
 
     def keep(result: CheckResult) -> None:
         bench.judge(result)
-        for name in ("check", "verdict", "observed", "threshold"):
-            request.node.user_properties.append((name, getattr(result, name)))
-        if result.verdict != "pass":
-            _fail(f"{result.check} {result.verdict}: {result.variant} {result.detail}")
+        for name in (*("check", "verdict", "observed", "threshold"), *GATE_PROPERTIES):
+            value = getattr(result, name)
+            if value is not None:
+                request.node.user_properties.append((name, value))
+        if result.verdict == "pass":
+            return
+        text = f"{result.check} {result.verdict}: {result.variant} {result.detail}"
+        if result.verdict == "inconclusive":
+            if bench.options.inconclusive == "allow":
+                pytest.xfail(text)
+            request.config.stash[REDS_KEY].append("inconclusive")
+        _fail(text)
 
     return keep
 

@@ -8,14 +8,16 @@ import pytest
 
 from cnnbench.options import Options
 from cnnbench.pytest_clock import CLOCK, RecordedClock
+from cnnbench.pytest_gates import GATES
 from cnnbench.pytest_session import options_of
 
 PREFIX = "cnnbench_"
-DATA_CHECK = "cnnbench_leaks"
+DATA_CHECKS = ("cnnbench_leaks", "cnnbench_near_duplicates")
 MEASUREMENTS = ("cnnbench_training_throughput", "cnnbench_inference_throughput")
 
 GROUPS = {
     "cnnbench_leaks": "pictures: seconds to read the data set",
+    "cnnbench_near_duplicates": "pictures: seconds to compare both sides",
     "cnnbench_run": "training: seconds of a run",
     "cnnbench_memorization": "sanity: seconds of a short training",
     "cnnbench_shuffled_labels": "sanity: seconds of a short training",
@@ -62,7 +64,8 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in ours:
         _give_clock(item)
     # Pictures are judged before anything is trained on them, and the machine is idle for
-    # measurements when every training has been waited for. The sort is stable.
+    # measurements when every training has been waited for; gates may add trainings. The sort is
+    # stable.
     items.sort(key=_stage)
 
 
@@ -95,6 +98,8 @@ def _give_clock(item: pytest.Item) -> None:
 
 def _stage(item: pytest.Item) -> int:
     names = getattr(item, "fixturenames", ())
-    if DATA_CHECK in names:
+    if any(name in names for name in DATA_CHECKS):
         return 0
-    return 2 if any(name in names for name in MEASUREMENTS) else 1
+    if any(name in names for name in MEASUREMENTS):
+        return 3
+    return 2 if any(name in names for name in GATES) else 1

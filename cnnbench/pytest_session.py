@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 TARGETS_NAME = "targets.toml"
 OPTIONS_KEY = pytest.StashKey[Options]()
 SESSION_KEY = pytest.StashKey["Session"]()
+# A verdict for each red test that did not fail but was undecided or could not be judged.
+REDS_KEY = pytest.StashKey[list[str]]()
+EXIT_INCONCLUSIVE = 10
+EXIT_ERROR = 11
 
 
 def configure(config: pytest.Config) -> None:
@@ -57,14 +63,18 @@ def params_of(item: pytest.Item | Any) -> dict[str, Any]:
 def targets_of(item: pytest.Item | Any) -> Targets:
     """Returns the targets of a test: the file that the options name, or the one beside the test.
 
+    What its marker states comes before them.
+
     Raises:
         ValueError, OSError: if the file is unusable.
     """
-    from cnnbench.targets import Targets, read_targets
+    from cnnbench.targets import Targets, read_targets, stated_in
 
     beside = item.path.parent / TARGETS_NAME
     path = options_of(item).targets or (beside if beside.is_file() else None)
-    return read_targets(path) if path else Targets()
+    targets = read_targets(path) if path else Targets()
+    marker = item.get_closest_marker("cnnbench")
+    return replace(targets, stated=stated_in(marker.kwargs)) if marker else targets
 
 
 def start(session: pytest.Session) -> None:
@@ -78,15 +88,18 @@ def start(session: pytest.Session) -> None:
         return
     if hasattr(config, "workerinput"):
         return  # under xdist each test says so itself
+    from cnnbench.pytest_gates import JURY_KEY, jury_of
     from cnnbench.session import Session
 
     bench = Session(config.stash[OPTIONS_KEY], config.rootpath, _printer(config))
     config.stash[SESSION_KEY] = bench
+    config.stash[REDS_KEY] = []
     try:
         for item in ours:
             targets_of(item)  # a bad file is told now, and not after minutes of training
         bench.start()
         if not bench.leaks:
+            config.stash[JURY_KEY] = jury_of(bench, ours)
             _plan(bench, ours)
     except (ValueError, OSError) as error:
         raise pytest.UsageError(str(error)) from None
@@ -97,19 +110,35 @@ def _will_run(item: pytest.Item) -> bool:
 
 
 def _plan(bench: Session, ours: list[pytest.Item]) -> None:
+    from cnnbench.workers.process import WorkerDied
+
     names = dict.fromkeys(
         str(params_of(item)["cnnbench_variant"])
         for item in ours
         if "cnnbench_variant" in params_of(item)
     )
-    bench.check_models(names)
+    # A model that takes its process along is told by the tests of that model.
+    with suppress(WorkerDied):
+        bench.check_models(names)
     jobs = list(dict.fromkeys(job for item in ours for job in _jobs_of(bench, item)))
     bench.plan(jobs)
+    from cnnbench.trainings import estimate
+
     data, protocol = bench.data_set, bench.options.training_protocol()
+    gates = [item for item in ours if _gates_of(item)]
+    more = sum(
+        bench.options.max_seeds - len(seeds)
+        for seeds in {
+            params_of(item)["cnnbench_variant"]: options_of(item).seeds for item in gates
+        }.values()
+        if len(seeds) < bench.options.max_seeds
+    )
+    cost = estimate(bench, len(jobs))
+    most = f"; undecided gates may add {more}, {estimate(bench, len(jobs) + more)}" if more else ""
     bench.progress.note(
         f"{data.name}: {data.train_pictures} training and {len(data.validation_labels)} held-out "
-        f"pictures; {len(jobs)} trainings planned ({protocol.name}, {protocol.epochs} epochs); "
-        f"report: {bench.directory}"
+        f"pictures; {len(jobs)} trainings planned, {cost} ({protocol.name}, {protocol.epochs} "
+        f"epochs){most}; report: {bench.directory}"
     )
 
 
@@ -122,13 +151,19 @@ def _jobs_of(bench: Session, item: pytest.Item) -> list[Job]:
     jobs: list[Job] = []
     if "cnnbench_run" in names:
         jobs.append(bench.train_job(variant, params["cnnbench_seed"]))
-    if "cnnbench_runs" in names:
+    if "cnnbench_runs" in names or _gates_of(item):
         jobs += [bench.train_job(variant, seed) for seed in options_of(item).seeds]
     if "cnnbench_memorization" in names:
         jobs.append(bench.sanity_job("memorization", variant))
     if "cnnbench_shuffled_labels" in names:
         jobs.append(bench.sanity_job("shuffled-labels", variant))
     return jobs
+
+
+def _gates_of(item: pytest.Item) -> list[str]:
+    from cnnbench.pytest_gates import GATES
+
+    return [name for name in GATES if name in getattr(item, "fixturenames", ())]
 
 
 def _printer(config: pytest.Config) -> Callable[[str], None]:
@@ -149,10 +184,23 @@ def _printer(config: pytest.Config) -> Callable[[str], None]:
     return say
 
 
-def finish(config: pytest.Config) -> None:
-    bench = config.stash.get(SESSION_KEY, None)
-    if bench is not None:
-        bench.finish()
+def finish(session: pytest.Session) -> None:
+    """Ends cnnbench's session, and gives undecided and broken checks exit codes of their own."""
+    bench = session.config.stash.get(SESSION_KEY, None)
+    if bench is None:
+        return
+    bench.finish()
+    reds = session.config.stash[REDS_KEY]
+    only_ours = session.exitstatus == pytest.ExitCode.TESTS_FAILED and reds
+    if only_ours and session.testsfailed == len(reds):
+        session.exitstatus = EXIT_ERROR if "error" in reds else EXIT_INCONCLUSIVE
+
+
+def status_of(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Returns how pytest's own lines show an undecided check; `None` leaves it to pytest."""
+    if report.when == "call" and ("verdict", "inconclusive") in report.user_properties:
+        return "inconclusive", "?", "INCONCLUSIVE"
+    return None
 
 
 def summarize(reporter: pytest.TerminalReporter) -> None:
@@ -161,9 +209,20 @@ def summarize(reporter: pytest.TerminalReporter) -> None:
         return
     from cnnbench.report.summary import summary_text
 
+    undecided = reporter.stats.get("inconclusive", [])
+    if undecided:
+        reporter.write_sep("=", "INCONCLUSIVE")
+    for report in undecided:
+        reporter.write_line(f"{report.nodeid}: {_reason(report)}")
     reporter.write_sep("=", "cnnbench")
     reporter.write_line(summary_text(bench.report))
     reporter.write_line(f"report: {bench.directory}")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    # xfail() keeps its reason here; a failure's is its text.
+    allowed: str = getattr(report, "wasxfail", "")
+    return allowed.removeprefix("reason: ") or report.longreprtext
 
 
 def add_identity(config: pytest.Config, output: dict[str, Any]) -> None:

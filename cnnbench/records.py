@@ -35,6 +35,7 @@ class DataSet:
     content_hash: str
     input_shape: tuple[int, int, int]
     train_pictures: int
+    train_labels_per_class: tuple[int, ...]
     validation_names: tuple[str, ...]
     validation_labels: tuple[int, ...]
     load_seconds: float
@@ -47,6 +48,7 @@ class DataSet:
             "classes": list(self.classes),
             "input_shape": list(self.input_shape),
             "train_pictures": self.train_pictures,
+            "train_labels_per_class": list(self.train_labels_per_class),
             "validation_pictures": len(self.validation_labels),
         }
 
@@ -59,6 +61,8 @@ class TrainingRun:
     `history` holds Keras' own History, a value an epoch. `val_probabilities` has a
     row for each held-out picture: one number (the probability of the second class)
     for a sigmoid, one a class for a softmax. Losses are in nats, seconds wall clock.
+    `prediction_difference` is the largest absolute difference between two predictions of the same
+    held-out pictures, `dead_units` the share of each relu layer's units that are zero for all.
     """
 
     variant: str
@@ -80,6 +84,8 @@ class TrainingRun:
     seconds: float
     evaluation_seconds: float
     unchanged_weights: tuple[str, ...]
+    prediction_difference: float
+    dead_units: dict[str, float]
     weights_sha256: str
     data_hash: str
     fingerprint: str

@@ -169,11 +169,12 @@ class Session:
         pool = self._pool(self._spec(device, self.options.threads or environment.usable_cpus()), 1)
         return cast(Measurement, self.progress.wait(self._submit(pool, job)))
 
-    def finished_runs(self, variant: str) -> list[TrainingRun]:
-        """Returns the training runs of a variant that are finished by now."""
+    def finished_runs(self, variant: str | None = None) -> list[TrainingRun]:
+        """Returns the training runs, of a variant or of all, that are finished by now."""
         with self._lock:
             records = list(self._journal.records) if self._journal else []
-        return [r for r in records if isinstance(r, TrainingRun) and r.variant == variant]
+        runs = [record for record in records if isinstance(record, TrainingRun)]
+        return [run for run in runs if variant in (None, run.variant)]
 
     def judge(self, result: CheckResult) -> None:
         """Keeps a verdict."""
@@ -190,6 +191,11 @@ class Session:
     def leaks(self) -> Sequence[str]:
         """A line for each pair of equal pictures on both sides; then nothing can be trained."""
         return self._opened().leaks
+
+    @property
+    def near_duplicates(self) -> Sequence[tuple[str, str]]:
+        """Names of a training and a held-out picture that look the same, for each such pair."""
+        return self._opened().near_duplicates
 
     @property
     def load_seconds(self) -> float:
@@ -233,15 +239,20 @@ class Session:
             return self.options.devices[0]
         return "gpu" if self.gpus() else "cpu"
 
+    def training_workers(self) -> int:
+        """Returns how many trainings run at once."""
+        # One training at a time on a GPU: a worker takes the memory of the whole device.
+        if self.training_device() == "gpu":
+            return 1
+        return self.options.workers or environment.usable_cpus()
+
     def _training_spec(self) -> WorkerSpec:
         device = self.training_device()
         return self._spec(device, 1 if device == "cpu" else environment.usable_cpus())
 
     def _training_pool(self) -> WorkerPool:
         spec = self._training_spec()
-        # One training at a time on a GPU: a worker takes the memory of the whole device.
-        size = 1 if spec.device == "gpu" else self.options.workers or environment.usable_cpus()
-        return self._pool(spec, size)
+        return self._pool(spec, self.training_workers())
 
     def _spec(self, device: str, threads: int) -> WorkerSpec:
         return WorkerSpec(self.options.backend, device, threads)

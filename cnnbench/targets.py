@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,17 @@ DEFAULTS: dict[str, float] = {
     "unchanged_weights": 0,
     "memorization_loss": 0.30,
     "shuffled_margin": 0.10,
+    "class_share": 0.20,
+    "prediction_difference": 1e-4,
+    "dead_units": 0.995,
 }
-PROPERTIES = ("accuracy", *DEFAULTS)
+# Stated or not: an accuracy, the drop against a baseline that is to be found, and what is known
+# of seeds' spread from earlier runs (`_sd` from so many `_seeds`).
+STATED = (
+    *("accuracy", "accuracy_sd", "accuracy_seeds", "accuracy_drop"),
+    *("generalization_gap_sd", "generalization_gap_seeds"),
+)
+PROPERTIES = (*STATED, *DEFAULTS)
 
 
 @dataclass(frozen=True)
@@ -25,19 +36,37 @@ class Targets:
     """Thresholds by data set and variant.
 
     Looked up in this order: `[data.variant]`, `[data]`, `[default.variant]`, `[default]`,
-    `DEFAULTS`; `data` is the name of the image folder, `drawn` for the embedded set.
+    `DEFAULTS`; `data` is the name of the image folder, `drawn` for the embedded set. What a
+    test's marker states comes before all of them.
     """
 
     content: dict[str, Any] = field(default_factory=dict)
+    stated: dict[str, float] = field(default_factory=dict)
 
     def get(self, name: str, data: str, variant: str) -> float | None:
-        """Returns a threshold, or `None` where none is stated (`accuracy` only)."""
+        """Returns a threshold, or `None` where none is stated (`STATED` only)."""
+        if name in self.stated:
+            return self.stated[name]
         for section in (data, "default"):
             table = self.content.get(section, {})
             for place in (table.get(variant, {}), table):
                 if name in place:
                     return float(place[name])
         return DEFAULTS.get(name)
+
+
+def stated_in(arguments: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the thresholds among a marker's arguments.
+
+    Raises:
+        ValueError: if one is no number.
+    """
+    stated = {name: value for name, value in arguments.items() if name in PROPERTIES}
+    problems: list[str] = []
+    _check_table("@pytest.mark.cnnbench", stated, problems, deeper=False)
+    if problems:
+        raise ValueError("\n".join(problems))
+    return {name: float(value) for name, value in stated.items()}
 
 
 def read_targets(path: Path) -> Targets:
@@ -65,11 +94,11 @@ def read_targets(path: Path) -> Targets:
     return Targets(content)
 
 
-def _check_table(where: str, table: dict[str, Any], problems: list[str], deeper: bool) -> None:
+def _check_table(where: str, table: Mapping[str, Any], problems: list[str], deeper: bool) -> None:
     for key, value in table.items():
         if isinstance(value, dict) and deeper:
             _check_table(f"{where}.{key}", value, problems, deeper=False)
         elif key not in PROPERTIES:
             problems.append(f"[{where}] {key}: unknown, expected one of {', '.join(PROPERTIES)}")
-        elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        elif isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
             problems.append(f"[{where}] {key}: expected a number, received {value!r}")

@@ -15,6 +15,7 @@ import numpy as np
 from cnnbench.batches import Pictures, epoch_batches
 from cnnbench.evaluation import evaluate
 from cnnbench.images.dataset import Splits
+from cnnbench.inspection import INSPECTED_PICTURES, dead_units, prediction_difference
 from cnnbench.model import build_model, targets_for
 from cnnbench.protocols import Protocol
 from cnnbench.records import TrainingRun
@@ -110,6 +111,9 @@ def train_model(
 
     start = time.perf_counter()
     on_train, on_held_out = evaluate(model, train_side), evaluate(model, held_out)
+    difference = prediction_difference(model, held_out.pictures, on_held_out.probabilities)
+    looked_at = held_out.taken(_spread(len(held_out.labels), INSPECTED_PICTURES))
+    dead = dead_units(model, looked_at.pictures)
     evaluation_seconds = time.perf_counter() - start
     after = model.get_weights()
     record = TrainingRun(
@@ -136,6 +140,8 @@ def train_model(
             for weight, old, new in zip(model.weights, before, after, strict=True)
             if np.array_equal(old, new)
         ),
+        prediction_difference=difference,
+        dead_units=dead,
         weights_sha256=_hash(after),
         data_hash=splits.content_hash,
         fingerprint=variant.fingerprint(),

@@ -3,8 +3,12 @@
 from cnnbench import checks
 
 
-def test_accuracy(runs, target, judge):
-    judge(checks.check_accuracy(runs, target("accuracy")))
+def test_accuracy(cnnbench_accuracy, judge):
+    judge(cnnbench_accuracy)
+
+
+def test_accuracy_drop(cnnbench_accuracy_drop, judge):
+    judge(cnnbench_accuracy_drop)
 
 
 def test_better_than_majority(runs, data, judge):

@@ -1,7 +1,15 @@
-"""Are the held-out pictures held out?"""
+"""Are the pictures fit to be trained on and judged by?"""
 
-from cnnbench import checks
+from cnnbench import data_checks
 
 
 def test_held_out(cnnbench_leaks, judge):
-    judge(checks.check_held_out(cnnbench_leaks))
+    judge(data_checks.check_held_out(cnnbench_leaks))
+
+
+def test_near_duplicates(cnnbench_near_duplicates, judge):
+    judge(data_checks.check_near_duplicates(cnnbench_near_duplicates))
+
+
+def test_class_balance(data, target, judge, benchmark):
+    judge(data_checks.check_class_balance(data, target("class_share")))

@@ -1,11 +1,9 @@
 """Does each variant know the held-out pictures about as well as those it was trained on?"""
 
-from cnnbench import checks
+
+def test_overfitting(cnnbench_generalization_gap, judge):
+    judge(cnnbench_generalization_gap)
 
 
-def test_overfitting(runs, target, judge):
-    judge(checks.check_generalization_gap(runs, target("generalization_gap")))
-
-
-def test_validation_loss(runs, target, judge):
-    judge(checks.check_validation_loss_rise(runs, target("validation_loss_rise")))
+def test_validation_loss(cnnbench_validation_loss_rise, judge):
+    judge(cnnbench_validation_loss_rise)

@@ -15,6 +15,14 @@ def test_weights_moved(runs, target, judge):
     judge(checks.check_weights_moved(runs, target("unchanged_weights")))
 
 
+def test_repeatable_inference(runs, target, judge):
+    judge(checks.check_repeatable_inference(runs, target("prediction_difference")))
+
+
+def test_dead_units(runs, target, judge):
+    judge(checks.check_dead_units(runs, target("dead_units")))
+
+
 def test_memorization(cnnbench_memorization, target, judge):
     judge(checks.check_memorization(cnnbench_memorization, target("memorization_loss")))
 

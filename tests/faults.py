@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -53,6 +55,39 @@ def hasty(input_shape: tuple[int, int, int]) -> keras.Model:
     model = _built(_network(), input_shape)
     model.compile(optimizer=keras.optimizers.Adam(1.0), loss="binary_crossentropy")
     return model
+
+
+def quick(input_shape: tuple[int, int, int]) -> keras.Model:
+    """Learning rate x 100, in a model that brings its own optimizer."""
+    model = _built(_network(), input_shape)
+    model.compile(optimizer=keras.optimizers.Adam(0.1), loss="binary_crossentropy")
+    return model
+
+
+def dead(input_shape: tuple[int, int, int]) -> keras.Model:
+    """The relus of the dense layer are zero, whatever the picture, and stay so."""
+    model = _built(_network(), input_shape)
+    kernel, bias = model.layers[-2].get_weights()
+    model.layers[-2].set_weights([kernel, bias - 100])
+    return model
+
+
+class _AlwaysOn(layers.Layer):
+    """Augments in training and, by mistake, in validation too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._random = [layers.RandomFlip("horizontal"), layers.RandomRotation(0.1)]
+
+    def call(self, pictures: Any) -> Any:
+        for layer in self._random:
+            pictures = layer(pictures, training=True)
+        return pictures
+
+
+def augmented(input_shape: tuple[int, int, int]) -> keras.Model:
+    """Pictures are turned and mirrored at random in validation as in training."""
+    return _built(keras.Sequential([_AlwaysOn(), *_network().layers]), input_shape)
 
 
 def three_classes(input_shape: tuple[int, int, int], classes: int) -> keras.Model:

@@ -7,10 +7,11 @@ import pytest
 from factories import data_set, sanity_run, training_run
 
 from cnnbench.checks import (
+    check_dead_units,
     check_finished,
-    check_held_out,
     check_initial_loss,
     check_memorization,
+    check_repeatable_inference,
     check_shuffled_labels,
     check_weights_moved,
 )
@@ -153,15 +154,47 @@ def test_chance_is_the_share_of_the_largest_class():
     assert "chance is 0.8000, margin 0.1250" in result.detail
 
 
-# Held out
+# Repeatable answers
 
 
-def test_no_leak_is_held_out():
-    result = check_held_out([])
+@pytest.mark.parametrize(("limit", "verdict"), [(0.25, "pass"), (nextafter(0.25, 0), "fail")])
+def test_answers_may_differ_by_the_limit(limit, verdict):
+    result = check_repeatable_inference(runs("prediction_difference", 0.0, 0.25), limit)
+    assert (result.verdict, result.observed, result.threshold) == (verdict, 0.25, limit)
+
+
+@pytest.mark.parametrize("values", [(nan,), (0.0, nan), (nan, 0.0), (inf,)])
+def test_differences_that_are_no_numbers_never_pass(values):
+    assert check_repeatable_inference(runs("prediction_difference", *values), 1.0).verdict == "fail"
+
+
+def test_answers_that_differ_point_at_augmentation():
+    detail = check_repeatable_inference(runs("prediction_difference", 0.5), 1e-4).detail
+    assert detail == (
+        "two predictions of the same held-out pictures differ by up to 0.5; limit 0.0001. More "
+        "means that augmentation or dropout is left on in inference mode"
+    )
+
+
+# Dead units
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(0.75, "pass"), (nextafter(0.75, 0), "fail")])
+def test_the_worst_layer_may_reach_the_limit(limit, verdict):
+    shares = {"a": 0.0, "b": 0.75}, {"a": 0.5, "b": 0.5}
+    result = check_dead_units(runs("dead_units", *shares), limit)
+    assert (result.verdict, result.observed, result.threshold) == (verdict, 0.75, limit)
+
+
+def test_the_worst_layer_is_named():
+    detail = check_dead_units(runs("dead_units", {"a": 0.5}, {"a": 0.25, "b": 1.0}), 0.5).detail
+    assert detail == (
+        "units that are zero for every held-out picture looked at: at most 100.0% of the units of "
+        "'b' under seed 1; limit 50.0%"
+    )
+
+
+def test_without_a_relu_nothing_is_dead():
+    result = check_dead_units(runs("dead_units", {}), 0.0)
     assert (result.verdict, result.observed) == ("pass", 0.0)
-
-
-def test_each_leak_is_named():
-    result = check_held_out(["a.jpg equals b.jpg", "c.jpg equals d.jpg"])
-    assert (result.verdict, result.observed) == ("fail", 2.0)
-    assert result.detail == "a.jpg equals b.jpg\nc.jpg equals d.jpg"
+    assert "at most 0.0%, no layer has a relu; limit" in result.detail

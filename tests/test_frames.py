@@ -8,7 +8,7 @@ from factories import check_result, data_set, measurement, sanity_run, training_
 
 from cnnbench.journal import JOURNAL_NAME, Journal
 from cnnbench.records import Environment
-from cnnbench.report.frames import Report, load_report, report_of, write_report
+from cnnbench.report.frames import LATER, Report, load_report, report_of, write_report
 from cnnbench.report.tables import SCHEMA
 
 AWKWARD = (0.1 + 0.2, 1 / 3, 1e-308, 5e-324, 1.7976931348623157e308, -0.0, math.nan, math.inf)
@@ -248,3 +248,21 @@ def test_an_empty_table_lacks_its_columns(tmp_path):
     (tmp_path / "runs.csv").write_bytes(b"")
     with pytest.raises(ValueError, match=r"runs\.csv lacks the columns variant, seed, "):
         load_report(tmp_path)
+
+
+@pytest.mark.parametrize("table", LATER)
+def test_a_table_of_an_earlier_version_is_read(tmp_path, table):
+    report, _ = read_back(tmp_path, *RECORDS)
+    path = tmp_path / f"{table}.csv"
+    earlier = report.tables()[table].drop(columns=list(LATER[table]))
+    earlier.to_csv(path, index=False, lineterminator="\n")
+    found = load_report(tmp_path).tables()[table]
+    assert list(found.columns) == list(SCHEMA[table])
+    assert found.dtypes.to_dict() == report.tables()[table].dtypes.to_dict()
+    assert found[list(LATER[table])].isna().all(axis=None)
+    pd.testing.assert_frame_equal(found[earlier.columns], earlier, check_exact=True)
+
+
+def test_columns_of_later_versions_are_columns_that_can_be_missing():
+    kinds = {SCHEMA[table][column] for table, columns in LATER.items() for column in columns}
+    assert kinds <= {"float64", "Int64"}

@@ -155,6 +155,24 @@ def test_classes_that_differ_are_named(tmp_path):
         list_pictures(tmp_path)
 
 
+@pytest.mark.parametrize("empty", [None, "train/dogs/notes.txt"])
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_class_that_is_missing_in_training_is_named(tmp_path, empty, flat):
+    held_out = ("val/cat.1.jpg", "val/dogs.1.jpg") if flat else ("val/cats/1.jpg", "val/dogs/1.jpg")
+    touch(tmp_path, "train/cats/1.jpg", *held_out, *([empty] if empty else []))
+    with pytest.raises(
+        ValueError, match=r"only in val/ \[.*'dogs'\]. Expected pictures of the same"
+    ):
+        list_pictures(tmp_path)
+
+
+def test_a_class_without_a_picture_on_both_sides_is_named(tmp_path):
+    touch(tmp_path, *(f"{part}/{name}/1.jpg" for part in ("train", "val") for name in "ab"))
+    touch(tmp_path, "train/c/notes.txt")
+    with pytest.raises(ValueError, match=r"Class folders without a picture in .*train: \['c'\]"):
+        list_pictures(tmp_path)
+
+
 def test_class_without_a_picture_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"Class folders without a picture in .*: \['birds'\]"):
         list_pictures(touch(tmp_path, "cats/1.jpg", "dogs/1.jpg", "birds/notes.txt"))

@@ -20,18 +20,19 @@ LINES = 300
 # A module may import from its own layer and from those above it in this list.
 LAYERS = (
     "records variants protocols environment backends timing pytest_clock stats.* images.*",
-    "model batches evaluation journal checks targets options",
+    "model batches evaluation inspection journal checks data_checks "
+    "answers evidence baselines gates targets option_values options",
     "training sanity throughput classifier pictures progress report.*",
     "workers.*",
-    "session",
-    "pytest_items pytest_fixtures pytest_session",
+    "session jury trainings",
+    "pytest_items pytest_fixtures pytest_gates pytest_session",
     "plugin cli",
 )
 LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names.split()}
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "pandas", "numpy", "PIL", "scipy")
 PANDAS = {"report.frames", "report.summary"}
-KERAS = {"model", "evaluation", "training", "sanity", "throughput", "classifier"}
+KERAS = {"model", "evaluation", "inspection", "training", "sanity", "throughput", "classifier"}
 KERAS |= {"workers.child"}
 OTHERS = dict.fromkeys(("variants", "session"), "")  # modules for tests that a check can fail
 
@@ -232,9 +233,9 @@ def test_only_what_builds_or_trains_models_imports_keras(sources):
         "from cnnbench.session import Session",
         "from cnnbench import session",
         "import cnnbench.session",
-        "def f():\n    from cnnbench.session import Session",
-        "class C:\n    def f(self):\n        if True:\n            import cnnbench.session",
-        "if TYPE_CHECKING:\n    pass\nelse:\n    from cnnbench.session import Session",
+        "def f():\n from cnnbench.session import Session",
+        "class C:\n def f(self):\n if True:\n import cnnbench.session",
+        "if TYPE_CHECKING:\n pass\nelse:\n from cnnbench.session import Session",
     ],
 )
 def test_an_import_that_goes_up_is_found_out(source):
@@ -244,8 +245,8 @@ def test_an_import_that_goes_up_is_found_out(source):
 @pytest.mark.parametrize(
     "source",
     [
-        "if TYPE_CHECKING:\n    from cnnbench.session import Session",
-        "if typing.TYPE_CHECKING:\n    from cnnbench.session import Session",
+        "if TYPE_CHECKING:\n from cnnbench.session import Session",
+        "if typing.TYPE_CHECKING:\n from cnnbench.session import Session",
         "from cnnbench import __version__",
         "from cnnbench.variants import Variant",
         "import json",
@@ -261,13 +262,13 @@ def test_a_cycle_is_found_out():
 
 
 def test_an_import_inside_a_function_is_no_cycle():
-    inside = "def f():\n    import cnnbench.records"
+    inside = "def f():\n import cnnbench.records"
     changed = {"records": "import cnnbench.variants", "variants": inside}
     assert cycle({**OTHERS, **changed}) == []
 
 
 def test_an_import_of_pandas_inside_a_function_is_found_out():
-    source = "def f():\n    from pandas.testing import assert_frame_equal"
+    source = "def f():\n from pandas.testing import assert_frame_equal"
     assert importers({**OTHERS, "session": source}, "pandas") == {"session"}
 
 

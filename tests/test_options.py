@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cnnbench.options import MARKER_FIELDS, OPTIONS, Options, options_from
+from cnnbench.targets import PROPERTIES
 from cnnbench.variants import VARIANTS
 
 
@@ -81,6 +82,13 @@ def test_empty_text_is_the_default():
         ("validation_fraction", "0.25", 0.25),
         ("threads", "4", 4),
         ("workers", "1", 1),
+        ("alpha", "0.001", 0.001),
+        ("beta", "1e-2", 0.01),
+        ("max_seeds", "20", 20),
+        ("budget", "90", 90.0),
+        ("budget", "0.5", 0.5),
+        ("baseline", "baselines/drawn.json", Path("baselines/drawn.json")),
+        ("inconclusive", "allow", "allow"),
     ],
 )
 def test_values(name, text, expected):
@@ -119,6 +127,14 @@ def test_values(name, text, expected):
         ("validation_fraction", "half", "expected a number between 0 and 1"),
         ("threads", "0", "expected a whole number of at least 1"),
         ("workers", "0", "expected a whole number of at least 1"),
+        ("alpha", "0", "expected a number between 0 and 1"),
+        ("beta", "1", "expected a number between 0 and 1"),
+        ("max_seeds", "0", "expected a whole number of at least 1"),
+        ("budget", "0", "expected seconds, more than 0"),
+        ("budget", "inf", "expected seconds, more than 0"),
+        ("budget", "nan", "expected seconds, more than 0"),
+        ("budget", "soon", "expected seconds, more than 0"),
+        ("inconclusive", "skip", "expected one of fail, allow"),
     ],
 )
 def test_bad_values(name, text, problem):
@@ -146,9 +162,10 @@ def test_auto_is_each_device_that_there_may_be():
 
 
 def test_plain_data_has_every_value_and_no_path():
-    options = options_from({"data": "d", "cache_dir": "c", "targets": "t", "seeds": "0-1"})
+    paths = {"data": "d", "cache_dir": "c", "targets": "t", "baseline": "b"}
+    options = options_from({**paths, "seeds": "0-1"})
     plain = json.loads(json.dumps(options.to_dict()))
-    assert set(OPTIONS) - set(plain) == {"data", "report_dir", "cache_dir", "targets"}
+    assert set(OPTIONS) - set(plain) == {*paths, "report_dir"}
     assert (plain["seeds"], plain["image_size"]) == ([0, 1], 64)
 
 
@@ -174,9 +191,16 @@ def test_marker_arguments_are_options():
 
 
 def test_unknown_marker_arguments_list_the_valid_ones():
-    message = f"mark.cnnbench takes {', '.join(MARKER_FIELDS)}. Received: backend"
-    with pytest.raises(ValueError, match=message):
-        Options().overridden({"backend": "jax"})
+    message = (
+        f"mark.cnnbench takes {', '.join(MARKER_FIELDS)} and thresholds "
+        f"({', '.join(PROPERTIES)}). Received: backend, accuray"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Options().overridden({"backend": "jax", "accuray": 0.9})
+
+
+def test_thresholds_among_marker_arguments_are_no_options():
+    assert Options().overridden(dict.fromkeys(PROPERTIES, 0.5)) == Options()
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from suite_runs import run_pytest
 
-from cnnbench.checks import check_generalization_gap
+from cnnbench.evidence import Levels
+from cnnbench.gates import GapLimit
 from cnnbench.images.dataset import Splits
+from cnnbench.jury import Gate, Jury
 from cnnbench.options import Options
 from cnnbench.pictures import read_splits
 from cnnbench.protocols import Protocol
@@ -43,12 +45,17 @@ def few(splits: Splits, per_class: int) -> Splits:
 
 
 def test_too_long_a_training_on_few_pictures_overfits_and_is_red(drawn: Splits) -> None:
-    protocol = Protocol("one-pass", epochs=40)
-    runs = [
-        train(VARIANTS["documented"], few(drawn, 50), seed, protocol, PLACE) for seed in range(3)
-    ]
-    result = check_generalization_gap(runs, DEFAULTS["generalization_gap"])
-    assert result.verdict == "fail"
+    protocol, pictures = Protocol("one-pass", epochs=40), few(drawn, 50)
+    gate = Gate(GapLimit(DEFAULTS["generalization_gap"]), "documented", (0, 1, 2))
+    result = Jury(
+        [gate],
+        Levels(),
+        drawn.validation.labels.tolist(),
+        lambda wanted: [
+            train(VARIANTS[variant], pictures, seed, protocol, PLACE) for variant, seed in wanted
+        ],
+    ).verdict(gate)
+    assert result.verdict == "fail", result.detail
     assert result.observed > 0.15
 
 

@@ -133,5 +133,6 @@ def test_the_summary_of_the_pictures_has_counts_and_no_names():
         "classes": ["cats", "dogs"],
         "input_shape": [64, 64, 3],
         "train_pictures": 8,
+        "train_labels_per_class": [4, 4],
         "validation_pictures": 4,
     }

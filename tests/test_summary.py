@@ -4,7 +4,7 @@ from factories import check_result, data_set, measurement, training_run
 
 from cnnbench.records import Environment
 from cnnbench.report.frames import report_of
-from cnnbench.report.summary import COLUMNS, conditions, summary_frame, summary_text
+from cnnbench.report.summary import COLUMNS, RARE, conditions, summary_frame, summary_text
 
 IDENTITY = Environment(
     {
@@ -99,6 +99,14 @@ def test_failed_checks_are_listed_once_each():
     assert frame(training_run(), passed, *failed)["failed"].tolist() == ["finished, accuracy"]
 
 
+@pytest.mark.parametrize("verdict", ["inconclusive", "error"])
+def test_what_is_undecided_or_could_not_be_judged_did_not_fail(verdict):
+    checks = [check_result(check=name, verdict=verdict) for name in ("gap", "rise", "gap")]
+    (row,) = frame(training_run(), check_result(), *checks).to_dict("records")
+    other = ({"inconclusive", "error"} - {verdict}).pop()
+    assert (row["failed"], row[verdict], row[other]) == ("none", "gap, rise", "-")
+
+
 def test_checks_belong_to_their_variant():
     failed = check_result(variant="wide", verdict="fail")
     rows = frame(training_run(), training_run(variant="wide"), check_result(), failed)
@@ -110,7 +118,8 @@ def test_checks_belong_to_their_variant():
 
 def test_text_has_a_line_a_row_and_the_conditions():
     lines = text(IDENTITY, data_set(), training_run(), TRAIN, measurement()).splitlines()
-    assert lines[0].split() == " ".join(["variant", "seeds", *COLUMNS.values()]).split()
+    usual = [title for name, title in COLUMNS.items() if name not in RARE]
+    assert lines[0].split() == " ".join(["variant", "seeds", *usual]).split()
     assert lines[1].split() == [
         *("documented", "1", "0.750", "0.125"),
         *("32", "64", "250.00", "500.00", "512", "1000", "-"),
@@ -122,6 +131,31 @@ def test_text_has_a_line_a_row_and_the_conditions():
             report_of([IDENTITY, data_set(), training_run(), TRAIN, measurement()])
         ).splitlines()
     )
+
+
+@pytest.mark.parametrize("verdict", ["inconclusive", "error"])
+def test_what_is_undecided_or_could_not_be_judged_has_a_column(verdict):
+    checks = [check_result(check="gap", verdict=verdict), check_result(check="rise")]
+    head, documented, wide = text(
+        training_run(variant="wide"), training_run(), *checks
+    ).splitlines()[:3]
+    title = COLUMNS[verdict]
+    assert head.endswith(f"failed checks {title}")
+    assert sum(COLUMNS[name] in head for name in RARE) == 1
+    assert documented.split()[-2:] == ["none", "gap"]
+    assert wide.split()[-2:] == ["-", "-"]
+
+
+def test_red_checks_of_what_has_no_row_stand_below_the_table():
+    checks = [
+        *[check_result(variant="crashing", verdict="error", check="gap")] * 2,
+        check_result(variant="", verdict="fail", check="held_out"),
+        check_result(variant="crashing", check="rise"),
+        check_result(verdict="fail"),
+    ]
+    lines = text(training_run(), *checks).splitlines()
+    assert lines[2:4] == ["gap of crashing: error", "held_out: fail"]
+    assert lines[4].startswith("backend tensorflow")
 
 
 def test_what_differs_is_a_column():
@@ -144,6 +178,11 @@ def test_text_of_only_throughput():
 @pytest.mark.parametrize("records", [(), (IDENTITY, data_set()), (check_result(variant=""),)])
 def test_text_without_runs_and_measurements_says_so(records):
     assert text(*records) == "No training run or measurement was recorded."
+
+
+def test_text_without_runs_and_measurements_names_red_checks():
+    checks = [check_result(verdict="error"), check_result(variant="", verdict="fail", check="leak")]
+    assert text(*checks).splitlines()[1:] == ["accuracy of documented: error", "leak: fail"]
 
 
 def test_conditions_name_machine_versions_and_sizes():

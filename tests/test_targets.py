@@ -1,9 +1,10 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cnnbench.targets import DEFAULTS, PROPERTIES, Targets, read_targets
+from cnnbench.targets import DEFAULTS, PROPERTIES, STATED, Targets, read_targets, stated_in
 
 FILE = """
 [default]
@@ -54,8 +55,9 @@ def test_without_a_file_the_defaults_hold(name):
     assert Targets().get(name, "pets", "documented") == DEFAULTS[name]
 
 
-def test_accuracy_has_no_default():
-    assert Targets().get("accuracy", "pets", "documented") is None
+@pytest.mark.parametrize("name", STATED)
+def test_what_belongs_to_a_data_set_has_no_default(name):
+    assert Targets().get(name, "pets", "documented") is None
 
 
 def test_whole_numbers_become_floats(tmp_path):
@@ -100,6 +102,7 @@ def test_a_file_that_is_no_toml_is_named(tmp_path, content):
         ("[pets.wide]\ngap = 1", r"\[pets.wide\] gap: unknown, expected one of accuracy, "),
         ("[pets]\naccuracy = 'high'", r"\[pets\] accuracy: expected a number, received 'high'"),
         ("[pets]\naccuracy = true", r"\[pets\] accuracy: expected a number, received True"),
+        ("[pets]\naccuracy = nan", r"\[pets\] accuracy: expected a number, received nan"),
         ("[pets.wide.deep]\naccuracy = 1", r"\[pets.wide\] deep: unknown, expected one of"),
         ("accuracy = 0.5", r"accuracy: expected a table such as \[drawn\]"),
     ],
@@ -121,6 +124,25 @@ def test_all_problems_are_named_at_once(tmp_path):
         "  [pets] accuray",
         "  [pets.wide] accuracy",
     ]
+
+
+# A marker's
+
+
+def test_what_a_marker_states_goes_before_every_file(tmp_path):
+    stated = stated_in({"accuracy": 0.9, "initial_loss": 1, "seeds": [0, 1], "variants": "wide"})
+    assert stated == {"accuracy": 0.9, "initial_loss": 1.0}
+    targets = replace(read_targets(toml(tmp_path, FILE)), stated=stated)
+    assert targets.get("accuracy", "pets", "wide") == 0.9
+    assert targets.get("initial_loss", "pets", "wide") == 1.0
+    assert targets.get("generalization_gap", "pets", "wide") == 0.05
+
+
+@pytest.mark.parametrize("value", ["high", True, None, float("nan"), {"wide": 0.5}])
+def test_what_a_marker_states_is_a_number(value):
+    message = r"\[@pytest.mark.cnnbench\] accuracy: expected a number, received"
+    with pytest.raises(ValueError, match=message):
+        stated_in({"accuracy": value})
 
 
 def test_the_suites_own_targets_can_be_read() -> None:

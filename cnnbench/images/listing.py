@@ -83,16 +83,21 @@ def list_pictures(root: Path) -> Listing:
         )
     train_folder, validation_folder = _parts(root)
     if train_folder is None or validation_folder is None:
-        train = _list_part(root, root)
+        train = _read_part(root, root)
+        _check_part(train, root, root)
         return Listing(root, tuple(sorted(train)), _label(train, root), None)
-    train, validation = _list_part(train_folder, root), _list_part(validation_folder, root)
-    if train.keys() != validation.keys():
+    train, validation = _read_part(train_folder, root), _read_part(validation_folder, root)
+    # First, as a class that is missing on one side is best told by what is on the other.
+    in_train, in_validation = ({n for n, paths in p.items() if paths} for p in (train, validation))
+    if in_train != in_validation:
         raise ValueError(
             f"The classes of {validation_folder.name}/ differ from those of {train_folder.name}/: "
-            f"only in {train_folder.name}/ {sorted(train.keys() - validation.keys())}, only in "
-            f"{validation_folder.name}/ {sorted(validation.keys() - train.keys())}. Expected the "
-            f"same classes in both; rename or add the folders. Received: {root=!s}"
+            f"only in {train_folder.name}/ {sorted(in_train - in_validation)}, only in "
+            f"{validation_folder.name}/ {sorted(in_validation - in_train)}. Expected pictures of "
+            f"the same classes in both; rename or fill the folders. Received: {root=!s}"
         )
+    _check_part(train, train_folder, root)
+    _check_part(validation, validation_folder, root)
     return Listing(root, tuple(sorted(train)), _label(train, root), _label(validation, root))
 
 
@@ -128,8 +133,8 @@ def _only_one(folders: list[Path], root: Path) -> Path | None:
     return folders[0] if folders else None
 
 
-def _list_part(part: Path, root: Path) -> _ByClass:
-    """Return the pictures of each class below one folder, which has at least two classes."""
+def _read_part(part: Path, root: Path) -> _ByClass:
+    """Return the pictures of each class below one folder, of which there is at least one."""
     folders, flat = visible_entries(part)
     by_class = {folder.name: list(walk_pictures(folder)) for folder in folders}
     nested = [paths[0] for paths in by_class.values() if paths]
@@ -141,8 +146,10 @@ def _list_part(part: Path, root: Path) -> _ByClass:
         )
     if not flat and not nested:
         raise ValueError(f"There are no pictures in {part}. {_LAYOUTS} Received: {root=!s}")
-    if flat:
-        by_class = _by_name(flat, root)
+    return _by_name(flat, root) if flat else by_class
+
+
+def _check_part(by_class: _ByClass, part: Path, root: Path) -> None:
     if empty := sorted(name for name, paths in by_class.items() if not paths):
         raise ValueError(
             f"Class folders without a picture in {part}: {empty}. Expected files with one of the "
@@ -154,7 +161,6 @@ def _list_part(part: Path, root: Path) -> _ByClass:
             f"There is only one class in {part}: {next(iter(by_class))!r}. Expected at least two. "
             f"{_LAYOUTS} Is the image folder one level above or below? Received: {root=!s}"
         )
-    return by_class
 
 
 def _by_name(flat: list[Path], root: Path) -> _ByClass:

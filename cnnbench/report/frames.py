@@ -17,6 +17,11 @@ from cnnbench.report.tables import SCHEMA, derive
 ENVIRONMENT_NAME = "environment.json"
 # How Python writes a file name that is no UTF-8, as old archives hold them.
 UNDECODABLE = "surrogateescape"
+# Columns that reports of earlier versions lack.
+LATER = {
+    "runs": {"prediction_difference", "worst_dead_share"},
+    "checks": {"low", "high", "p_value", "alpha", "values"},
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,8 @@ def write_report(report: Report, directory: Path) -> None:
 def load_report(path: str | Path) -> Report:
     """Reads a report folder.
 
-    A run that was killed has a journal and no tables; they are derived from it.
+    A run that was killed has a journal and no tables; they are derived from it. Columns that an
+    earlier version did not have are missing values.
 
     Args:
         path: the folder, `reports/<UTC time>_<commit>`.
@@ -99,12 +105,15 @@ def load_report(path: str | Path) -> Report:
 def _read(path: Path) -> pd.DataFrame:
     columns = SCHEMA[path.stem]
     header = path.read_text(encoding="utf-8", errors=UNDECODABLE).split("\n", 1)[0].split(",")
-    missing = [column for column in columns if column not in header]
+    later = LATER.get(path.stem, set()) - set(header)
+    missing = [column for column in columns if column not in header and column not in later]
     if missing:
         raise ValueError(f"{path} lacks the columns {', '.join(missing)}.")
     # As text first: a class may be called "NA", and pandas' own reader of floats may be off in
     # the last bit, which Python's is not.
     texts = pd.read_csv(path, dtype="str", keep_default_na=False, encoding_errors=UNDECODABLE)
+    for column in later:
+        texts[column] = ""
     return pd.DataFrame(
         {column: _parsed(texts[column], dtype) for column, dtype in columns.items()}
     )

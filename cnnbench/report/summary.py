@@ -16,7 +16,10 @@ COLUMNS = {
     "memory": "memory MB",
     "parameters": "parameters",
     "failed": "failed checks",
+    "inconclusive": "inconclusive",
+    "error": "not judged",
 }
+RARE = ("inconclusive", "error")  # they stand in the text only where there is something to tell
 
 
 def summary_frame(report: Report) -> pd.DataFrame:
@@ -37,7 +40,6 @@ def summary_frame(report: Report) -> pd.DataFrame:
         train = same[same["workload"] == "train"]
         inference = same[same["workload"] == "inference"]
         judged = checks[checks["variant"] == key["variant"]]
-        failed = judged.loc[judged["verdict"] != "pass", "check"]
         rows.append(
             {
                 **key.to_dict(),
@@ -50,7 +52,8 @@ def summary_frame(report: Report) -> pd.DataFrame:
                 "p99": inference["latency_p99_ms"].min(),
                 "memory": same["peak_memory_mb"].max(),
                 "parameters": own["parameters"].max() if len(own) else pd.NA,
-                "failed": ", ".join(dict.fromkeys(failed)) or ("none" if len(judged) else "-"),
+                "failed": _checks(judged, "fail") or ("none" if len(judged) else "-"),
+                **{verdict: _checks(judged, verdict) or "-" for verdict in RARE},
             }
         )
     frame = pd.DataFrame(rows, columns=[*place, "seeds", *COLUMNS])
@@ -62,9 +65,12 @@ def summary_frame(report: Report) -> pd.DataFrame:
 def summary_text(report: Report) -> str:
     """Returns the summary as a table for a terminal, with the conditions below it."""
     frame = summary_frame(report)
+    checks = report.checks
+    # A row is a variant's: what belongs to none, or to one whose trainings failed, has no row.
+    others = checks[(checks["verdict"] != "pass") & ~checks["variant"].isin(frame["variant"])]
+    lines = [f"{_title(row.check, row.variant)}: {row.verdict}" for row in others.itertuples()]
+    lines = list(dict.fromkeys(lines))
     if frame.empty:
-        red = report.checks[report.checks["verdict"] != "pass"]
-        lines = [f"{row.check}: {row.verdict}" for row in red.itertuples()]
         return "\n".join(["No training run or measurement was recorded.", *lines])
     formats = {
         "train": "{:.0f}",
@@ -78,8 +84,9 @@ def summary_text(report: Report) -> str:
         frame[column] = [form.format(v) if pd.notna(v) else "-" for v in frame[column]]
     constant = [c for c in ("backend", "device", "dtype", "batch_size") if frame[c].nunique() == 1]
     where = ", ".join(f"{c.replace('_', ' ')} {frame[c].iloc[0]}" for c in constant)
-    shown = frame.drop(columns=constant).rename(columns=COLUMNS)
-    return f"{shown.to_string(index=False)}\n{where}\n{conditions(report)}"
+    empty = [verdict for verdict in RARE if (frame[verdict] == "-").all()]
+    shown = frame.drop(columns=[*constant, *empty]).rename(columns=COLUMNS)
+    return "\n".join([shown.to_string(index=False), *lines, where, conditions(report)])
 
 
 def conditions(report: Report) -> str:
@@ -107,6 +114,14 @@ def conditions(report: Report) -> str:
 
 def _plain(values: object) -> str:
     return ", ".join(map(str, values)) if isinstance(values, list) and values else "-"
+
+
+def _title(check: str, variant: str) -> str:
+    return f"{check} of {variant}" if variant else check
+
+
+def _checks(judged: pd.DataFrame, verdict: str) -> str:
+    return ", ".join(dict.fromkeys(judged.loc[judged["verdict"] == verdict, "check"]))
 
 
 def _mean_sd(values: pd.Series) -> str:

@@ -38,6 +38,8 @@ SCHEMA: dict[str, dict[str, str]] = {
         "seconds": "float64",
         "evaluation_seconds": "float64",
         "unchanged_weights": "int64",
+        "prediction_difference": "float64",
+        "worst_dead_share": "float64",
         "weights_sha256": "str",
         "fingerprint": "str",
         "data": "str",
@@ -151,6 +153,7 @@ def _run_row(run: TrainingRun, data: DataSet | None) -> Row:
     derived = {
         "data": data.name if data else "",
         "unchanged_weights": len(run.unchanged_weights),
+        "worst_dead_share": max(run.dead_units.values(), default=None),
     }
     return {column: derived.get(column, getattr(run, column, None)) for column in SCHEMA["runs"]}
 

@@ -1,0 +1,118 @@
+"""A stored baseline: what a variant reached under many seeds, with its identity."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cnnbench.records import TrainingRun
+
+BASELINE_VERSION = 1
+# What must be equal for two accuracies to be of one recipe on the same pictures. Threads are part
+# of it, since bits change with them; packages are not: finding what an upgrade does is the purpose.
+IDENTITY = (
+    *("fingerprint", "data_hash", "protocol", "epochs", "steps_per_epoch"),
+    *("backend", "device", "dtype", "batch_size", "threads"),
+)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Accuracies of one variant; collapsed seeds are named and not among them."""
+
+    variant: str
+    identity: dict[str, Any]
+    seeds: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    collapsed: tuple[int, ...] = ()
+
+    def __hash__(self) -> int:
+        return hash((self.variant, self.seeds, self.accuracies))
+
+    def differences(self, run: TrainingRun) -> list[str]:
+        """Returns a line for each part of the identity that a run does not share."""
+        own = identity_of(run)
+        return [
+            f"{name} is {own[name]!r}, in the baseline {self.identity.get(name)!r}"
+            for name in IDENTITY
+            if own[name] != self.identity.get(name)
+        ]
+
+
+def identity_of(run: TrainingRun) -> dict[str, Any]:
+    """Returns what makes a run comparable."""
+    return {name: getattr(run, name) for name in IDENTITY}
+
+
+def baseline_of(runs: Sequence[TrainingRun], collapsed: Iterable[int]) -> Baseline:
+    """Returns the baseline of one variant's runs.
+
+    Raises:
+        ValueError: if fewer than two seeds are left: they have no spread.
+    """
+    dead = set(collapsed)
+    alive = [run for run in runs if run.seed not in dead]
+    if len(alive) < 2:
+        raise ValueError(
+            f"A baseline needs at least two seeds that learn; 20 are good. Received: "
+            f"variant={runs[0].variant!r}, seeds={[run.seed for run in runs]}, "
+            f"collapsed={sorted(dead)}"
+        )
+    return Baseline(
+        runs[0].variant,
+        identity_of(runs[0]),
+        tuple(run.seed for run in alive),
+        tuple(run.val_accuracy for run in alive),
+        tuple(sorted(dead)),
+    )
+
+
+def write_baselines(
+    path: Path, baselines: Iterable[Baseline], environment: Mapping[str, Any]
+) -> None:
+    """Writes a file that a person reviews and commits; a line a seed, so that diffs are read."""
+    content = {
+        "cnnbench_baseline": BASELINE_VERSION,
+        "environment": dict(environment),
+        "baselines": [asdict(baseline) for baseline in baselines],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_baselines(path: Path) -> dict[str, Baseline]:
+    """Returns the baselines of a file by variant.
+
+    Raises:
+        ValueError: if it is no baseline of this version.
+        FileNotFoundError: if there is no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            "No such baseline file; `cnnbench baseline --out FILE` makes one. "
+            f"Received: baseline={str(path)!r}"
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content["cnnbench_baseline"]
+        if version != BASELINE_VERSION:
+            raise ValueError(f"version {version!r}")
+        found = [
+            Baseline(
+                one["variant"],
+                dict(one["identity"]),
+                tuple(map(int, one["seeds"])),
+                tuple(map(float, one["accuracies"])),
+                tuple(map(int, one["collapsed"])),
+            )
+            for one in content["baselines"]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is no baseline of version {BASELINE_VERSION} that `cnnbench baseline` wrote: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return {baseline.variant: baseline for baseline in found}

@@ -1,0 +1,95 @@
+"""Verdicts on the pictures of a session, whatever is trained on them. Nothing is read here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from cnnbench.records import CheckResult, DataSet
+
+NAMED_PAIRS = 10
+
+
+def check_held_out(leaks: Sequence[str]) -> CheckResult:
+    """Passes if no picture stands in both sets.
+
+    Args:
+        leaks: a line for each pair of files of equal content.
+    """
+    return _result(
+        "held_out",
+        passed=not leaks,
+        observed=len(leaks),
+        threshold=0,
+        detail="\n".join(leaks) if leaks else "no picture stands in both sets, by content",
+    )
+
+
+def check_near_duplicates(pairs: Sequence[tuple[str, str]]) -> CheckResult:
+    """Passes if no held-out picture is a training picture saved again, resized, cropped or so.
+
+    Args:
+        pairs: names of a training picture and of the held-out one that looks the same.
+    """
+    lines = [f"  {train} and {held_out}" for train, held_out in pairs[:NAMED_PAIRS]]
+    if len(pairs) > NAMED_PAIRS:
+        lines.append(f"  and {len(pairs) - NAMED_PAIRS} others")
+    found = (
+        f"{len(pairs)} held-out pictures look like one that is trained on; look at them, and "
+        "delete one of each pair:\n" + "\n".join(lines)
+    )
+    return _result(
+        "near_duplicates",
+        passed=not pairs,
+        observed=len(pairs),
+        threshold=0,
+        detail=found if pairs else "no held-out picture looks like one that is trained on",
+    )
+
+
+def check_class_balance(data: DataSet, least: float) -> CheckResult:
+    """Passes if every class has enough of the training set, and about as much as held out.
+
+    Args:
+        data: the pictures.
+        least: 1 asks for equal classes. A class fails with less than this part of an even share
+            of the training pictures, and if its share on one side is less than this part of that
+            on the other.
+    """
+    even = 1 / len(data.classes)
+    held_out = Counter(data.validation_labels)
+    ratios, seen = {}, []
+    for label, name in enumerate(data.classes):
+        trained = data.train_labels_per_class[label] / sum(data.train_labels_per_class)
+        judged = held_out[label] / len(data.validation_labels)
+        small, large = sorted((trained, judged))
+        ratios[name] = min(trained / even, small / large if large else 0.0)
+        seen.append(f"{name} {trained:.1%} and {judged:.1%}")
+    worst = min(ratios, key=ratios.__getitem__)
+    return _result(
+        "class_balance",
+        passed=ratios[worst] >= least,
+        observed=ratios[worst],
+        threshold=least,
+        detail=f"shares in training and held out: {', '.join(seen)}; least is {worst!r} with "
+        f"{ratios[worst]:.2f} of an even share or of its share on the other side, expected at "
+        f"least {least:.2f}",
+    )
+
+
+def _result(
+    check: str, *, passed: bool, observed: float, threshold: float, detail: str
+) -> CheckResult:
+    return CheckResult(
+        check=check,
+        variant="",
+        seed=None,
+        backend="",
+        device="",
+        dtype="",
+        batch_size=None,
+        verdict="pass" if passed else "fail",
+        observed=float(observed),
+        threshold=float(threshold),
+        detail=detail,
+    )

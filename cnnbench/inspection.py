@@ -1,0 +1,78 @@
+"""What a trained model shows when it is looked at: repeatable answers and dead units."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from cnnbench.evaluation import EVALUATION_BATCH_SIZE
+
+# Of the pictures that dead units are looked for on. Twice as many take 0.25 s a training.
+INSPECTED_PICTURES = 128
+_PICTURES_AT_ONCE = 64  # the activations of all layers of so many pictures are held in memory
+
+
+def prediction_difference(
+    model: keras.Model, pictures: np.ndarray, probabilities: np.ndarray
+) -> float:
+    """Predicts pictures once more and returns the largest absolute difference.
+
+    Args:
+        model: built.
+        pictures: `(n, height, width, channels)`; the first batch is predicted again,
+            as on a CPU the same batch gives the same bits.
+        probabilities: what the model answered before in inference mode, `(n, 1)` or
+            `(n, classes)`, as `evaluate` returns it for the same pictures.
+
+    Returns:
+        0 for a model whose answers depend on the picture alone; infinity if answers are numbers
+        one time and NaN the other.
+    """
+    first = probabilities[:EVALUATION_BATCH_SIZE]
+    again = np.asarray(model.predict_on_batch(pictures[:EVALUATION_BATCH_SIZE]), dtype=np.float64)
+    if (np.isnan(first) != np.isnan(again)).any():
+        return float("inf")
+    # A network that answers NaN both times is broken in another way.
+    return float(np.nan_to_num(np.abs(again - first)).max())
+
+
+def dead_units(model: keras.Model, pictures: np.ndarray) -> dict[str, float]:
+    """Returns the share of dead units in each layer that ends in a relu.
+
+    A unit is a channel of a convolution or a neuron of a dense layer. It is dead if it is zero
+    for every picture and, in a convolution, at every place.
+
+    Args:
+        model: built.
+        pictures: `(n, height, width, channels)`, of all classes.
+
+    Returns:
+        Shares by layer name. Layers whose output can't be had, such as those inside a nested or a
+        subclassed model, are left out.
+    """
+    outputs = {}
+    for layer in model.layers:
+        if _ends_in_relu(layer):
+            try:
+                outputs[layer.name] = layer.output
+            except (AttributeError, ValueError):  # never called on its own, or more than once
+                continue
+    if not outputs:
+        return {}
+    try:
+        inner = keras.Model(model.inputs, outputs)
+    except (AttributeError, ValueError):  # not reached from the model's inputs
+        return {}
+    highest: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
+    for start in range(0, len(pictures), _PICTURES_AT_ONCE):
+        # Called and not predicted: compiling a prediction costs more than these few batches.
+        answers = inner([pictures[start : start + _PICTURES_AT_ONCE]], training=False)
+        for name, values in answers.items():
+            places = tuple(range(len(values.shape) - 1))
+            highest[name].append(keras.ops.convert_to_numpy(keras.ops.max(values, axis=places)))
+    return {name: float((np.max(parts, axis=0) <= 0).mean()) for name, parts in highest.items()}
+
+
+def _ends_in_relu(layer: keras.Layer) -> bool:
+    relus = (keras.activations.relu, keras.activations.relu6)
+    return isinstance(layer, keras.layers.ReLU) or getattr(layer, "activation", None) in relus

@@ -1,0 +1,101 @@
+"""What the text of an option may be. Each function says in its error what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cnnbench.protocols import protocol_named
+from cnnbench.variants import VARIANTS, variant_named
+
+DEVICE_NAMES = ("cpu", "gpu")
+
+
+def words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def distinct(values: Iterable[Any], what: str) -> tuple[Any, ...]:
+    found = tuple(values)
+    if not found:
+        raise ValueError(f"expected at least one {what}")
+    if len(set(found)) != len(found):
+        raise ValueError(f"each {what} once")
+    return found
+
+
+def variants(text: str) -> tuple[str, ...]:
+    names = list(VARIANTS) if text.strip() == "all" else words(text)
+    for name in names:
+        variant_named(name)
+    return distinct(names, "variant")
+
+
+def integer(text: str, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise ValueError(f"expected a whole number of at least {least}")
+    return value
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    return lambda text: integer(text, least)
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    seeds: list[int] = []
+    for word in words(text):
+        first, dash, last = word.partition("-")
+        low = integer(first, 0)
+        seeds += range(low, integer(last, low) + 1) if dash else [low]
+    return distinct(seeds, "seed")
+
+
+def batch_sizes(text: str) -> tuple[int, ...]:
+    return distinct((integer(word, 1) for word in words(text)), "batch size")
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], str]:
+    valid = tuple(names)
+
+    def parse(text: str) -> str:
+        if text not in valid:
+            raise ValueError(f"expected one of {', '.join(valid)}")
+        return text
+
+    return parse
+
+
+def devices(text: str) -> tuple[str, ...]:
+    parse = one_of(("auto", *DEVICE_NAMES))
+    devices = distinct((parse(word) for word in words(text)), "device")
+    if "auto" in devices and len(devices) > 1:
+        raise ValueError("expected either auto or names of devices")
+    return devices
+
+
+def fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise ValueError("expected a number between 0 and 1")
+    return value
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError("expected seconds, more than 0")
+    return value
+
+
+def protocol(text: str) -> str:
+    return protocol_named(text).name

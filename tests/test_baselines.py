@@ -1,0 +1,154 @@
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from answered import runs_of
+from factories import training_run
+
+from cnnbench.baselines import (
+    BASELINE_VERSION,
+    IDENTITY,
+    Baseline,
+    baseline_of,
+    identity_of,
+    read_baselines,
+    write_baselines,
+)
+
+RUNS = runs_of(10, 50, 12, 11)
+BASELINE = baseline_of(RUNS, [1])
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "made" / "baseline.json"
+    write_baselines(path, [BASELINE, replace(BASELINE, variant="wide")], {"commit": "abc"})
+    return path
+
+
+def test_a_baseline_holds_each_seed_that_learns_and_names_the_others():
+    assert BASELINE.variant == "documented"
+    assert BASELINE.seeds == (0, 2, 3)
+    assert BASELINE.accuracies == (0.90, 0.88, 0.89)
+    assert BASELINE.collapsed == (1,)
+    assert BASELINE.identity == identity_of(RUNS[0])
+
+
+def test_the_identity_is_what_accuracy_may_depend_on():
+    assert identity_of(training_run(threads=2)) == {
+        **{"fingerprint": "f00d", "data_hash": "c0ffee", "protocol": "one-pass", "epochs": 2},
+        **{"steps_per_epoch": 3, "backend": "tensorflow", "device": "cpu", "dtype": "float32"},
+        **{"batch_size": 32, "threads": 2},
+    }
+
+
+@pytest.mark.parametrize(
+    ("collapsed", "left"), [((1,), 3), ((0, 1), 2), ((0, 1, 2), 1), ((0, 1, 2, 3), 0)]
+)
+def test_two_seeds_at_least_must_learn(collapsed, left):
+    if left >= 2:
+        assert len(baseline_of(RUNS, collapsed).accuracies) == left
+        return
+    message = (
+        r"at least two seeds that learn; 20 are good. Received: variant='documented', "
+        rf"seeds=\[0, 1, 2, 3\], collapsed={re.escape(str(list(collapsed)))}"
+    )
+    with pytest.raises(ValueError, match=message):
+        baseline_of(RUNS, collapsed)
+
+
+def test_what_was_written_is_read_again(path):
+    assert read_baselines(path) == {
+        "documented": BASELINE,
+        "wide": replace(BASELINE, variant="wide"),
+    }
+
+
+def test_a_baseline_is_plain_json_with_its_environment(path):
+    content = json.loads(path.read_text())
+    assert content["cnnbench_baseline"] == BASELINE_VERSION
+    assert content["environment"] == {"commit": "abc"}
+    assert content["baselines"][0]["accuracies"] == [0.9, 0.88, 0.89]
+    assert path.read_text().endswith("}\n")
+
+
+def test_accuracies_are_kept_to_the_last_bit(path):
+    odd = replace(BASELINE, accuracies=(0.1 + 0.2, 1 / 3))
+    write_baselines(path, [odd], {})
+    assert read_baselines(path)["documented"].accuracies == (0.1 + 0.2, 1 / 3)
+
+
+def test_equal_baselines_are_one_in_a_set(path):
+    assert len({BASELINE, read_baselines(path)["documented"]}) == 1
+    assert len({BASELINE, replace(BASELINE, accuracies=(0.5, 0.6))}) == 2
+
+
+# Whether it is of the same
+
+
+def test_runs_of_the_same_differ_in_nothing():
+    assert BASELINE.differences(replace(RUNS[0], seed=9, val_accuracy=0.1, variant="x")) == []
+
+
+@pytest.mark.parametrize("name", IDENTITY)
+def test_each_part_of_the_identity_is_compared(name):
+    (line,) = BASELINE.differences(replace(RUNS[0], **{name: "other"}))
+    assert line == f"{name} is 'other', in the baseline {getattr(RUNS[0], name)!r}"
+
+
+def test_all_differences_are_named_at_once():
+    lines = BASELINE.differences(replace(RUNS[0], threads=2, data_hash="beef"))
+    assert lines == [
+        "data_hash is 'beef', in the baseline 'c0ffee'",
+        "threads is 2, in the baseline 1",
+    ]
+
+
+def test_a_part_that_the_baseline_lacks_differs():
+    old = replace(BASELINE, identity={})
+    assert len(old.differences(RUNS[0])) == len(IDENTITY)
+
+
+# Bad files
+
+
+def test_an_absent_file_is_named_and_how_to_make_one(tmp_path):
+    path = tmp_path / "none.json"
+    message = re.escape(f"`cnnbench baseline --out FILE` makes one. Received: baseline='{path}'")
+    with pytest.raises(FileNotFoundError, match=message):
+        read_baselines(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "JSONDecodeError: "),
+        ("[]", "TypeError: "),
+        ("{}", "KeyError: 'cnnbench_baseline'"),
+        ('{"cnnbench_baseline": 2, "baselines": []}', "ValueError: version 2"),
+        ('{"cnnbench_baseline": 1}', "KeyError: 'baselines'"),
+        ('{"cnnbench_baseline": 1, "baselines": [1]}', "TypeError: "),
+        ('{"cnnbench_baseline": 1, "baselines": [{"variant": "wide"}]}', "KeyError: 'identity'"),
+        ("\xff", "UnicodeDecodeError: "),
+    ],
+)
+def test_a_file_that_is_no_baseline_is_named(tmp_path, text, problem):
+    path = tmp_path / "bad.json"
+    path.write_bytes(text.encode("latin-1"))
+    message = rf"^{re.escape(str(path))} is no baseline of version 1 that `cnnbench baseline` wrote"
+    with pytest.raises(ValueError, match=f"{message}: {problem}"):
+        read_baselines(path)
+
+
+@pytest.mark.parametrize("field", ["seeds", "accuracies"])
+def test_values_that_are_no_numbers_are_told(path, field):
+    content = json.loads(path.read_text())
+    content["baselines"][0][field][0] = "high"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="is no baseline of version 1"):
+        read_baselines(path)
+
+
+def test_a_baseline_is_a_value():
+    assert Baseline("wide", {}, (0, 1), (0.5, 0.6)).collapsed == ()

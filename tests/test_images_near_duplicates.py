@@ -1,0 +1,159 @@
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageOps
+
+from cnnbench.images.dataset import load_splits
+from cnnbench.images.decode import decode_pictures
+from cnnbench.images.drawn import draw_picture
+from cnnbench.images.near_duplicates import find_near_duplicates, near_duplicates
+
+COUNT = 24
+
+
+def drawing(number: int) -> Image.Image:
+    return draw_picture(("cat", "dog")[number % 2], np.random.default_rng(number), 96)
+
+
+def decoded(pictures, size=(64, 64)):
+    """Return pictures as a session sees them."""
+    files = []
+    for picture in pictures:
+        file = io.BytesIO()
+        picture.save(file, "PNG", compress_level=1)
+        files.append(file.getvalue())
+    return decode_pictures(files, size)
+
+
+def saved_again(picture: Image.Image) -> Image.Image:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=30)
+    return Image.open(file).convert("RGB")
+
+
+def kept(picture: Image.Image, left: float, top: float, right: float, bottom: float):
+    width, height = picture.size
+    return picture.crop(
+        (round(left * width), round(top * height), round(right * width), round(bottom * height))
+    )
+
+
+FORMS = {
+    "as it is": lambda picture: picture,
+    "JPEG of quality 30": saved_again,
+    "half the size and back": lambda picture: picture.resize((48, 48)).resize((96, 96)),
+    "brighter": lambda picture: ImageEnhance.Brightness(picture).enhance(1.15),
+    "mirrored": ImageOps.mirror,
+    "cropped": lambda picture: kept(picture, 0.025, 0.025, 0.975, 0.975),
+    "cropped to a corner": lambda picture: kept(picture, 0, 0, 0.95, 0.95),
+    "lower edge cut off": lambda picture: kept(picture, 0, 0, 1, 0.95),
+    "mirrored, cropped, saved": lambda p: saved_again(kept(ImageOps.mirror(p), 0, 0, 0.95, 0.95)),
+}
+
+
+@pytest.fixture(scope="module")
+def drawings():
+    return [drawing(number) for number in range(COUNT)]
+
+
+@pytest.fixture(scope="module")
+def train(drawings):
+    return decoded(drawings)
+
+
+def pairs(train, validation):
+    return [(twin.train, twin.validation) for twin in find_near_duplicates(train, validation)]
+
+
+# Twins
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_picture_in_another_form_is_found(train, drawings, form):
+    expected = [(number, number) for number in range(COUNT)]
+    assert pairs(train, decoded([form(picture) for picture in drawings])) == expected
+
+
+def test_it_does_not_matter_which_side_is_cropped(train, drawings):
+    cropped = decoded([FORMS["cropped to a corner"](picture) for picture in drawings])
+    assert pairs(cropped, train) == [(number, number) for number in range(COUNT)]
+
+
+@pytest.mark.parametrize("size", [(24, 24), (33, 50), (150, 100)])
+def test_pictures_of_any_size_are_compared(drawings, size):
+    train = decoded(drawings, size)
+    mirrored = decoded([ImageOps.mirror(picture) for picture in drawings], size)
+    assert pairs(train, mirrored) == [(number, number) for number in range(COUNT)]
+
+
+def test_the_twin_most_like_a_picture_is_named(train, drawings):
+    poor = decoded([saved_again(drawings[3])])
+    (found,) = find_near_duplicates(np.concatenate([poor, train]), train[3:4])
+    assert (found.train, found.correlation) == (4, pytest.approx(1.0))
+
+
+# Strangers
+
+
+def test_strangers_are_no_twins(train):
+    others = decoded([drawing(number) for number in range(1000, 1000 + COUNT)])
+    assert pairs(train, others) == []
+
+
+def test_the_embedded_set_has_no_near_duplicates(own_cache):
+    from cnnbench.images.drawn import DrawnSet, drawn_set_directory
+
+    folder = drawn_set_directory(own_cache, DrawnSet(60, 30))
+    assert near_duplicates(load_splits(folder, cache=own_cache)) == ()
+
+
+def fields(kind: str, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return pictures that show nothing: `(count, 64, 64, 3)`."""
+    down, across = np.mgrid[-1:1:64j, -1:1:64j][..., None]
+    strength = rng.uniform(20, 45, (count, 1, 1, 1))
+    light = {
+        "uniform": 0 * down,
+        "slope": strength * down,
+        "vignette": -strength * (down**2 + across**2),
+        "noise": rng.normal(0, 40, (count, 64, 64, 3)),
+    }[kind]
+    grain = rng.normal(0, 2, (count, 64, 64, 3))
+    return (rng.integers(100, 150, (count, 1, 1, 1)) + light + grain).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["uniform", "slope", "vignette", "noise"])
+def test_pictures_that_show_nothing_are_not_all_alike(kind):
+    pictures = fields(kind, 60, np.random.default_rng(0))
+    assert pairs(pictures[:30], pictures[30:]) == []
+
+
+def test_a_picture_of_one_colour_has_no_twin():
+    white = np.full((2, 64, 64, 3), 255, np.uint8)
+    assert pairs(white, white) == []
+
+
+# Folders
+
+
+def test_pairs_are_named(tmp_path, drawings, own_cache):
+    for number, picture in enumerate(drawings[:8]):
+        part = "train" if number < 4 else "validation"
+        folder = tmp_path / part / ("cats" if number % 2 else "dogs")
+        folder.mkdir(parents=True, exist_ok=True)
+        picture.save(folder / f"{number}.png")
+    drawings[1].save(tmp_path / "validation" / "dogs" / "again.jpg", quality=60)
+    splits = load_splits(tmp_path, cache=own_cache)
+    assert near_duplicates(splits) == (("train/cats/1.png", "validation/dogs/again.jpg"),)
+
+
+# Time
+
+
+def test_thousands_of_pictures_take_seconds():
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (1500, 64, 64, 3), np.uint8)
+    start = time.process_time()
+    assert pairs(pictures[:1000], pictures[1000:]) == []
+    assert time.process_time() - start < 10

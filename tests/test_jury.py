@@ -1,0 +1,402 @@
+"""The jury with made-up rules, whose p values depend on nothing but the number of seeds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from factories import training_run
+from scipy import special
+
+from cnnbench.evidence import Evidence, Levels
+from cnnbench.jury import Gate, Jury
+from cnnbench.stats.intervals import Interval
+from cnnbench.stats.sequential import nominal_levels, shares_of
+
+UNDECIDED = (0.5, 0.5)
+BAD = (1e-7, 1.0)
+GOOD = (1.0, 1e-7)
+
+
+@dataclass(frozen=True)
+class Said:
+    """Says the p values (fail, pass) of each look in turn, by the number of runs of each look."""
+
+    said: tuple[tuple[float, float], ...]
+    looks: tuple[int, ...] = (3, 5, 8)
+    check: str = "said"
+    settled: str | None = None
+    at_end: str = "inconclusive"
+    error: str = ""
+
+    def evidence(self, runs, labels, levels) -> Evidence:
+        if self.error:
+            raise ValueError(self.error)
+        look = self.looks.index(len(runs))
+        p_fail, p_pass = self.said[min(look, len(self.said) - 1)]
+        return Evidence(
+            observed=float(len(runs)),
+            threshold=0.5,
+            interval=Interval(0.25, 0.75),
+            p_fail=p_fail,
+            p_pass=p_pass,
+            detail=f"seen {len(runs)} runs, seeds {[run.seed for run in runs]}",
+            advice="a better recipe would decide it",
+            settled=self.settled,
+            at_end=self.at_end,
+        )
+
+
+class Trainer:
+    """Trains nothing, and remembers what was asked of it."""
+
+    def __init__(self, *broken: tuple[str, int]) -> None:
+        self.asked: list[list[tuple[str, int]]] = []
+        self.broken = broken
+
+    def __call__(self, wanted):
+        self.asked.append(list(wanted))
+        return [
+            RuntimeError(f"{variant} crashed under seed {seed}")
+            if (variant, seed) in self.broken
+            else training_run(variant=variant, seed=seed, device="gpu", batch_size=16)
+            for variant, seed in wanted
+        ]
+
+    def new(self) -> list[set[tuple[str, int]]]:
+        """Returns what each call asked for that no earlier one did."""
+        before: set[tuple[str, int]] = set()
+        found = []
+        for wanted in self.asked:
+            found.append(set(wanted) - before)
+            before |= set(wanted)
+        return found
+
+
+def gate(*said, variant="wide", seeds=(0, 1, 2), **changes) -> Gate:
+    return Gate(Said(said, **changes), variant, seeds)
+
+
+def single(p_fail: float, p_pass: float = 1.0, variant: str = "wide", **changes) -> Gate:
+    """A gate that is looked at once: as many seeds as there may be."""
+    return gate((p_fail, p_pass), variant=variant, looks=(3,), **changes)
+
+
+def verdicts(gates, levels=None, **changes) -> list[str]:
+    jury = Jury(gates, levels or Levels(), (0, 1), Trainer(), **changes)
+    return [jury.verdict(one).verdict for one in gates]
+
+
+ONCE = Levels(most=3)
+
+
+# One gate
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ((0.01, 1.0), "fail"),
+        ((0.0101, 1.0), "inconclusive"),
+        ((1.0, 0.05), "pass"),
+        ((1.0, 0.0501), "inconclusive"),
+        ((0.01, 0.05), "fail"),
+    ],
+)
+def test_one_look_is_held_against_alpha_and_beta(said, verdict):
+    assert verdicts([single(*said)], ONCE) == [verdict]
+
+
+@pytest.mark.parametrize(("said", "verdict"), [(BAD, "fail"), (GOOD, "pass")])
+def test_what_is_clear_at_once_adds_no_seed(said, verdict):
+    trainer, one = Trainer(), gate(said)
+    result = Jury([one], Levels(), (0, 1), trainer).verdict(one)
+    assert (result.verdict, result.values) == (verdict, 3)
+    assert trainer.asked == [[("wide", 0), ("wide", 1), ("wide", 2)]]
+
+
+@pytest.mark.parametrize(("said", "verdict"), [(BAD, "fail"), (GOOD, "pass")])
+@pytest.mark.parametrize(("looks", "values"), [(1, 5), (2, 8)])
+def test_seeds_are_added_until_it_is_clear(said, verdict, looks, values):
+    trainer, one = Trainer(), gate(*[UNDECIDED] * looks, said)
+    result = Jury([one], Levels(), (0, 1), trainer).verdict(one)
+    assert (result.verdict, result.values) == (verdict, values)
+    assert [len(wanted) for wanted in trainer.asked] == [3, 5, 8][: looks + 1]
+
+
+def test_added_seeds_come_after_the_largest():
+    one = gate(UNDECIDED, seeds=(7, 3), looks=(2, 3, 4))
+    result = Jury([one], Levels(most=4), (0, 1), Trainer()).verdict(one)
+    assert result.detail.startswith("seen 4 runs, seeds [7, 3, 8, 9]")
+
+
+def test_more_seeds_than_may_be_added_are_looked_at_once():
+    one = gate((0.01, 1.0), seeds=tuple(range(10)), looks=(10,))
+    trainer = Trainer()
+    result = Jury([one], Levels(most=8), (0, 1), trainer).verdict(one)
+    assert (result.verdict, result.values, result.p_value) == ("fail", 10, 0.01)
+    assert len(trainer.asked) == 1
+
+
+def test_each_look_has_its_share_of_the_error():
+    # A p value that would be enough for a single look is not for the first of three.
+    levels = nominal_levels(0.01, shares_of((3, 5, 8)))
+    assert levels[0] < 0.01 / 3
+    just = [(levels[0] * 0.98, 1.0), UNDECIDED], [(levels[0] * 1.05, 1.0), UNDECIDED]
+    assert [verdicts([gate(*said)])[0] for said in just] == ["fail", "inconclusive"]
+    last = [UNDECIDED, UNDECIDED, (levels[2] * 0.98, 1.0)], [UNDECIDED] * 2 + [(0.01, 1.0)]
+    assert [verdicts([gate(*said)])[0] for said in last] == ["fail", "inconclusive"]
+
+
+def test_passing_spends_its_error_over_the_looks_too():
+    first = nominal_levels(0.05, shares_of((3, 5, 8)))[0]
+    assert verdicts([gate((1.0, first * 0.98), UNDECIDED)]) == ["pass"]
+    assert verdicts([gate((1.0, first * 1.05), UNDECIDED)]) == ["inconclusive"]
+
+
+def test_undecided_says_what_would_decide_it():
+    one = gate(UNDECIDED)
+    result = Jury([one], Levels(), (0, 1), Trainer()).verdict(one)
+    assert (result.verdict, result.values) == ("inconclusive", 8)
+    assert result.detail.endswith(
+        ". Undecided, and all 8 seeds are used: a better recipe would decide it"
+    )
+
+
+def test_what_is_decided_advises_nothing():
+    one = gate(GOOD)
+    assert "Undecided" not in Jury([one], Levels(), (0, 1), Trainer()).verdict(one).detail
+
+
+@pytest.mark.parametrize("verdict", ["pass", "inconclusive"])
+def test_the_end_is_the_rules_when_no_seed_is_left(verdict):
+    assert verdicts([gate(UNDECIDED, at_end=verdict)]) == [verdict]
+
+
+def test_what_is_settled_needs_no_p_value():
+    one = gate(GOOD, settled="fail")
+    trainer = Trainer()
+    assert Jury([one], Levels(), (0, 1), trainer).verdict(one).verdict == "fail"
+    assert len(trainer.asked) == 1
+
+
+def test_a_result_carries_the_numbers_behind_it():
+    one = single(0.004)
+    result = Jury([one, single(0.5, variant="thin")], ONCE, (0, 1), Trainer()).verdict(one)
+    assert (result.check, result.variant, result.seed) == ("said", "wide", None)
+    place = (result.backend, result.device, result.dtype, result.batch_size)
+    assert place == ("tensorflow", "gpu", "float32", 16)
+    assert (result.observed, result.threshold) == (3.0, 0.5)
+    assert (result.low, result.high) == (0.25, 0.75)
+    assert (result.p_value, result.alpha, result.values) == (0.008, 0.01, 3)
+
+
+# Many gates, one error rate
+
+
+def test_holm_by_hand():
+    # Ordered p values 0.003, 0.0045, 0.009 and 0.5 times 4, 3, 2, 1: 0.012 rejects nothing.
+    gates = [single(p, variant=f"v{p}") for p in (0.003, 0.0045, 0.009, 0.5)]
+    assert verdicts(gates, ONCE) == ["inconclusive"] * 4
+    # Without the last, times 3, 2, 1: 0.009, 0.009 and 0.009.
+    assert verdicts(gates[:3], ONCE) == ["fail"] * 3
+
+
+def test_a_second_gate_fails_only_thanks_to_holms_step():
+    # 2 * 0.004 <= 0.01 and then 1 * 0.009 <= 0.01, which Bonferroni's 0.018 is not.
+    assert verdicts([single(0.004), single(0.009, variant="thin")], ONCE) == ["fail", "fail"]
+    assert verdicts([single(0.5), single(0.009, variant="thin")], ONCE) == ["inconclusive"] * 2
+
+
+def test_a_gate_that_fails_later_takes_an_earlier_one_along():
+    levels = nominal_levels(0.01, shares_of((3, 5, 8)))
+    # Alone it would fail at the first look; beside another one it waits for that one.
+    waiting = gate((levels[0] * 0.98, 1.0), UNDECIDED)
+    assert verdicts([waiting]) == ["fail"]
+    other = [gate(UNDECIDED, said, variant="thin") for said in (UNDECIDED, BAD)]
+    assert verdicts([waiting, other[0]]) == ["inconclusive", "inconclusive"]
+    trainer = Trainer()
+    jury = Jury([waiting, other[1]], Levels(), (0, 1), trainer)
+    assert [jury.verdict(one).verdict for one in (waiting, other[1])] == ["fail", "fail"]
+    assert jury.verdict(waiting).values == 5
+
+
+def test_what_has_passed_is_not_judged_again():
+    # Too little to fail beside another gate, and no more looked at when that one has failed.
+    levels = nominal_levels(0.01, shares_of((3, 5, 8)))
+    both = gate((levels[0] * 0.98, 1e-7))
+    other = gate(UNDECIDED, BAD, variant="thin")
+    assert verdicts([both]) == ["fail"]
+    assert verdicts([both, other]) == ["pass", "fail"]
+
+
+def test_passing_is_each_gates_own():
+    gates = [single(1.0, 0.05, variant=f"v{n}") for n in range(20)]
+    assert verdicts(gates, ONCE) == ["pass"] * 20
+
+
+def test_the_same_gate_asked_for_twice_is_one():
+    assert verdicts([single(0.009), single(0.009)], ONCE) == ["fail", "fail"]
+
+
+def test_seeds_are_added_only_for_open_gates():
+    trainer = Trainer()
+    gates = [gate(GOOD), gate(UNDECIDED, BAD, variant="thin"), gate(BAD, variant="deep")]
+    jury = Jury(gates, Levels(), (0, 1), trainer)
+    assert [jury.verdict(one).verdict for one in gates] == ["pass", "fail", "fail"]
+    first, second = trainer.new()
+    assert len(first) == 9
+    assert second == {("thin", 3), ("thin", 4)}
+
+
+def test_gates_of_one_variant_share_its_runs():
+    trainer, asked = Trainer(), []
+    gates = [gate(UNDECIDED, GOOD, check=name) for name in ("one", "two")]
+    jury = Jury(gates, Levels(), (0, 1), trainer, lambda count: asked.append(count) or True)
+    assert [jury.verdict(one).verdict for one in gates] == ["pass", "pass"]
+    assert [len(wanted) for wanted in trainer.asked] == [3, 5]
+    assert asked == [2]
+
+
+def test_the_first_verdict_decides_all():
+    trainer = Trainer()
+    gates = [gate(GOOD), gate(UNDECIDED, variant="thin")]
+    jury = Jury(gates, Levels(), (0, 1), trainer)
+    assert trainer.asked == []
+    jury.verdict(gates[0])
+    calls = len(trainer.asked)
+    jury.verdict(gates[1])
+    assert (calls, len(trainer.asked)) == (3, 3)
+
+
+def test_what_is_added_is_told_with_its_reason():
+    told: list[str] = []
+    gates = [gate(UNDECIDED, GOOD), gate(GOOD, variant="thin")]
+    Jury(gates, Levels(), (0, 1), Trainer(), note=told.append).verdict(gates[0])
+    assert told == ["undecided: said of wide; 2 more trainings"]
+
+
+def test_a_gate_that_nobody_announced_is_refused():
+    message = "request the gate's fixture as an argument of the test. Received: gate='said of thin'"
+    with pytest.raises(ValueError, match=message):
+        Jury([gate(GOOD)], Levels(), (0, 1), Trainer()).verdict(gate(GOOD, variant="thin"))
+
+
+# The budget
+
+
+def test_a_spent_budget_adds_no_seed_and_says_so():
+    asked: list[int] = []
+    trainer = Trainer()
+    gates = [gate(UNDECIDED, at_end="pass"), gate(GOOD, variant="thin")]
+    jury = Jury(gates, Levels(), (0, 1), trainer, lambda count: bool(asked.append(count)))
+    first, second = (jury.verdict(one) for one in gates)
+    assert (first.verdict, second.verdict) == ("inconclusive", "pass")
+    assert "Undecided, and the budget is spent: a better recipe" in first.detail
+    assert (asked, len(trainer.asked)) == ([2], 1)
+
+
+def test_the_first_seeds_are_not_asked_for():
+    one = gate(GOOD)
+    jury = Jury([one], Levels(), (0, 1), Trainer(), lambda count: pytest.fail("asked"))
+    assert jury.verdict(one).verdict == "pass"
+
+
+def test_who_has_used_all_seeds_does_not_blame_the_budget():
+    all_used = gate(UNDECIDED, seeds=tuple(range(9)), looks=(9,))
+    gates = [all_used, gate(UNDECIDED, variant="thin")]
+    jury = Jury(gates, Levels(), (0, 1), Trainer(), lambda count: False)
+    assert "all 9 seeds are used" in jury.verdict(all_used).detail
+    assert "the budget is spent" in jury.verdict(gates[1]).detail
+
+
+# Errors
+
+
+@pytest.mark.parametrize("seed", [1, 4])
+def test_a_failed_training_is_an_error_of_its_gates_only(seed):
+    gates = [
+        gate(UNDECIDED, check="one"),
+        gate(UNDECIDED, check="two"),
+        gate(UNDECIDED, BAD, variant="thin"),
+    ]
+    jury = Jury(gates, Levels(), (0, 1), Trainer(("wide", seed)))
+    for one in gates[:2]:
+        with pytest.raises(RuntimeError, match=f"wide crashed under seed {seed}"):
+            jury.verdict(one)
+    assert jury.verdict(gates[2]).verdict == "fail"
+
+
+def test_a_gate_that_was_decided_before_a_training_failed_keeps_its_verdict():
+    gates = [gate(GOOD, check="one"), gate(UNDECIDED, check="two")]
+    jury = Jury(gates, Levels(), (0, 1), Trainer(("wide", 4)))
+    assert jury.verdict(gates[0]).verdict == "pass"
+    with pytest.raises(RuntimeError, match="crashed"):
+        jury.verdict(gates[1])
+
+
+def test_a_rule_that_cant_judge_is_an_error_of_its_gate_only():
+    gates = [gate(GOOD, error="the baseline is of something else"), gate(GOOD, variant="thin")]
+    jury = Jury(gates, Levels(), (0, 1), Trainer())
+    with pytest.raises(ValueError, match="the baseline is of something else"):
+        jury.verdict(gates[0])
+    assert jury.verdict(gates[1]).verdict == "pass"
+
+
+def test_a_gate_that_cant_be_judged_has_a_record():
+    one = gate(GOOD)
+    result = Jury([one], Levels(), (0, 1), Trainer()).error(one, RuntimeError("it crashed"))
+    assert (result.check, result.variant, result.verdict) == ("said", "wide", "error")
+    assert (result.detail, result.seed, result.p_value) == ("it crashed", None, None)
+    assert math.isnan(result.observed)
+
+
+# Error rates, by simulation
+
+
+def student_p_values(rng, sessions: int, gates: int, looks=(3, 5, 8)):
+    """Returns p values of "at most 0", of shape `(sessions, gates, looks)`, where 0 is the mean."""
+    values = rng.standard_normal((sessions, gates, looks[-1]))
+    found = []
+    for look in looks:
+        seen = values[..., :look]
+        t = seen.mean(axis=-1) / (seen.std(axis=-1, ddof=1) / math.sqrt(look))
+        found.append(special.stdtr(look - 1, -t))
+    return np.stack(found, axis=-1)
+
+
+def session(p_fail, levels: Levels, p_pass=None) -> list[str]:
+    """Returns the verdicts of a session's gates, for p values of shape `(gates, looks)`."""
+    p_pass = np.ones_like(p_fail) if p_pass is None else p_pass
+    gates = [
+        gate(*zip(fails.tolist(), passes.tolist(), strict=True), variant=str(number))
+        for number, (fails, passes) in enumerate(zip(p_fail, p_pass, strict=True))
+    ]
+    run = training_run()
+    jury = Jury(gates, levels, (0, 1), lambda wanted: [replace(run, seed=s) for _, s in wanted])
+    return [jury.verdict(one).verdict for one in gates]
+
+
+@pytest.mark.parametrize(
+    ("alpha", "gates", "sessions", "least", "most"),
+    # At most alpha * sessions are expected; the upper bounds are 2.33 standard errors above. Where
+    # many are expected, there must be some: a jury that never alarms is none.
+    [(0.01, 20, 400, 0, 8), (0.2, 3, 300, 30, 76)],
+)
+def test_false_alarms_of_a_session_stay_below_alpha(alpha, gates, sessions, least, most):
+    drawn = student_p_values(np.random.default_rng(1), sessions, gates)
+    # Adjusting only raises p values: without a small one, a session has no alarm.
+    likely = drawn[(drawn <= alpha).any(axis=(1, 2))]
+    levels = Levels(alpha=alpha)
+    alarms = sum("fail" in session(p_values, levels) for p_values in likely)
+    assert least <= alarms <= most
+
+
+def test_false_passes_of_a_gate_stay_below_beta():
+    sessions, gates = 40, 20
+    drawn = student_p_values(np.random.default_rng(2), sessions, gates)
+    passes = sum(session(1 - one, Levels(), one).count("pass") for one in drawn)
+    # 5 % of 800 are 40, the standard error is 6.2.
+    assert 10 < passes <= 40 + 2.33 * 6.2

@@ -1,0 +1,78 @@
+"""Which gate a test asks for, as far as targets and options say it; the rest needs a session."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from factories import data_set
+
+from cnnbench.gates import AccuracyTarget, GapLimit, RiseLimit
+from cnnbench.options import Options
+from cnnbench.pytest_gates import gate_of
+from cnnbench.pytest_session import OPTIONS_KEY
+from cnnbench.stats.intervals import UNKNOWN, Spread
+
+BENCH = SimpleNamespace(data_set=data_set())
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """Returns the gate of a test beside which this targets file stands."""
+
+    def ask(name: str, targets: str = "", options: Options | None = None, **marker: object):
+        (tmp_path / "targets.toml").write_text(targets)
+        item = SimpleNamespace(
+            config=SimpleNamespace(stash={OPTIONS_KEY: options or Options()}),
+            nodeid="test_own.py::test_own",
+            path=tmp_path / "test_own.py",
+            callspec=SimpleNamespace(params={"cnnbench_variant": "wide"}),
+            get_closest_marker=lambda _: SimpleNamespace(kwargs=marker) if marker else None,
+        )
+        return gate_of(BENCH, item, f"cnnbench_{name}")
+
+    return ask
+
+
+def test_a_gate_has_the_rule_the_variant_and_the_seeds(asked):
+    gate = asked("accuracy", "[pets]\naccuracy = 0.7\n", Options(seeds=(4, 5)))
+    assert (gate.rule, gate.variant, gate.seeds) == (AccuracyTarget(0.7), "wide", (4, 5))
+    assert gate.title() == "accuracy of wide"
+
+
+def test_limits_have_defaults(asked):
+    assert asked("generalization_gap").rule == GapLimit(0.10, UNKNOWN)
+    assert asked("validation_loss_rise").rule == RiseLimit(0.30)
+
+
+def test_a_marker_goes_before_the_file(asked):
+    gate = asked("accuracy", "[pets]\naccuracy = 0.7\n", accuracy=0.9, seeds=[7])
+    assert (gate.rule, gate.seeds) == (AccuracyTarget(0.9), (7,))
+
+
+def test_without_a_target_or_a_baseline_there_is_a_reason(asked):
+    assert asked("accuracy").startswith(
+        "no target 'accuracy' is stated for the pictures 'pets' and the variant 'wide'"
+    )
+    assert asked("accuracy_drop").startswith("no baseline is given: --cnnbench-baseline=FILE")
+
+
+@pytest.mark.parametrize("name", ["accuracy", "generalization_gap"])
+def test_a_known_spread_has_the_degrees_of_freedom_of_its_seeds(asked, name):
+    targets = f"[pets]\naccuracy = 0.7\n{name}_sd = 0.02\n{name}_seeds = 20\n"
+    assert asked(name, targets).rule.known == Spread(0.02, 19)
+
+
+@pytest.mark.parametrize(
+    ("targets", "received"),
+    [
+        ("accuracy_sd = 0.02", "accuracy_sd=0.02, accuracy_seeds=None"),
+        ("accuracy_seeds = 20", "accuracy_sd=None, accuracy_seeds=20.0"),
+        ("accuracy_sd = 0\naccuracy_seeds = 20", "accuracy_sd=0.0, accuracy_seeds=20.0"),
+        ("accuracy_sd = 0.02\naccuracy_seeds = 1", "accuracy_sd=0.02, accuracy_seeds=1.0"),
+    ],
+)
+def test_a_spread_without_its_seeds_is_told(asked, targets, received):
+    message = f"stated as accuracy_sd, more than 0, with accuracy_seeds, .* Received: {received}"
+    with pytest.raises(ValueError, match=message):
+        asked("accuracy", f"[pets]\naccuracy = 0.7\n{targets}\n")
