@@ -24,8 +24,8 @@ LAYERS = (
     "answers evidence baselines gates targets option_values options",
     "training sanity throughput classifier pictures progress report.*",
     "workers.*",
-    "session jury trainings",
-    "pytest_items pytest_fixtures pytest_gates pytest_session",
+    "session ab.* jury trainings",
+    "pytest_items pytest_fixtures pytest_gates pytest_session commands.*",
     "plugin cli",
 )
 LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names.split()}

@@ -1,0 +1,1 @@
+"""A throughput gate: two sides, measured in interleaved pairs of fresh processes."""

@@ -1,0 +1,169 @@
+"""The bench: templates of both sides, and pairs of fresh processes one after the other."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from cnnbench.ab.pairs import Alone, Pair, TimeSteps, measure_alone, measure_pair
+from cnnbench.ab.processes import Child, Origin, Template
+from cnnbench.ab.sides import Side
+from cnnbench.records import Workload
+
+
+class Bench:
+    """Measures pairs of two sides. A context manager; processes end with it.
+
+    Sides with one backend, number of threads and harness share a template: what it happened to
+    get when it started (addresses, memory) is then the same on both sides of every pair.
+
+    Args:
+        side_a: BASE, placed (`sides.placed`).
+        side_b: HEAD, placed; equal sides are allowed.
+        splits: manifest of the pictures (`Splits.save`).
+        workload: `train` or `inference`.
+        device: `cpu` or `gpu`.
+        seed: of weights, batches and orders.
+        reference: whether the reference workload is measured in each pair too.
+        share: `False` gives each side a template of its own even so.
+    """
+
+    def __init__(
+        self,
+        side_a: Side,
+        side_b: Side,
+        *,
+        splits: Path,
+        workload: Workload,
+        device: str = "cpu",
+        seed: int = 0,
+        reference: bool = False,
+        share: bool = True,
+    ) -> None:
+        self.sides = {"a": side_a, "b": side_b}
+        self._splits, self._workload = splits, workload
+        self._device, self._seed, self._reference = device, seed, reference
+        self._share = share
+        self._templates: dict[tuple[str, Origin], Template] = {}
+        self._spent: list[Template] = []
+        self._children: list[Child] = []
+        self._scratch = tempfile.TemporaryDirectory(prefix="cnnbench-")
+
+    def __enter__(self) -> Self:
+        for party in self.sides:
+            self._template(party)  # all import at the same time
+        for template in self._templates.values():
+            template.wait()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._clear()
+        for template in self._templates.values():
+            template.stop()
+        self._scratch.cleanup()
+
+    def pair(self, number: int, steps: tuple[int, int] | None = None) -> Pair:
+        """Measures one pair of fresh processes.
+
+        Args:
+            number: of the pair; with the seed it draws every order.
+            steps: steps a round of each side, as in `measure_pair`.
+
+        Raises:
+            SideFailed: if a side can't be built or its process ends.
+        """
+        rng = np.random.default_rng((self._seed, number))
+        with self.processes(number, ("a", "b"), rng) as time_steps:
+            return measure_pair(
+                number,
+                time_steps,
+                rng,
+                batch_a=self.sides["a"].batch_size,
+                batch_b=self.sides["b"].batch_size,
+                steps=steps,
+            )
+
+    def alone(self, number: int) -> Alone:
+        """Measures one fresh process of HEAD beside the reference; raises as `pair` does."""
+        rng = np.random.default_rng((self._seed, number))
+        with self.processes(number, ("b",), rng) as time_steps:
+            return measure_alone(number, time_steps, rng, self.sides["b"].batch_size)
+
+    @contextmanager
+    def processes(
+        self, number: int, parties: Sequence[str], rng: np.random.Generator
+    ) -> Iterator[dict[str, TimeSteps]]:
+        """Forks and builds a process for each party; they end afterwards."""
+        try:
+            # Which is forked first is drawn too: it may get the better memory.
+            order = [parties[index] for index in rng.permutation(len(parties))]
+            children = {party: self._fork(party, number) for party in order}
+            for party, child in children.items():
+                child.send(self._build(party))  # both build at the same time
+            for child in children.values():
+                child.answer()
+            if self._reference:
+                # A process of its own: no threads, kernels or memory of a model's beside it, and
+                # in the environment of the side that is stored.
+                children["reference"] = reference = self._fork("b", number)
+                reference.send({"do": "build", "reference": True})
+                reference.answer()
+            yield {party: child.time for party, child in children.items()}
+            for child in children.values():
+                child.end()
+        finally:
+            self._clear()
+
+    def _clear(self) -> None:
+        """Ends what is left of a pair."""
+        for child in self._children:
+            child.kill()
+        for template in self._spent:
+            template.stop()
+        self._children, self._spent = [], []
+
+    def _fork(self, party: str, number: int) -> Child:
+        side = self.sides[party]
+        template = self._template(party)
+        child = template.fork(side.name, side.folder, cpu=number)
+        self._children.append(child)
+        if not template.can_fork:  # it has become the child
+            self._spent.append(template)
+            del self._templates[self._key(party)]
+        return child
+
+    def _template(self, party: str) -> Template:
+        key = self._key(party)
+        if key not in self._templates:
+            self._templates[key] = Template(key[1], Path(self._scratch.name))
+        return self._templates[key]
+
+    def _key(self, party: str) -> tuple[str, Origin]:
+        side = self.sides[party]
+        origin = Origin(side.backend, self._device, side.threads, side.harness)
+        return "" if self._share else party, origin
+
+    def _build(self, party: str) -> dict[str, Any]:
+        side = self.sides[party]
+        return {
+            "do": "build",
+            "variant": asdict(side.variant),
+            "splits": str(self._splits),
+            "workload": self._workload,
+            "backend": side.backend,
+            "device": self._device,
+            "batch_size": side.batch_size,
+            "seed": self._seed,
+        }

@@ -1,0 +1,179 @@
+"""What a process of a pair does: build one side's model, then time steps when told to.
+
+Speaks JSON lines on a Unix socket. One process measures one side of one pair and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from cnnbench.timing import Step, time_calls
+
+REFERENCE_SIDE = 768  # rows of the reference's square matrices: 0.9 GFLOP, 5 to 10 ms a product
+
+
+def serve(message: dict[str, Any], backend: str, threads: int) -> None:
+    """Answers commands on the socket that `message` names, until `end` or nobody listens.
+
+    Args:
+        message: `socket` and `log` (paths), `root` and, for a revision, `working_copy` and
+            `worktree` as in `import_from`, the parent's `sys_path` and `cpu` as in `pin`.
+        backend: Keras backend of this process.
+        threads: of this process.
+    """
+    log = os.open(message["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # the template's commands are not this process' to read
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(message["socket"])
+    lines = connection.makefile("r", encoding="utf-8")
+    step: Step | None = None
+    prepare(message, backend, threads)
+    for line in lines:
+        command = json.loads(line)
+        try:
+            if command["do"] == "end":
+                return
+            if command["do"] == "build":
+                step = _build(command, message)
+                pin(message["cpu"], threads)  # not before: both sides build at the same time
+                answer: dict[str, Any] = {}
+            else:
+                assert step is not None
+                used = time.process_time()
+                seconds = time_steps(step, command["steps"])
+                answer = {"seconds": seconds, "cpu_seconds": time.process_time() - used}
+        except Exception as error:  # whatever a model raises is the answer
+            text = f"{type(error).__name__}: {error}"
+            bad_input = isinstance(error, (ValueError, OSError))
+            details = "" if bad_input else traceback.format_exc()
+            answer = {"error": str(error) if bad_input else text, "details": details}
+        connection.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def prepare(message: dict[str, Any], backend: str, threads: int) -> None:
+    """Sets folder, paths and threads before the backend's runtime starts."""
+    from cnnbench.backends import limit_threads
+
+    paths = [*sys.path, *message["sys_path"]]
+    sys.path[:] = import_from(
+        message["root"], paths, message.get("working_copy"), message.get("worktree")
+    )
+    os.chdir(message["root"])
+    if backend == "jax":
+        pin(message["cpu"], threads)  # the runtime starts as many threads as it may use CPUs
+    limit_threads(backend, threads)
+
+
+def pin(cpu: int, threads: int) -> None:
+    """Keeps all threads of this process on as many CPUs, counted from the one of that number.
+
+    Both sides of a pair get the same ones. Left to the system, each is likely to stay on a CPU of
+    its own, and whatever else runs on one of them then slows one side for the whole pair: log
+    ratios of -0.6 to 0.9 were seen of equal sides on a busy machine.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    cpus = sorted(os.sched_getaffinity(0))
+    chosen = {cpus[(cpu + number) % len(cpus)] for number in range(threads)}
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(ProcessLookupError):  # a thread that has just ended
+            os.sched_setaffinity(int(task), chosen)
+
+
+def import_from(
+    root: str, paths: list[str], working_copy: str | None, worktree: str | None
+) -> list[str]:
+    """Returns where modules are looked for: `root` first.
+
+    Args:
+        root: folder of a user's own modules.
+        paths: where they would be looked for otherwise.
+        working_copy: checkout that must not be imported from, if there is one; each path in
+            it becomes that in `worktree`, or goes if there is none. The environment of Python
+            may lie in it and is left alone.
+        worktree: the checkout of a revision.
+    """
+    found = [root]
+    for path in paths:
+        if working_copy and worktree and _is_own(path, working_copy):
+            inside = Path(worktree) / Path(path).resolve().relative_to(working_copy)
+            if inside.is_dir():
+                found.append(str(inside))
+        elif path:
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def strays(working_copy: str) -> list[str]:
+    """Returns the modules that come from the working copy and not from the revision."""
+    return sorted(
+        name
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] not in ("cnnbench", "__main__")
+        and (path := getattr(module, "__file__", None))
+        and _is_own(path, working_copy)
+    )
+
+
+def _is_own(path: str, working_copy: str) -> bool:
+    real = Path(path).resolve()
+    prefixes = (Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix))
+    return real.is_relative_to(working_copy) and not any(map(real.is_relative_to, prefixes))
+
+
+def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
+    if command.get("reference"):
+        return reference_step()
+    from cnnbench.backends import gpus
+    from cnnbench.images.dataset import Splits
+    from cnnbench.throughput import draw_batch, make_first_step
+    from cnnbench.variants import Variant
+
+    if command["device"] == "gpu" and not gpus(command["backend"]):
+        raise ValueError(f"{command['backend']} sees no GPU. Received: device='gpu'")
+    splits = Splits.open(Path(command["splits"]))
+    variant, seed = Variant.from_dict(command["variant"]), command["seed"]
+    batch = draw_batch(splits, command["batch_size"], seed)
+    first = make_first_step(variant, splits, command["workload"], batch, seed)
+    if setup.get("worktree") and (found := strays(setup["working_copy"])):
+        raise ValueError(
+            "These modules come from the working copy and not from the revision; put the folder "
+            "that they are in on PYTHONPATH, which is then looked for in the revision. "
+            f"Received: modules={', '.join(found)}"
+        )
+    return first.step
+
+
+def reference_step() -> Step:
+    """Returns the reference workload: one product of two fixed float32 matrices by NumPy."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    first, second = rng.standard_normal((2, REFERENCE_SIDE, REFERENCE_SIDE), dtype=np.float32)
+    out = np.empty_like(first)
+
+    def product() -> object:
+        return np.matmul(first, second, out=out)
+
+    return product
+
+
+def time_steps(step: Step, steps: int) -> float:
+    """Returns the seconds of a round of steps."""
+
+    def every_step() -> None:
+        for _ in range(steps):
+            step()
+
+    return time_calls(every_step, 1)[0]

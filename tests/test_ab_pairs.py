@@ -1,0 +1,279 @@
+"""Pairs over fake sides and a fake clock: no process, no waiting."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnbench.ab.files import COLUMNS, PairsFile, new_folder, write_result
+from cnnbench.ab.gate import by_clock, clocks_in_words, measure_until_decided
+from cnnbench.ab.pairs import (
+    ROUND_SECONDS,
+    ROUNDS,
+    Pair,
+    Taken,
+    measure_alone,
+    measure_pair,
+    steps_for,
+)
+from cnnbench.ab.verdict import Rule
+
+
+class Machine:
+    """Sides whose steps take fake seconds, and who worked when."""
+
+    def __init__(self, **seconds: float) -> None:
+        self.seconds = seconds
+        self.waiting = 1.0
+        self.work: list[tuple[str, int]] = []
+
+    def parties(self):
+        return {party: self._timer(party) for party in self.seconds}
+
+    def _timer(self, party):
+        def time(steps):
+            self.work.append((party, steps))
+            wall = steps * self.seconds[party]
+            return Taken(wall, wall / self.waiting)
+
+        return time
+
+
+def measured(machine: Machine, **arguments) -> Pair:
+    values = {"batch_a": 32, "batch_b": 32, **arguments}
+    seed = values.pop("seed", 0)
+    return measure_pair(0, machine.parties(), np.random.default_rng(seed), **values)
+
+
+def pair_of(log_ratio: float, number: int = 0) -> Pair:
+    seconds = (0.04 * math.exp(log_ratio),) * 3
+    even = (0.04,) * 3
+    return Pair(number, 2, 2, 32, 32, even, seconds, even, seconds, ("a", "b", "a"))
+
+
+# One pair
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "steps"),
+    [(0.01, 0.01, 4), (0.001, 0.01, 4), (0.01, 0.001, 4), (0.03, 0.03, 1), (0.016, 0.01, 2)],
+)
+def test_a_round_of_the_slower_side_is_long_enough(a, b, steps):
+    pair = measured(Machine(a=a, b=b))
+    assert pair.steps_a == pair.steps_b == steps
+    assert max(*pair.seconds_a, *pair.seconds_b) >= ROUND_SECONDS
+
+
+def test_rounds_keep_their_seconds():
+    pair = measured(Machine(a=0.01, b=0.02))
+    assert pair.seconds_a == (0.02,) * ROUNDS
+    assert pair.seconds_b == (0.04,) * ROUNDS
+    assert pair.log_ratio == pytest.approx(math.log(2))
+
+
+def test_both_sides_work_once_a_round_in_an_order_that_is_drawn():
+    machine = Machine(a=0.03, b=0.03)
+    pair = measured(machine)
+    timed = [party for party, _ in machine.work[-2 * ROUNDS :]]
+    rounds = [timed[at : at + 2] for at in range(0, len(timed), 2)]
+    assert all(sorted(each) == ["a", "b"] for each in rounds)
+    assert tuple(each[0] for each in rounds) == pair.first
+    assert set(pair.first) == {"a", "b"}
+
+
+def test_orders_depend_on_the_seed_alone():
+    firsts = [measured(Machine(a=0.03, b=0.03), seed=seed).first for seed in (1, 1, 2)]
+    assert firsts[0] == firsts[1] != firsts[2]
+
+
+def test_warm_up_is_thrown_away():
+    machine = Machine(a=0.03, b=0.03)
+    measured(machine)
+    assert len(machine.work) == 2 + 2 * (2 + ROUNDS)  # finding the length, warm-up, rounds
+
+
+def test_seconds_are_those_of_a_picture():
+    pair = measured(Machine(a=0.03, b=0.06), batch_a=32, batch_b=64)
+    assert pair.log_ratio == pytest.approx(0)
+
+
+@pytest.mark.parametrize(("steps", "extra"), [((20, 20), 0.0), ((20, 21), 0.05), ((20, 24), 0.2)])
+def test_planted_steps_count_as_time_and_not_as_pictures(steps, extra):
+    pair = measured(Machine(a=0.002, b=0.002), steps=steps)
+    assert (pair.steps_a, pair.steps_b) == steps
+    assert pair.log_ratio == pytest.approx(math.log1p(extra))
+
+
+def test_one_slow_round_does_not_move_the_ratio():
+    slow, even = (1.0, 1.0, 9.0), (1.0, 1.0, 1.0)
+    assert Pair(0, 1, 1, 8, 8, slow, even, slow, even, ("a", "a", "b")).log_ratio == 0
+
+
+def test_a_slow_spell_that_ends_between_the_sides_of_a_round_does_not_move_the_ratio():
+    a, b = (1.0, 1.0, 2.0, 2.0, 1.0), (1.1, 3.0, 2.2, 2.2, 1.1)
+    pair = Pair(0, 1, 1, 8, 8, a, b, a, b, ("a", "a", "b", "b", "a"))
+    assert pair.log_ratio == pytest.approx(math.log(1.1))  # the medians' is that of 2.2
+
+
+def test_cpu_seconds_leave_out_waiting():
+    machine = Machine(a=0.03, b=0.06)
+    machine.waiting = 4.0
+    pair = measured(machine)
+    assert pair.cpu_a == (0.03 / 4,) * ROUNDS
+    assert pair.log_ratio_cpu == pytest.approx(pair.log_ratio)
+    assert by_clock(pair, "cpu") == pair.log_ratio_cpu
+    assert "used 0.25 CPUs" in clocks_in_words([pair], "wall")
+
+
+def test_the_reference_is_last_in_each_round_with_steps_of_its_own():
+    machine = Machine(a=0.03, b=0.03, reference=0.01)
+    pair = measured(machine)
+    assert {party for party, _ in machine.work[-3 * ROUNDS + 2 :: 3]} == {"reference"}
+    assert (pair.steps_a, pair.steps_reference) == (1, 4)
+    assert pair.seconds_reference == (0.04,) * ROUNDS
+
+
+def test_head_beside_the_reference():
+    machine = Machine(b=0.03, reference=0.01)
+    alone = measure_alone(3, machine.parties(), np.random.default_rng(0), batch_size=32)
+    assert alone.number == 3
+    assert alone.log_seconds == pytest.approx(math.log(0.03 / 32))
+    assert alone.log_reference == pytest.approx(math.log(0.01))
+    assert measured(Machine(a=0.03, b=0.03, reference=0.01)).head() == alone.__class__(
+        *(0, 1, 32, alone.seconds, alone.steps_reference, alone.seconds_reference)
+    )
+
+
+def test_steps_are_doubled():
+    assert steps_for({"a": lambda steps: Taken(steps * 0.001, 0.0)}, 0.03) == 32
+
+
+# Many pairs
+
+RULE = Rule(looks=(3, 5, 6))
+
+
+class Clock:
+    def __init__(self, each: float) -> None:
+        self.now, self.each = 0.0, each
+
+    def pair(self, number: int, log_ratio: float = 0.0) -> Pair:
+        self.now += self.each
+        return pair_of(log_ratio + 0.001 * (number % 3), number)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_pairs_are_measured_until_a_look_decides():
+    clock, kept = Clock(2.0), []
+    pairs, result = measure_until_decided(clock.pair, RULE, keep=kept.append, clock=clock)
+    assert (result.verdict, len(pairs)) == ("pass", 3)
+    assert kept == pairs
+    assert [pair.number for pair in pairs] == [0, 1, 2]
+
+
+def test_noise_is_measured_to_the_end():
+    clock = Clock(2.0)
+    pairs, result = measure_until_decided(
+        lambda number: clock.pair(number, 0.5 * (-1) ** number), RULE, clock=clock
+    )
+    assert (result.verdict, len(pairs), result.looks) == ("inconclusive", 6, (3, 5, 6))
+
+
+@pytest.mark.parametrize(("budget", "count"), [(0.1, 1), (5.9, 2), (8.0, 4), (9.9, 4), (99.0, 6)])
+def test_no_pair_is_begun_that_would_end_too_late(budget, count):
+    clock = Clock(2.0)
+    pairs, result = measure_until_decided(
+        lambda number: clock.pair(number, 0.5 * (-1) ** number), RULE, budget=budget, clock=clock
+    )
+    assert (len(pairs), result.verdict) == (count, "inconclusive")
+
+
+def test_the_plan_comes_after_the_first_pair_and_a_line_a_look():
+    clock, said = Clock(2.0), []
+    measure_until_decided(
+        lambda number: clock.pair(number, 0.5 * (-1) ** number),
+        *(RULE,),
+        budget=60,
+        say=said.append,
+        clock=clock,
+    )
+    assert said[0] == "first pair: 2.0 s; about 6 s for 3 pairs, 12 s for 6, at most 60 s"
+    assert [line.split(":")[0] for line in said[1:]] == [
+        "look after 3 pairs, 6 s",
+        "look after 5 pairs, 10 s",
+        "look after 6 pairs, 12 s",
+    ]
+
+
+# What is left behind
+
+
+def rows_in(folder: Path) -> list[dict[str, str]]:
+    with (folder / "pairs.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_pair_is_in_the_file_at_once(tmp_path):
+    table = PairsFile(tmp_path)
+    assert rows_in(tmp_path) == []
+    for number in range(2):
+        table.append(pair_of(0.1, number))
+        assert len(rows_in(tmp_path)) == 6 * (number + 1)
+    table.close()
+
+
+def test_rows_say_who_was_first(tmp_path):
+    table = PairsFile(tmp_path)
+    table.append(pair_of(0.0, 7))
+    table.close()
+    rows = rows_in(tmp_path)
+    assert tuple(rows[0]) == COLUMNS
+    assert {row["pair"] for row in rows} == {"7"}
+    orders = [(row["round"], row["side"], row["order"]) for row in rows]
+    assert orders[:4] == [
+        ("0", "BASE", "0"),
+        ("0", "HEAD", "1"),
+        ("1", "BASE", "1"),
+        ("1", "HEAD", "0"),
+    ]
+
+
+def test_rows_of_the_reference(tmp_path):
+    pair = measured(Machine(a=0.03, b=0.06, reference=0.01))
+    table = PairsFile(tmp_path)
+    table.append(pair)
+    table.append(pair.head())
+    table.close()
+    rows = rows_in(tmp_path)
+    assert len(rows) == 5 * ROUNDS
+    reference = [row for row in rows if row["side"] == "reference"]
+    assert {(row["order"], row["steps"], row["batch_size"]) for row in reference} == {
+        ("2", "4", ""),
+        ("1", "4", ""),
+    }
+    head = [float(row["seconds"]) for row in rows if row["side"] == "HEAD"]
+    assert head == [*pair.seconds_b, *pair.seconds_b]
+
+
+def test_folders_have_names_of_their_own(tmp_path):
+    names = [new_folder(tmp_path, "abc").name for _ in range(3)]
+    assert len(set(names)) == 3
+    assert all(name.startswith("ab-") and "_abc" in name for name in names)
+    assert new_folder(tmp_path, None).name.endswith("_nocommit")
+
+
+def test_a_folder_that_cant_be_made_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"with --report-dir\. Received: report_dir="):
+        new_folder(tmp_path / "file", "abc")
+
+
+def test_a_result_is_json_without_nan(tmp_path):
+    write_result(tmp_path, {"result": None})
+    with pytest.raises(ValueError, match="Out of range float"):
+        write_result(tmp_path, {"result": math.nan})
+    assert (tmp_path / "ab.json").read_text() == '{\n  "result": null\n}\n'
