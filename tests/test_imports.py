@@ -22,7 +22,7 @@ LAYERS = (
     "records variants protocols environment backends timing pytest_clock stats.* images.*",
     "model batches evaluation inspection journal checks data_checks "
     "answers evidence baselines gates targets option_values options",
-    "training sanity throughput classifier pictures progress report.*",
+    "training sanity throughput classifier pictures progress comparison report.*",
     "workers.*",
     "session ab.* jury trainings",
     "pytest_items pytest_fixtures pytest_gates pytest_session commands.*",
@@ -31,7 +31,7 @@ LAYERS = (
 LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names.split()}
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "pandas", "numpy", "PIL", "scipy")
-PANDAS = {"report.frames", "report.summary"}
+PANDAS = {"report.answers", "report.frames", "report.summary"}
 KERAS = {"model", "evaluation", "inspection", "training", "sanity", "throughput", "classifier"}
 KERAS |= {"workers.child"}
 OTHERS = dict.fromkeys(("variants", "session"), "")  # modules for tests that a check can fail
