@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cnnbench import __version__
-from cnnbench.commands import ab, compare
+from cnnbench.commands import ab, baseline, calibrate, compare
 from cnnbench.options import OPTIONS, options_from
 
 TRAIN_OPTIONS = (
@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--backend", metavar="NAME", help=OPTIONS["backend"].help)
     predict.set_defaults(command=_predict)
     ab.add_to(commands)
+    baseline.add_to(commands)
+    calibrate.add_to(commands)
     compare.add_to(commands)
     return parser
 

@@ -24,7 +24,7 @@ LAYERS = (
     "answers evidence baselines gates targets option_values options",
     "training sanity throughput classifier pictures progress comparison report.*",
     "workers.*",
-    "session ab.* jury trainings",
+    "session ab.* jury trainings resampling calibration",
     "pytest_items pytest_fixtures pytest_gates pytest_session commands.*",
     "plugin cli",
 )
@@ -233,9 +233,9 @@ def test_only_what_builds_or_trains_models_imports_keras(sources):
         "from cnnbench.session import Session",
         "from cnnbench import session",
         "import cnnbench.session",
-        "def f():\n from cnnbench.session import Session",
-        "class C:\n def f(self):\n if True:\n import cnnbench.session",
-        "if TYPE_CHECKING:\n pass\nelse:\n from cnnbench.session import Session",
+        "def f():\n    from cnnbench.session import Session",
+        "class C:\n    def f(self):\n        if True:\n            import cnnbench.session",
+        "if TYPE_CHECKING:\n    pass\nelse:\n    from cnnbench.session import Session",
     ],
 )
 def test_an_import_that_goes_up_is_found_out(source):
@@ -245,8 +245,8 @@ def test_an_import_that_goes_up_is_found_out(source):
 @pytest.mark.parametrize(
     "source",
     [
-        "if TYPE_CHECKING:\n from cnnbench.session import Session",
-        "if typing.TYPE_CHECKING:\n from cnnbench.session import Session",
+        "if TYPE_CHECKING:\n    from cnnbench.session import Session",
+        "if typing.TYPE_CHECKING:\n    from cnnbench.session import Session",
         "from cnnbench import __version__",
         "from cnnbench.variants import Variant",
         "import json",
@@ -262,13 +262,13 @@ def test_a_cycle_is_found_out():
 
 
 def test_an_import_inside_a_function_is_no_cycle():
-    inside = "def f():\n import cnnbench.records"
+    inside = "def f():\n    import cnnbench.records"
     changed = {"records": "import cnnbench.variants", "variants": inside}
     assert cycle({**OTHERS, **changed}) == []
 
 
 def test_an_import_of_pandas_inside_a_function_is_found_out():
-    source = "def f():\n from pandas.testing import assert_frame_equal"
+    source = "def f():\n    from pandas.testing import assert_frame_equal"
     assert importers({**OTHERS, "session": source}, "pandas") == {"session"}
 
 

@@ -1,0 +1,180 @@
+"""What noise there is, what the gates make of it, and targets that suit it.
+
+Everything is measured by resampling real runs: sessions draw their seeds from them (a bootstrap)
+and the jury of real sessions judges them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnnbench.answers import collapsed_seeds
+from cnnbench.baselines import baseline_of
+from cnnbench.evidence import Levels, Rule
+from cnnbench.gates import AccuracyDrop, AccuracyTarget, GapLimit, least_sd
+from cnnbench.records import TrainingRun
+from cnnbench.resampling import Runs, drawn, judged, with_drop
+from cnnbench.stats.intervals import Interval, Spread, spread_of
+from cnnbench.stats.power import sd_interval
+
+RED = (
+    0.005  # share of clean sessions that a proposed threshold may make red, undecided ones included
+)
+POWER = 0.9
+STEP = 0.005  # proposed thresholds are round numbers
+LEAST_LIMIT = 0.05
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Seeds' spread of one variant; `floor` is sqrt(err / 2n) (Jordan, arXiv 2304.01910)."""
+
+    seeds: int
+    mean: float
+    spread: Spread
+    interval: Interval
+    floor: float
+    collapsed: tuple[int, ...]
+    gap_mean: float
+    gap_spread: Spread
+
+
+@dataclass(frozen=True)
+class Gated:
+    """What a gate makes of clean sessions, and the smallest change that it finds.
+
+    `failed` and `undecided` count sessions of `sessions`; `smallest` is the least change that is
+    red in 90 % of sessions, `None` if none that was tried is.
+    """
+
+    check: str
+    threshold: float
+    failed: int
+    undecided: int
+    sessions: int
+    smallest: float | None
+
+
+def noise_of(runs: Runs, labels: Sequence[int]) -> Noise:
+    """Returns the noise of one variant's runs; collapsed seeds are named and left out."""
+    dead = collapsed_seeds(runs, labels)
+    alive = [run for run in runs if run.seed not in dead]
+    values = [run.val_accuracy for run in alive]
+    gaps = [run.generalization_gap for run in alive]
+    mean = float(np.mean(values))
+    spread = spread_of(values)
+    return Noise(
+        len(alive),
+        mean,
+        spread,
+        sd_interval(spread),
+        least_sd(values, len(labels)),
+        tuple(dead),
+        float(np.mean(gaps)),
+        spread_of(gaps),
+    )
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """Resamples sessions of one variant.
+
+    Args:
+        runs: of one variant, none of them collapsed; 20 or more.
+        labels: of the held-out pictures.
+        levels: of the gates as configured; `alpha` already shared among the gates of a session.
+        first: seeds of the first look.
+        sessions: resampled sessions for a rate.
+        seed: of the resampling.
+    """
+
+    runs: Runs
+    labels: Sequence[int]
+    levels: Levels
+    first: int
+    sessions: int
+    seed: int = 0
+
+    def target(self, noise: Noise) -> Gated:
+        """Returns the highest accuracy target that leaves clean sessions green."""
+        # The mean is itself an estimate: the target keeps clear of where it may truly be.
+        margin = 2 * noise.spread.sd / math.sqrt(noise.seeds)
+
+        def rule(target: float) -> Rule:
+            return AccuracyTarget(target, noise.spread)
+
+        low = noise.mean - 10 * max(noise.spread.sd, noise.floor)
+        found = self._threshold(rule, low, noise.mean) - margin
+        return self._gated(rule(math.floor(found / STEP) * STEP))
+
+    def gap(self, noise: Noise) -> Gated:
+        """Returns the lowest limit on the gap that leaves clean sessions green."""
+        margin = 2 * noise.gap_spread.sd / math.sqrt(noise.seeds)
+
+        def rule(limit: float) -> Rule:
+            return GapLimit(limit, noise.gap_spread)
+
+        high = noise.gap_mean + 20 * max(noise.gap_spread.sd, noise.floor)
+        found = self._threshold(rule, high, noise.gap_mean) + margin
+        # Less than this is no overfitting, however little a recipe varies.
+        return self._gated(rule(max(LEAST_LIMIT, math.ceil(found / STEP) * STEP)))
+
+    def drop(self) -> Gated:
+        """Returns what the gate against a baseline of these runs does."""
+        baseline = baseline_of(self.runs, ())
+        return self._gated(AccuracyDrop(baseline))
+
+    def _threshold(self, rule: Callable[[float], Rule], green: float, red: float) -> float:
+        """Bisects between a threshold that is surely green and one that is surely not."""
+        for _ in range(8):
+            middle = (green + red) / 2
+            verdicts = self._verdicts(rule(middle), 0.0)
+            if len(verdicts) - verdicts.count("pass") <= RED * len(verdicts):
+                green = middle
+            else:
+                red = middle
+        return green
+
+    def _gated(self, rule: Rule) -> Gated:
+        verdicts = self._verdicts(rule, 0.0)
+        result = self._results(rule, 0.0, 1)[0]
+        return Gated(
+            rule.check,
+            result[1],
+            verdicts.count("fail"),
+            verdicts.count("inconclusive"),
+            len(verdicts),
+            self._smallest(rule),
+        )
+
+    def _smallest(self, rule: Rule) -> float | None:
+        low, high = 0.0, 0.30
+        if not self._found(rule, high):
+            return None
+        while high - low > 0.0025:
+            middle = (low + high) / 2
+            low, high = (low, middle) if self._found(rule, middle) else (middle, high)
+        return high
+
+    def _found(self, rule: Rule, share: float) -> bool:
+        verdicts = self._verdicts(rule, share)
+        return verdicts.count("fail") >= POWER * len(verdicts)
+
+    def _verdicts(self, rule: Rule, share: float) -> list[str]:
+        return [verdict for verdict, _ in self._results(rule, share, self.sessions)]
+
+    def _results(self, rule: Rule, share: float, sessions: int) -> list[tuple[str, float]]:
+        # The same chance for every threshold and every change, so that they compare.
+        rng = np.random.default_rng(self.seed)
+        found: list[tuple[str, float]] = []
+        for _ in range(sessions):
+            pool: Sequence[TrainingRun] = drawn(self.runs, self.levels.most, rng, again=True)
+            if share:
+                pool = [with_drop(run, share, self.labels, rng) for run in pool]
+            (result,) = judged([("", rule)], {"": pool}, self.levels, self.labels, self.first)
+            found.append((result.verdict, result.threshold))
+        return found

@@ -1,0 +1,80 @@
+"""Gates judged again and again on training runs that were really made.
+
+This is how error rates are measured without training a thousand times: each session draws its
+seeds from a pool of runs, and the same jury judges them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cnnbench.answers import answers_of
+from cnnbench.evidence import Levels, Rule
+from cnnbench.jury import Gate, Jury
+from cnnbench.records import CheckResult, TrainingRun
+
+Runs = Sequence[TrainingRun]
+
+
+def drawn(runs: Runs, count: int, rng: np.random.Generator, *, again: bool = False) -> Runs:
+    """Returns `count` runs of a pool in random order, with seeds 0, 1, 2, ...
+
+    Args:
+        runs: the pool.
+        count: how many.
+        rng: source of chance.
+        again: whether a run may be drawn twice (a bootstrap, for pools that are small).
+    """
+    chosen = rng.choice(len(runs), count, replace=again)
+    return [replace(runs[index], seed=seed) for seed, index in enumerate(chosen)]
+
+
+def with_drop(
+    run: TrainingRun, share: float, labels: Sequence[int], rng: np.random.Generator
+) -> TrainingRun:
+    """Returns the run with `share` of the held-out pictures answered wrongly that were right.
+
+    Training accuracy stays: the drop is one of generalization.
+
+    Args:
+        run: of a network with one sigmoid.
+        share: of all held-out pictures; 0.02 is a drop of two points.
+        labels: of the held-out pictures.
+        rng: source of chance.
+    """
+    right = np.flatnonzero(answers_of(run) == np.asarray(labels))
+    flipped = rng.choice(right, round(share * len(labels)), replace=False)
+    probabilities = list(run.val_probabilities)
+    for index in flipped:
+        # One half counts as the first class, so its mirror image must not stay there.
+        mirrored = 1 - probabilities[index][0]
+        probabilities[index] = (mirrored if mirrored != 0.5 else 0.75,)
+    return replace(
+        run,
+        val_probabilities=tuple(probabilities),
+        val_accuracy=(len(right) - len(flipped)) / len(labels),
+    )
+
+
+def judged(
+    rules: Sequence[tuple[str, Rule]],
+    pools: Mapping[str, Runs],
+    levels: Levels,
+    labels: Sequence[int],
+    first: int = 3,
+) -> list[CheckResult]:
+    """Returns the verdicts of one session.
+
+    Args:
+        rules: a rule for each gate, with the name of the pool that its runs come from.
+        pools: the session's own runs by name, as `drawn` returns them, as many as may be used.
+        levels: error rates and the most seeds.
+        labels: of the held-out pictures.
+        first: seeds of the first look.
+    """
+    gates = [Gate(rule, name, tuple(range(first))) for name, rule in rules]
+    jury = Jury(gates, levels, labels, lambda wanted: [pools[name][seed] for name, seed in wanted])
+    return [jury.verdict(gate) for gate in gates]
