@@ -87,7 +87,7 @@ def read_baselines(path: Path) -> dict[str, Baseline]:
     """Returns the baselines of a file by variant.
 
     Raises:
-        ValueError: if it is no baseline of this version.
+        ValueError: if it is no baseline of this version, or has accuracies that are none.
         FileNotFoundError: if there is no such file.
     """
     if not path.is_file():
@@ -115,4 +115,14 @@ def read_baselines(path: Path) -> dict[str, Baseline]:
             f"{path} is no baseline of version {BASELINE_VERSION} that `cnnbench baseline` wrote: "
             f"{type(error).__name__}: {error}"
         ) from error
+    unusable = [
+        f"variant={one.variant!r}, accuracies={list(one.accuracies)}"
+        for one in found
+        if len(one.accuracies) < 2 or not all(0 <= value <= 1 for value in one.accuracies)
+    ]
+    if unusable:
+        raise ValueError(
+            f"{path}: a baseline has at least two accuracies, each from 0 to 1. "
+            f"Received: {'; '.join(unusable)}"
+        )
     return {baseline.variant: baseline for baseline in found}

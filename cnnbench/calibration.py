@@ -15,11 +15,12 @@ import numpy as np
 from cnnbench.answers import collapsed_seeds
 from cnnbench.baselines import baseline_of
 from cnnbench.evidence import Levels, Rule
-from cnnbench.gates import AccuracyDrop, AccuracyTarget, GapLimit, least_sd
+from cnnbench.gates import ROUNDING, AccuracyDrop, AccuracyTarget, GapLimit, least_sd
 from cnnbench.records import TrainingRun
 from cnnbench.resampling import Runs, drawn, judged, with_drop
 from cnnbench.stats.intervals import Interval, Spread, spread_of
 from cnnbench.stats.power import sd_interval
+from cnnbench.training_gates import TrainAccuracyTarget
 
 RED = (
     0.005  # share of clean sessions that a proposed threshold may make red, undecided ones included
@@ -41,6 +42,12 @@ class Noise:
     collapsed: tuple[int, ...]
     gap_mean: float
     gap_spread: Spread
+    train_mean: float
+    train_spread: Spread
+
+    def known(self, spread: Spread) -> Spread:
+        """Returns a spread as gates are told it: seeds that are all alike have the least."""
+        return spread if spread.sd >= ROUNDING else Spread(self.floor, spread.df)
 
 
 @dataclass(frozen=True)
@@ -60,11 +67,21 @@ class Gated:
 
 
 def noise_of(runs: Runs, labels: Sequence[int]) -> Noise:
-    """Returns the noise of one variant's runs; collapsed seeds are named and left out."""
+    """Returns the noise of one variant's runs; collapsed seeds are named and left out.
+
+    Raises:
+        ValueError: if fewer than two seeds are left.
+    """
     dead = collapsed_seeds(runs, labels)
     alive = [run for run in runs if run.seed not in dead]
+    if len(alive) < 2:
+        raise ValueError(
+            f"Noise needs at least two seeds that learn; 20 are good. Received: "
+            f"variant={runs[0].variant!r}, seeds={[run.seed for run in runs]}, collapsed={dead}"
+        )
     values = [run.val_accuracy for run in alive]
     gaps = [run.generalization_gap for run in alive]
+    trained = [run.train_accuracy for run in alive]
     mean = float(np.mean(values))
     spread = spread_of(values)
     return Noise(
@@ -76,6 +93,8 @@ def noise_of(runs: Runs, labels: Sequence[int]) -> Noise:
         tuple(dead),
         float(np.mean(gaps)),
         spread_of(gaps),
+        float(np.mean(trained)),
+        spread_of(trained),
     )
 
 
@@ -101,24 +120,40 @@ class Calibrator:
 
     def target(self, noise: Noise) -> Gated:
         """Returns the highest accuracy target that leaves clean sessions green."""
-        # The mean is itself an estimate: the target keeps clear of where it may truly be.
-        margin = 2 * noise.spread.sd / math.sqrt(noise.seeds)
 
         def rule(target: float) -> Rule:
-            return AccuracyTarget(target, noise.spread)
+            return AccuracyTarget(target, spread)
 
-        low = noise.mean - 10 * max(noise.spread.sd, noise.floor)
-        found = self._threshold(rule, low, noise.mean) - margin
-        return self._gated(rule(math.floor(found / STEP) * STEP))
+        spread = noise.known(noise.spread)
+        return self._gated(rule(self._highest(rule, noise.mean, spread, noise)))
+
+    def train_target(self, noise: Noise) -> Gated:
+        """Returns the highest target of the training accuracy that leaves clean sessions green."""
+
+        def rule(target: float) -> Rule:
+            return TrainAccuracyTarget(target, spread)
+
+        spread = noise.known(noise.train_spread)
+        found = self._highest(rule, noise.train_mean, spread, noise)
+        return self._gated(rule(found), drops=False)
+
+    def _highest(
+        self, rule: Callable[[float], Rule], mean: float, spread: Spread, noise: Noise
+    ) -> float:
+        # The mean is itself an estimate: the target keeps clear of where it may truly be.
+        margin = 2 * spread.sd / math.sqrt(noise.seeds)
+        low = mean - 10 * max(spread.sd, noise.floor)
+        return math.floor((self._threshold(rule, low, mean) - margin) / STEP) * STEP
 
     def gap(self, noise: Noise) -> Gated:
         """Returns the lowest limit on the gap that leaves clean sessions green."""
-        margin = 2 * noise.gap_spread.sd / math.sqrt(noise.seeds)
+        spread = noise.known(noise.gap_spread)
+        margin = 2 * spread.sd / math.sqrt(noise.seeds)
 
         def rule(limit: float) -> Rule:
-            return GapLimit(limit, noise.gap_spread)
+            return GapLimit(limit, spread)
 
-        high = noise.gap_mean + 20 * max(noise.gap_spread.sd, noise.floor)
+        high = noise.gap_mean + 20 * max(spread.sd, noise.floor)
         found = self._threshold(rule, high, noise.gap_mean) + margin
         # Less than this is no overfitting, however little a recipe varies.
         return self._gated(rule(max(LEAST_LIMIT, math.ceil(found / STEP) * STEP)))
@@ -139,7 +174,7 @@ class Calibrator:
                 red = middle
         return green
 
-    def _gated(self, rule: Rule) -> Gated:
+    def _gated(self, rule: Rule, *, drops: bool = True) -> Gated:
         verdicts = self._verdicts(rule, 0.0)
         result = self._results(rule, 0.0, 1)[0]
         return Gated(
@@ -148,7 +183,7 @@ class Calibrator:
             verdicts.count("fail"),
             verdicts.count("inconclusive"),
             len(verdicts),
-            self._smallest(rule),
+            self._smallest(rule) if drops else None,
         )
 
     def _smallest(self, rule: Rule) -> float | None:

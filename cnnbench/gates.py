@@ -52,13 +52,11 @@ class AccuracyTarget:
     check: str = "accuracy"
 
     def evidence(self, runs: Runs, labels: Labels, levels: Levels) -> Evidence:
-        correct = correct_of(runs, labels)
-        dead = collapsed_seeds(runs, labels)
-        alive = [run for run in runs if run.seed not in dead] or list(runs)
+        alive, dead = _living(runs, labels)
         values = [run.val_accuracy for run in alive]
         least = least_sd(values, len(labels))
         estimate = _spread_out(mean_of(values, self.known), least / math.sqrt(len(values)))
-        everywhere = widened(estimate, *picture_error(correct)).interval()
+        everywhere = widened(estimate, *picture_error(correct_of(alive, labels))).interval()
         interval = estimate.interval()
         detail = (
             f"held-out accuracy {mean_sd(values)}, {between(interval)} for this recipe on these "
@@ -101,9 +99,8 @@ class AccuracyDrop:
                 f"{'; '.join(other)}. Make a baseline of this with `cnnbench baseline`."
             )
         before = self.baseline.accuracies
-        dead = collapsed_seeds(runs, labels)
-        values = [run.val_accuracy for run in runs if run.seed not in dead]
-        values = values or [run.val_accuracy for run in runs]
+        alive, dead = _living(runs, labels)
+        values = [run.val_accuracy for run in alive]
         least = least_sd((*before, *values), len(labels))
         sd = spread_of(before).pooled(spread_of(values)).sd
         sd = (least if sd < ROUNDING else sd) / math.sqrt(EFFICIENCY)
@@ -136,6 +133,7 @@ class GapLimit:
     The gap is a difference within each run, so its spread over seeds is that of the differences.
     The held-out pictures are the same for every seed: what drawing others would change is added.
     Seeds of one gap, where no spread is known, are given `least_sd` of their held-out accuracy.
+    A network that died overfits nothing and would lower the mean: it is left out.
     """
 
     limit: float
@@ -143,12 +141,13 @@ class GapLimit:
     check: str = "generalization_gap"
 
     def evidence(self, runs: Runs, labels: Labels, levels: Levels) -> Evidence:
-        values = [run.generalization_gap for run in runs]
-        variance, df = picture_error(correct_of(runs, labels))
-        least = least_sd([run.val_accuracy for run in runs], len(labels))
+        alive, dead = _living(runs, labels)
+        values = [run.generalization_gap for run in alive]
+        variance, df = picture_error(correct_of(alive, labels))
+        least = least_sd([run.val_accuracy for run in alive], len(labels))
         seeds = _spread_out(mean_of(values, self.known), least / math.sqrt(len(values)))
         estimate = widened(seeds, variance, df)
-        train = fmean(run.train_accuracy for run in runs)
+        train = fmean(run.train_accuracy for run in alive)
         return Evidence(
             observed=estimate.value,
             threshold=self.limit,
@@ -162,7 +161,8 @@ class GapLimit:
                 f", {estimate.value - self.limit:.4f} too much"
                 if estimate.value > self.limit
                 else ""
-            ),
+            )
+            + _named(dead, runs),
             advice=advice(
                 seeds, self.limit, len(values), levels, good=-1, floor=math.sqrt(variance)
             ),
@@ -229,6 +229,12 @@ def least_sd(accuracies: Sequence[float], pictures: int) -> float:
 def _spread_out(estimate: Estimate, error: float) -> Estimate:
     """Returns the estimate, with this standard error if its values were all alike."""
     return replace(estimate, error=error) if estimate.error < ROUNDING else estimate
+
+
+def _living(runs: Runs, labels: Labels) -> tuple[Runs, list[int]]:
+    """Returns the runs that did not collapse, or all where all did, and the seeds that did."""
+    dead = collapsed_seeds(runs, labels)
+    return [run for run in runs if run.seed not in dead] or runs, dead
 
 
 def _floor(values: Sequence[float], pictures: int) -> str:

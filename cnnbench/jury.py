@@ -204,7 +204,12 @@ class Jury:
         )
 
 
+def usable_seeds(seeds: Sequence[int], most: int) -> tuple[int, ...]:
+    """Returns the seeds that a gate may use: those given, and after the largest up to `most`."""
+    added = max(0, most - len(seeds))
+    return (*seeds, *range(max(seeds) + 1, max(seeds) + 1 + added))
+
+
 def _case(gate: Gate, most: int) -> _Case:
-    looks = look_plan(len(gate.seeds), max(most, len(gate.seeds)))
-    after = range(max(gate.seeds) + 1, max(gate.seeds) + looks[-1])
-    return _Case(gate, looks, (*gate.seeds, *after)[: looks[-1]])
+    seeds = usable_seeds(gate.seeds, most)
+    return _Case(gate, look_plan(len(gate.seeds), len(seeds)), seeds)

@@ -167,6 +167,17 @@ def cnnbench_accuracy_drop(
 
 
 @pytest.fixture
+def cnnbench_train_accuracy(
+    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+) -> CheckResult:
+    """The gate on training accuracy: wrong labels are seen there first.
+
+    Skips the test where no target is stated.
+    """
+    return fixtures.gate(request, "cnnbench_train_accuracy")
+
+
+@pytest.fixture
 def cnnbench_generalization_gap(
     request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
 ) -> CheckResult:

@@ -87,11 +87,24 @@ def _accuracy(bench: Session, item: pytest.Item | Any) -> Rule | str:
 
     target = _threshold(bench, item, "accuracy")
     if target is None:
-        return (
-            f"no target 'accuracy' is stated for the pictures {bench.data_set.name!r} and the "
-            f"variant {_variant(item)!r}: add it to {TARGETS_NAME}"
-        )
+        return _no_target(bench, item, "accuracy")
     return AccuracyTarget(target, _known(bench, item, "accuracy"))
+
+
+def _train_accuracy(bench: Session, item: pytest.Item | Any) -> Rule | str:
+    from cnnbench.training_gates import TrainAccuracyTarget
+
+    target = _threshold(bench, item, "train_accuracy")
+    if target is None:
+        return _no_target(bench, item, "train_accuracy")
+    return TrainAccuracyTarget(target, _known(bench, item, "train_accuracy"))
+
+
+def _no_target(bench: Session, item: pytest.Item | Any, name: str) -> str:
+    return (
+        f"no target {name!r} is stated for the pictures {bench.data_set.name!r} and the variant "
+        f"{_variant(item)!r}: add it to {TARGETS_NAME}"
+    )
 
 
 def _accuracy_drop(bench: Session, item: pytest.Item | Any) -> Rule | str:
@@ -136,9 +149,10 @@ def _refuse_other(bench: Session, baseline: Baseline, path: str) -> None:
 
 def _refuse_own_seeds(options: Options, baseline: Baseline, path: str) -> None:
     """A run that stands in the baseline too is no new evidence."""
-    last = max(options.seeds)
-    may_be_used = {*options.seeds, *range(last, last + options.max_seeds)}
-    both = sorted(may_be_used.intersection(baseline.seeds))
+    from cnnbench.jury import usable_seeds
+
+    usable = usable_seeds(options.seeds, options.max_seeds)
+    both = sorted(set(usable).intersection(baseline.seeds))
     if both:
         raise ValueError(
             f"--cnnbench-baseline: {path} was made with seeds that this session may train too; "
@@ -166,6 +180,7 @@ def _validation_loss_rise(bench: Session, item: pytest.Item | Any) -> Rule | str
 GATES: dict[str, Callable[[Session, pytest.Item | Any], Rule | str]] = {
     "cnnbench_accuracy": _accuracy,
     "cnnbench_accuracy_drop": _accuracy_drop,
+    "cnnbench_train_accuracy": _train_accuracy,
     "cnnbench_generalization_gap": _generalization_gap,
     "cnnbench_validation_loss_rise": _validation_loss_rise,
 }

@@ -135,6 +135,9 @@ def _plan(bench: Session, ours: list[pytest.Item]) -> None:
     )
     cost = estimate(bench, len(jobs))
     most = f"; undecided gates may add {more}, {estimate(bench, len(jobs) + more)}" if more else ""
+    if gates:
+        rate = f"{bench.options.alpha:.2g}"
+        most += f"; chance that any of {len(gates)} gates fails though all is well: at most {rate}"
     bench.progress.note(
         f"{data.name}: {data.train_pictures} training and {len(data.validation_labels)} held-out "
         f"pictures; {len(jobs)} trainings planned, {cost} ({protocol.name}, {protocol.epochs} "

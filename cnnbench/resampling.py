@@ -40,23 +40,32 @@ def with_drop(
     Training accuracy stays: the drop is one of generalization.
 
     Args:
-        run: of a network with one sigmoid.
-        share: of all held-out pictures; 0.02 is a drop of two points.
+        run: whatever its number of classes.
+        share: of all held-out pictures; 0.02 is a drop of two points. No more than are right.
         labels: of the held-out pictures.
         rng: source of chance.
     """
     right = np.flatnonzero(answers_of(run) == np.asarray(labels))
-    flipped = rng.choice(right, round(share * len(labels)), replace=False)
+    count = min(round(share * len(labels)), len(right))
+    flipped = rng.choice(right, count, replace=False)
     probabilities = list(run.val_probabilities)
     for index in flipped:
-        # One half counts as the first class, so its mirror image must not stay there.
-        mirrored = 1 - probabilities[index][0]
-        probabilities[index] = (mirrored if mirrored != 0.5 else 0.75,)
+        probabilities[index] = _wrong(probabilities[index], labels[index])
     return replace(
         run,
         val_probabilities=tuple(probabilities),
         val_accuracy=(len(right) - len(flipped)) / len(labels),
     )
+
+
+def _wrong(row: tuple[float, ...], label: int) -> tuple[float, ...]:
+    if len(row) > 1:
+        # Swapped probabilities could be equal: the runner-up is made sure.
+        other = max((k for k in range(len(row)) if k != label), key=row.__getitem__)
+        return tuple(float(k == other) for k in range(len(row)))
+    # One half counts as the first class, so its mirror image must not stay there.
+    mirrored = 1 - row[0]
+    return (mirrored if mirrored != 0.5 else 0.75,)
 
 
 def judged(

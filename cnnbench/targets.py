@@ -22,10 +22,11 @@ DEFAULTS: dict[str, float] = {
     "prediction_difference": 1e-4,
     "dead_units": 0.995,
 }
-# Stated or not: an accuracy, the drop against a baseline that is to be found, and what is known
+# Stated or not: accuracies, the drop against a baseline that is to be found, and what is known
 # of seeds' spread from earlier runs (`_sd` from so many `_seeds`).
 STATED = (
     *("accuracy", "accuracy_sd", "accuracy_seeds", "accuracy_drop"),
+    *("train_accuracy", "train_accuracy_sd", "train_accuracy_seeds"),
     *("generalization_gap_sd", "generalization_gap_seeds"),
 )
 PROPERTIES = (*STATED, *DEFAULTS)

@@ -7,6 +7,10 @@ def test_accuracy(cnnbench_accuracy, judge):
     judge(cnnbench_accuracy)
 
 
+def test_train_accuracy(cnnbench_train_accuracy, judge):
+    judge(cnnbench_train_accuracy)
+
+
 def test_accuracy_drop(cnnbench_accuracy_drop, judge):
     judge(cnnbench_accuracy_drop)
 

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -148,6 +149,36 @@ def test_values_that_are_no_numbers_are_told(path, field):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match="is no baseline of version 1"):
         read_baselines(path)
+
+
+@pytest.mark.parametrize(
+    "accuracies",
+    [[], [0.9], [0.9, 1.5], [90, 91], [-0.1, 0.9], [0.9, math.nan], [0.9, math.inf]],
+    ids=str,
+)
+def test_accuracies_that_can_be_none_are_told(path, accuracies):
+    content = json.loads(path.read_text())
+    content["baselines"][1]["accuracies"] = accuracies
+    path.write_text(json.dumps(content))
+    received = re.escape(f"variant='wide', accuracies={[float(value) for value in accuracies]}")
+    message = rf"{re.escape(str(path))}: a baseline has at least two accuracies, each from 0 to 1\."
+    with pytest.raises(ValueError, match=rf"^{message} Received: {received}$"):
+        read_baselines(path)
+
+
+def test_all_unusable_baselines_are_told_at_once(path):
+    content = json.loads(path.read_text())
+    for one in content["baselines"]:
+        one["accuracies"] = [2]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"'documented', accuracies=\[2.0\]; variant='wide', a"):
+        read_baselines(path)
+
+
+@pytest.mark.parametrize("accuracies", [(0.0, 1.0), (1.0, 1.0)])
+def test_nothing_and_everything_are_accuracies(path, accuracies):
+    write_baselines(path, [replace(BASELINE, accuracies=accuracies)], {})
+    assert read_baselines(path)["documented"].accuracies == accuracies
 
 
 def test_a_baseline_is_a_value():

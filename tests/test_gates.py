@@ -148,6 +148,12 @@ def test_a_collapsed_seed_is_named_fails_and_is_not_part_of_the_mean():
     )
 
 
+def test_a_collapsed_seed_has_no_part_in_either_interval():
+    alone = seen(AccuracyTarget(0.6), runs_of(10, 12)).detail
+    beside = seen(AccuracyTarget(0.6), [*runs_of(10, 12), constant_run(seed=7)]).detail
+    assert beside.startswith(f"{alone}; collapsed: 1 of 3 seeds")
+
+
 def test_seeds_that_all_collapsed_fail():
     found = seen(AccuracyTarget(0.3), [constant_run(seed=seed) for seed in (1, 2)])
     assert (found.settled, found.observed) == ("fail", 0.5)
@@ -337,6 +343,31 @@ def test_equal_gaps_have_jordans_least_spread():
     error = math.sqrt(1 / 102 / 200 / 3)
     assert found.p_pass == pytest.approx(stats.t.sf(0.01 / error, 2), rel=0.01)
     assert found.interval.high == pytest.approx(stats.t.ppf(0.975, 2) * error, rel=0.01)
+
+
+def test_a_collapsed_seed_is_named_and_has_no_part_in_the_gap():
+    # It knows nothing of either side: with it the gap would be two thirds of what it is.
+    dead = replace(constant_run(seed=7), train_accuracy=0.5)
+    alone, beside = (
+        seen(GapLimit(0.1), [*gaps(0.11, 0.13), *collapsed]) for collapsed in ([], [dead])
+    )
+    assert beside.observed == pytest.approx(0.12)
+    assert beside.detail == (
+        f"{alone.detail}; collapsed: 1 of 3 seeds, [7], with accuracy 0.5000, not part of the mean"
+    )
+    assert replace(beside, detail="") == replace(alone, detail="")
+
+
+def test_the_gap_of_seeds_that_all_collapsed_is_that_of_all():
+    dead = [replace(constant_run(seed=seed), train_accuracy=0.5 + seed / 100) for seed in (1, 3)]
+    found = seen(GapLimit(0.1), dead)
+    assert (found.observed, found.settled) == (pytest.approx(0.02), None)
+    assert "gap 0.0200 ± 0.0141 (mean ± sd, n=2 seeds): train accuracy 0.5200" in found.detail
+    assert "collapsed: 2 of 2 seeds, [1, 3]" in found.detail
+
+
+def test_the_gap_of_healthy_seeds_names_no_collapse():
+    assert "collapsed" not in seen(GapLimit(0.2), gaps(0.11, 0.13)).detail
 
 
 def test_pictures_that_are_too_few_are_named_as_what_the_gap_needs():

@@ -21,7 +21,7 @@ LINES = 300
 LAYERS = (
     "records variants protocols environment backends timing pytest_clock stats.* images.*",
     "model batches evaluation inspection journal checks data_checks "
-    "answers evidence baselines gates targets option_values options",
+    "answers evidence baselines gates training_gates targets option_values options",
     "training sanity throughput classifier pictures progress comparison report.*",
     "workers.*",
     "session ab.* jury trainings resampling calibration",

@@ -11,7 +11,7 @@ from factories import training_run
 from scipy import special
 
 from cnnbench.evidence import Evidence, Levels
-from cnnbench.jury import Gate, Jury
+from cnnbench.jury import Gate, Jury, usable_seeds
 from cnnbench.stats.intervals import Interval
 from cnnbench.stats.sequential import nominal_levels, shares_of
 
@@ -130,6 +130,19 @@ def test_added_seeds_come_after_the_largest():
     one = gate(UNDECIDED, seeds=(7, 3), looks=(2, 3, 4))
     result = Jury([one], Levels(most=4), (0, 1), Trainer()).verdict(one)
     assert result.detail.startswith("seen 4 runs, seeds [7, 3, 8, 9]")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "most", "usable"),
+    [
+        ((0, 1, 2), 5, (0, 1, 2, 3, 4)),
+        ((7, 2), 4, (7, 2, 8, 9)),
+        ((7, 2), 2, (7, 2)),
+        ((7, 2), 1, (7, 2)),
+    ],
+)
+def test_usable_seeds_are_those_given_and_as_many_more_as_there_may_be(seeds, most, usable):
+    assert usable_seeds(seeds, most) == usable
 
 
 def test_more_seeds_than_may_be_added_are_looked_at_once():

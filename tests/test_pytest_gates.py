@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
-from factories import data_set
+from factories import data_set, training_run
 
+from cnnbench.baselines import Baseline, identity_of, write_baselines
 from cnnbench.gates import AccuracyTarget, GapLimit, RiseLimit
 from cnnbench.options import Options
+from cnnbench.protocols import Protocol
 from cnnbench.pytest_gates import gate_of
 from cnnbench.pytest_session import OPTIONS_KEY
 from cnnbench.stats.intervals import UNKNOWN, Spread
 
-BENCH = SimpleNamespace(data_set=data_set())
+JOB = SimpleNamespace(
+    variant=SimpleNamespace(fingerprint=lambda: "f00d"), protocol=Protocol("one-pass", epochs=2)
+)
+BENCH = SimpleNamespace(
+    data_set=data_set(),
+    options=Options(),
+    train_job=lambda variant, seed: JOB,
+    training_device=lambda: "cpu",
+)
 
 
 @pytest.fixture
@@ -76,3 +87,55 @@ def test_a_spread_without_its_seeds_is_told(asked, targets, received):
     message = f"stated as accuracy_sd, more than 0, with accuracy_seeds, .* Received: {received}"
     with pytest.raises(ValueError, match=message):
         asked("accuracy", f"[pets]\naccuracy = 0.7\n{targets}\n")
+
+
+# Seeds of a baseline
+
+
+@pytest.fixture
+def against(asked, tmp_path):
+    """Returns the gate against a baseline of these seeds."""
+
+    def ask(stored: tuple[int, ...], **options: object):
+        path = tmp_path / "baseline.json"
+        accuracies = tuple(0.9 for _ in stored)
+        write_baselines(
+            path, [Baseline("wide", identity_of(training_run()), stored, accuracies)], {}
+        )
+        return asked("accuracy_drop", options=Options(baseline=path, **options))
+
+    return ask
+
+
+# A session uses the seeds that it was given and as many after the largest as there may be in all.
+@pytest.mark.parametrize(
+    ("seeds", "max_seeds", "stored"),
+    [
+        ((0, 1, 2), 8, (8, 9)),
+        ((0, 1, 2), 3, (3, 4)),
+        ((0, 1, 2), 2, (3, 4)),
+        ((0, 5), 3, (1, 2, 3, 4, 7)),
+        ((5, 0), 3, (1, 2, 3, 4, 7)),
+        ((9,), 1, (8, 10)),
+        ((0, 1, 2), 8, tuple(range(1000, 1020))),
+    ],
+)
+def test_seeds_that_can_not_be_used_may_stand_in_the_baseline(against, seeds, max_seeds, stored):
+    gate = against(stored, seeds=seeds, max_seeds=max_seeds)
+    assert (gate.rule.baseline.seeds, gate.seeds) == (stored, seeds)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "max_seeds", "stored", "both"),
+    [
+        ((0, 1, 2), 8, (7, 8), [7]),
+        ((0, 1, 2), 2, (2, 3), [2]),
+        ((0, 5), 3, (0, 1, 6, 7), [0, 6]),
+        ((5, 0), 4, (6, 7, 8), [6, 7]),
+        ((9,), 1, (9, 10), [9]),
+    ],
+)
+def test_seeds_that_may_be_used_must_not(against, seeds, max_seeds, stored, both):
+    message = rf"this session may train too; .* Received: seeds={re.escape(str(both))}$"
+    with pytest.raises(ValueError, match=message):
+        against(stored, seeds=seeds, max_seeds=max_seeds)

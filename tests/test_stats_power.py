@@ -122,5 +122,25 @@ def test_the_interval_of_a_spread_is_that_of_the_tables(df, low, high):
     assert (found.low, found.high) == pytest.approx((2 * low, 2 * high), abs=2e-3)
 
 
+# The diameters of 100 gears (NIST/SEMATECH e-Handbook, GEAR.DAT) and the table of limits by the
+# number of observations in the manual of Boost.Math, "Confidence Intervals on the Standard
+# Deviation".
+@pytest.mark.parametrize(
+    ("sd", "values", "low", "high"),
+    [
+        (0.006278908, 100, 0.00551, 0.00729),
+        (1.0, 2, 0.4461, 31.9102),
+        (1.0, 3, 0.5207, 6.2847),
+        (1.0, 10, 0.6878, 1.8256),
+        (1.0, 20, 0.7605, 1.4606),
+        (1.0, 1000, 0.9580, 1.0459),
+    ],
+)
+def test_the_interval_of_a_spread_is_that_of_published_examples(sd, values, low, high):
+    found = sd_interval(Spread(sd, values - 1))
+    assert found.low == pytest.approx(low, rel=1e-3)
+    assert found.high == pytest.approx(high, rel=1e-3)
+
+
 def test_no_spread_has_any_interval():
     assert sd_interval(Spread()) == Interval(0.0, math.inf)

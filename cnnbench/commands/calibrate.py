@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cnnbench.records import TrainingRun
 
 FLAGS = (*RUN_OPTIONS, "alpha", "beta", "max_seeds")
-GATES_A_VARIANT = 3  # accuracy, generalization gap, rise of the validation loss
+GATES_A_VARIANT = 4  # both accuracies, generalization gap, rise of the validation loss
 
 
 def add_to(commands: Any) -> None:
@@ -103,7 +103,8 @@ def _proposals(
     alive = [run for run in runs if run.seed not in dead]
     calibrator = Calibrator(alive, labels, levels, parsed.first_seeds, parsed.sessions)
     target, gap, drop = calibrator.target(noise), calibrator.gap(noise), calibrator.drop()
-    for one in (target, gap, drop):
+    trained = calibrator.train_target(noise)
+    for one in (target, trained, gap, drop):
         print(f"{variant}: {_gated(one, levels)}", flush=True)
     return [
         "",
@@ -111,11 +112,15 @@ def _proposals(
         f"# {_noise(noise)}",
         f"# {_gated(target, levels)}",
         f"accuracy = {target.threshold:.3f}",
-        f"accuracy_sd = {noise.spread.sd:.4f}",
+        f"accuracy_sd = {noise.known(noise.spread).sd:.3g}",
         f"accuracy_seeds = {noise.seeds}",
+        f"# {_gated(trained, levels)}",
+        f"train_accuracy = {trained.threshold:.3f}",
+        f"train_accuracy_sd = {noise.known(noise.train_spread).sd:.3g}",
+        f"train_accuracy_seeds = {noise.seeds}",
         f"# {_gated(gap, levels)}",
         f"generalization_gap = {gap.threshold:.3f}",
-        f"generalization_gap_sd = {noise.gap_spread.sd:.4f}",
+        f"generalization_gap_sd = {noise.known(noise.gap_spread).sd:.3g}",
         f"generalization_gap_seeds = {noise.seeds}",
         f"# Against a baseline of these seeds: {_gated(drop, levels)}",
     ]
@@ -123,8 +128,8 @@ def _proposals(
 
 def _key(name: str) -> str:
     # A user's own model has a colon in its name, and a folder may be called anything.
-    plain = all(character.isalnum() or character in "-_" for character in name)
-    return name if plain and name else json.dumps(name)
+    plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    return name if plain else json.dumps(name, ensure_ascii=False)
 
 
 def _noise(noise: Noise) -> str:
@@ -141,11 +146,9 @@ def _gated(gated: Gated, levels: Levels) -> str:
     from cnnbench.stats.intervals import clopper_pearson
 
     bounds = clopper_pearson(gated.failed, gated.sessions)
-    smallest = (
-        "no drop up to 0.30 is found with 90 % power"
-        if gated.smallest is None
-        else f"a drop of {gated.smallest:.3f} is found with 90 % power"
-    )
+    smallest = "no drop of held-out accuracy up to 0.30 is found with 90 % power"
+    if gated.smallest is not None:
+        smallest = f"a drop of {gated.smallest:.3f} is found with 90 % power"
     return (
         f"{gated.check} {gated.threshold:.3f}: {gated.failed} false alarms and "
         f"{gated.undecided} undecided in {gated.sessions} resampled clean sessions (alarms "

@@ -28,7 +28,7 @@ from PIL import Image
 from cnnbench.images.drawn import DrawnSet, write_drawn_set
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-VARIANT = "documented"
+VARIANT = "three-blocks"  # its seeds vary least: small changes are seen
 # The folder is called as the embedded set is, so that its targets are those of the suites.
 DATA_NAME = "drawn"
 CLASSES = ("cats", "dogs")

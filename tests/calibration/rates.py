@@ -15,7 +15,7 @@ from cnnbench.stats.intervals import clopper_pearson
 
 @dataclass(frozen=True)
 class Rate:
-    """How often something happened, with Clopper and Pearson's 95 % interval."""
+    """How often something happened, with Clopper and Pearson's 95 % interval; empty `of` none."""
 
     what: str
     outcome: str
@@ -24,24 +24,28 @@ class Rate:
     detail: str = ""
 
     def __str__(self) -> str:
-        bounds = clopper_pearson(self.count, self.of)
-        return (
-            f"{self.what}: {self.outcome} {self.count} of {self.of} = {self.count / self.of:.2%} "
-            f"({bounds.low:.2%} to {bounds.high:.2%}) {self.detail}"
-        )
+        rate, low, high = self._numbers()
+        share = "" if rate is None else f" = {rate:.2%} ({low:.2%} to {high:.2%})"
+        return f"{self.what}: {self.outcome} {self.count} of {self.of}{share} {self.detail}"
 
     def row(self) -> dict[str, object]:
-        bounds = clopper_pearson(self.count, self.of)
+        rate, low, high = self._numbers()
         return {
             "what": self.what,
             "outcome": self.outcome,
             "count": self.count,
             "of": self.of,
-            "rate": self.count / self.of,
-            "low": bounds.low,
-            "high": bounds.high,
+            "rate": rate,
+            "low": low,
+            "high": high,
             "detail": self.detail,
         }
+
+    def _numbers(self) -> tuple[float, float, float] | tuple[None, None, None]:
+        if self.of == 0:
+            return None, None, None
+        bounds = clopper_pearson(self.count, self.of)
+        return self.count / self.of, bounds.low, bounds.high
 
 
 @dataclass(frozen=True)
