@@ -12,7 +12,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m pytest suites/ --benchmark-only $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

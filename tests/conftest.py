@@ -15,6 +15,9 @@ os.environ.update(
     }
 )
 
+# The tests may run in several processes; a pytest that one of them starts is a session of its own.
+os.environ.pop("PYTEST_XDIST_WORKER", None)
+
 import pytest
 from tiny import write_pictures
 
