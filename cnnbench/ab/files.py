@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cnnbench.ab.pairs import Alone, Pair
+from cnnbench.report.folder import new_report_folder
 
 PAIRS_NAME = "pairs.csv"
 RESULT_NAME = "ab.json"
@@ -23,21 +22,7 @@ def new_folder(parent: Path, commit: str | None) -> Path:
     Raises:
         OSError: if it can't be made; says what to do.
     """
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    base = f"ab-{stamp}_{commit or 'nocommit'}"
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        for number in range(1, 1000):
-            folder = parent / (base if number == 1 else f"{base}-{number}")
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir()
-                return folder
-    except OSError as error:
-        raise OSError(
-            f"Can't write reports there: {error.strerror}. Name a folder that can be written with "
-            f"--report-dir. Received: report_dir={str(parent)!r}"
-        ) from error
-    raise OSError(f"No free name for a report. Received: report_dir={str(parent)!r}")
+    return new_report_folder(parent, commit, prefix="ab-", option="--report-dir")
 
 
 class PairsFile:

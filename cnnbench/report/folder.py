@@ -6,14 +6,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 
-def new_report_folder(parent: Path, commit: str | None) -> Path:
+def new_report_folder(
+    parent: Path,
+    commit: str | None,
+    *,
+    prefix: str = "",
+    option: str = "--cnnbench-report-dir",
+) -> Path:
     """Makes a folder for a report and returns it.
+
+    Args:
+        parent: where it goes.
+        commit: abbreviated hash; `None` where there is none.
+        prefix: of its name.
+        option: by which the user names `parent`.
 
     Raises:
         OSError: if it can't be made; says what to do.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    base = f"{stamp}_{commit or 'nocommit'}"
+    base = f"{prefix}{stamp}_{commit or 'nocommit'}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
         for number in range(1, 1000):
@@ -26,6 +38,6 @@ def new_report_folder(parent: Path, commit: str | None) -> Path:
     except OSError as error:
         raise OSError(
             f"Can't write reports there: {error.strerror}. Name a folder that can be written with "
-            f"--cnnbench-report-dir. Received: report_dir={str(parent)!r}"
+            f"{option}. Received: report_dir={str(parent)!r}"
         ) from error
     raise OSError(f"No free name for a report. Received: report_dir={str(parent)!r}")
