@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -264,7 +263,4 @@ def test_what_was_finished_is_kept_when_it_is_told_to_go(tiny_folder: Path, tmp_
     with (report(tmp_path) / "pairs.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) >= 24
     assert json.loads((report(tmp_path) / "ab.json").read_text())["result"] is None
-    until = time.monotonic() + 30
-    while any(each.is_running() for each in below) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not any(each.is_running() for each in below)
+    assert psutil.wait_procs(below, timeout=30)[1] == []
