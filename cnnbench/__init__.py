@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cnnbench.images.dataset import Splits, load_splits
     from cnnbench.model import build_model
     from cnnbench.report.frames import Report, load_report
+    from cnnbench.report.ratio_tables import compare_speeds
     from cnnbench.training import train
     from cnnbench.variants import VARIANTS, Variant
 
@@ -24,6 +25,7 @@ __all__ = [
     "Splits",
     "Variant",
     "build_model",
+    "compare_speeds",
     "load_report",
     "load_splits",
     "train",
@@ -35,6 +37,7 @@ _HOMES = {
     "Splits": "cnnbench.images.dataset",
     "Variant": "cnnbench.variants",
     "build_model": "cnnbench.model",
+    "compare_speeds": "cnnbench.report.ratio_tables",
     "load_report": "cnnbench.report.frames",
     "load_splits": "cnnbench.images.dataset",
     "train": "cnnbench.training",

@@ -44,3 +44,17 @@ def epoch_batches(
         order = np.concatenate([rng.permutation(count) for _ in range(passes)])
     starts = range(0, min(len(order), steps * batch_size), batch_size)
     return [order[start : start + batch_size] for start in starts]
+
+
+def drawn_batch(side: Pictures, batch_size: int, seed: int, number: int = 0) -> Pictures:
+    """Returns pictures that the seed draws; where there are too few, they are repeated.
+
+    Args:
+        side: what is drawn from.
+        batch_size: pictures wanted.
+        seed: of the order.
+        number: which batch of that order.
+    """
+    order = np.random.default_rng(seed).permutation(len(side.labels))
+    rows = order[np.arange(number * batch_size, (number + 1) * batch_size) % len(order)]
+    return Pictures(np.ascontiguousarray(side.pictures[rows]), side.labels[rows])

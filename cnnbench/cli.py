@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cnnbench import __version__
-from cnnbench.commands import ab, baseline, calibrate, compare
-from cnnbench.options import OPTIONS, options_from
+from cnnbench.commands import ab, baseline, calibrate, compare, pack
+from cnnbench.commands.flags import add_flags, options_of
 
 TRAIN_OPTIONS = (
     *("data", "epochs", "protocol", "steps_per_epoch", "validation_steps"),
-    *("split_seed", "validation_fraction", "image_size", "cache_dir", "backend", "threads"),
+    *("split_seed", "validation_fraction", "image_size", "cache_dir", "backends", "threads"),
 )
+PREDICT_OPTIONS = ("backends",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,21 +50,19 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--variant", default="documented", help="name, or package.module:function")
     train.add_argument("--seed", type=int, default=0, help="seed of the training; default: 0")
     train.add_argument("--out", type=Path, required=True, help="new folder for the classifier")
-    for name in TRAIN_OPTIONS:
-        option = OPTIONS[name]
-        flag = f"--{name.replace('_', '-')}"
-        train.add_argument(flag, metavar=option.metavar, help=option.help)
+    add_flags(train, TRAIN_OPTIONS)
     train.set_defaults(command=_train)
 
     predict = commands.add_parser("predict", help="classify pictures")
     predict.add_argument("classifier", type=Path, help="folder that `cnnbench train` wrote")
     predict.add_argument("pictures", nargs="+", type=Path, help="pictures or folders of them")
-    predict.add_argument("--backend", metavar="NAME", help=OPTIONS["backend"].help)
+    add_flags(predict, PREDICT_OPTIONS)
     predict.set_defaults(command=_predict)
     ab.add_to(commands)
     baseline.add_to(commands)
     calibrate.add_to(commands)
     compare.add_to(commands)
+    pack.add_to(commands)
     return parser
 
 
@@ -90,10 +89,11 @@ def _newest(parent: Path) -> Path:
 
 def _use_backend(backend: str, threads: int | None) -> tuple[str, int]:
     """Binds backend and threads; must come before anything imports Keras."""
-    from cnnbench.backends import limit_threads, require_backend, worker_variables
+    from cnnbench.backends import require_backends, worker_variables
+    from cnnbench.devices import limit_threads
     from cnnbench.environment import usable_cpus
 
-    require_backend(backend)
+    require_backends((backend,))
     count = threads or usable_cpus()
     os.environ.update(worker_variables(backend, "any", count))
     sys.path.insert(0, os.getcwd())  # a user's own model is looked for where they stand
@@ -102,7 +102,7 @@ def _use_backend(backend: str, threads: int | None) -> tuple[str, int]:
 
 
 def _train(parsed: argparse.Namespace) -> int:
-    options = options_from({name: getattr(parsed, name) for name in TRAIN_OPTIONS})
+    options = options_of(parsed, TRAIN_OPTIONS)
     from cnnbench.variants import variant_named
 
     variant = variant_named(parsed.variant)
@@ -117,11 +117,12 @@ def _train(parsed: argparse.Namespace) -> int:
     # Before the backend, whose import takes seconds: bad pictures are told at once.
     splits = read_splits(options, lambda text: print(text, flush=True))
     parsed.out.mkdir(parents=True, exist_ok=True)
-    backend, threads = _use_backend(options.backend, options.threads)
+    backend, threads = _use_backend(options.backends[0], options.threads)
 
-    from cnnbench.backends import gpus
     from cnnbench.classifier import save_classifier
-    from cnnbench.training import Place, train_model
+    from cnnbench.devices import gpus
+    from cnnbench.places import Place
+    from cnnbench.training import train_model
 
     protocol = options.training_protocol()
     device = "gpu" if gpus(backend) else "cpu"
@@ -151,10 +152,10 @@ def _train(parsed: argparse.Namespace) -> int:
 
 
 def _predict(parsed: argparse.Namespace) -> int:
-    options = options_from({"backend": parsed.backend})
+    options = options_of(parsed, PREDICT_OPTIONS)
     # Listed first: a wrong path is told at once, not after seconds of importing.
     pictures = list(_pictures(parsed.pictures))
-    _use_backend(options.backend, None)
+    _use_backend(options.backends[0], None)
 
     from cnnbench.classifier import load_classifier
     from cnnbench.images.decode import decode_picture

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from cnnbench.backends import BACKENDS, DTYPES, DeviceName
 from cnnbench.protocols import protocol_named
 from cnnbench.variants import VARIANTS, variant_named
 
-DEVICE_NAMES = ("cpu", "gpu")
+SCENARIOS = ("single-stream", "offline", "server")
+SWEEP = "sweep"
 
 
 def words(text: str) -> list[str]:
@@ -54,8 +56,13 @@ def seeds(text: str) -> tuple[int, ...]:
     return distinct(seeds, "seed")
 
 
-def batch_sizes(text: str) -> tuple[int, ...]:
-    return distinct((integer(word, 1) for word in words(text)), "batch size")
+def batch_sizes(text: str) -> tuple[int | str, ...]:
+    if text.strip() == SWEEP:
+        return (SWEEP,)
+    try:
+        return distinct((integer(word, 1) for word in words(text)), "batch size")
+    except ValueError as error:
+        raise ValueError(f"{error}, or {SWEEP}") from None
 
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
@@ -69,12 +76,35 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
     return parse
 
 
+def named(text: str, valid: Iterable[str], what: str) -> tuple[str, ...]:
+    parse = one_of(valid)
+    return distinct((parse(word) for word in words(text)), what)
+
+
+def backends(text: str) -> tuple[str, ...]:
+    return _or_auto(named(text, ("auto", *BACKENDS), "backend"), "backends")
+
+
+def dtypes(text: str) -> tuple[str, ...]:
+    return named(text, DTYPES, "dtype")
+
+
+def scenarios(text: str) -> tuple[str, ...]:
+    return named(text, SCENARIOS, "scenario")
+
+
 def devices(text: str) -> tuple[str, ...]:
-    parse = one_of(("auto", *DEVICE_NAMES))
-    devices = distinct((parse(word) for word in words(text)), "device")
-    if "auto" in devices and len(devices) > 1:
-        raise ValueError("expected either auto or names of devices")
-    return devices
+    names = distinct(words(text), "device")
+    for name in names:
+        if name != "auto":
+            DeviceName.parse(name)
+    return _or_auto(names, "devices")
+
+
+def _or_auto(names: tuple[str, ...], what: str) -> tuple[str, ...]:
+    if "auto" in names and len(names) > 1:
+        raise ValueError(f"expected either auto or names of {what}")
+    return names
 
 
 def fraction(text: str) -> float:

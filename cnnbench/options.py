@@ -1,51 +1,18 @@
-"""One definition of every option, for pytest, its ini file and the command line."""
+"""The values of all options, from whatever stated them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from cnnbench import option_values
-from cnnbench.protocols import PROTOCOLS, Protocol, protocol_named
+from cnnbench.backends import BACKENDS, TRAINING_BACKENDS, missing
+from cnnbench.devices import auto_devices
+from cnnbench.option_table import OPTIONS
+from cnnbench.protocols import Protocol, protocol_named
 from cnnbench.targets import PROPERTIES
 from cnnbench.variants import DEFAULT_VARIANTS
-
-BACKEND_NAMES = ("tensorflow", "jax", "torch")
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option; `field` is its stem everywhere.
-
-    Its flag is `--cnnbench-<stem>` in pytest and `--<stem>` on the command line, with
-    dashes for underscores, its ini name `cnnbench_<stem>`.
-    """
-
-    field: str
-    parse: Callable[[str], Any]
-    metavar: str
-    help: str
-
-    @property
-    def flag(self) -> str:
-        return f"--cnnbench-{self.field.replace('_', '-')}"
-
-    @property
-    def ini(self) -> str:
-        return f"cnnbench_{self.field}"
-
-    def value(self, text: str) -> Any:
-        """Parses a value.
-
-        Raises:
-            ValueError: if the value is bad; names the option, what was expected and the value.
-        """
-        try:
-            return self.parse(text)
-        except ValueError as error:
-            raise ValueError(f"{self.flag}: {error}. Received: {text!r}") from error
 
 
 @dataclass(frozen=True)
@@ -62,14 +29,20 @@ class Options:
     steps_per_epoch: int | None = None
     validation_steps: int | None = None
     protocol: str = "one-pass"
-    backend: str = "tensorflow"
+    backends: tuple[str, ...] = ("tensorflow",)
     devices: tuple[str, ...] = ("auto",)
-    batch_sizes: tuple[int, ...] = (32,)
+    dtypes: tuple[str, ...] = ("float32",)
+    batch_sizes: tuple[int | str, ...] = (32,)
     image_size: int = 64
     rounds: int = 10
     warmup_rounds: int = 2
     split_seed: int = 0
     validation_fraction: float = 0.2
+    processes: int = 1
+    scenarios: tuple[str, ...] = ()
+    scenario_seconds: float = 10.0
+    scenario_driver: str = "cnnbench"
+    latency_bound: float = 0.015
     threads: int | None = None
     workers: int | None = None
     alpha: float = 0.01
@@ -93,9 +66,21 @@ class Options:
             if name not in ("data", "report_dir", "cache_dir", "targets", "baseline")
         }
 
+    def backend_names(self) -> tuple[str, ...]:
+        """Returns the backends to measure; `auto` is every one that there may be."""
+        return BACKENDS if self.backends == ("auto",) else self.backends
+
+    def training_backend(self) -> str:
+        """Returns where trainings run, and what answers are held against: the first that trains."""
+        trains = [name for name in self.backend_names() if name in TRAINING_BACKENDS]
+        # Of those that were not named one is taken that is there: exported models need it.
+        others = (name for name in TRAINING_BACKENDS if missing(name) is None)
+        present = (name for name in trains if missing(name) is None)
+        return next(present, None) or next(iter(trains), None) or next(others, TRAINING_BACKENDS[0])
+
     def device_names(self) -> tuple[str, ...]:
-        """Returns the devices to measure on; `auto` is each kind that there may be."""
-        return option_values.DEVICE_NAMES if self.devices == ("auto",) else self.devices
+        """Returns the devices to measure on; `auto` is each that there may be."""
+        return auto_devices() if self.devices == ("auto",) else self.devices
 
     def overridden(self, marker: Mapping[str, Any]) -> Options:
         """Returns the options with a marker's arguments in place.
@@ -114,145 +99,10 @@ class Options:
         return replace(self, **_parsed(texts))
 
 
-MARKER_FIELDS = ("variants", "seeds", "devices", "batch_sizes", "rounds", "warmup_rounds")
-
-OPTIONS: dict[str, Option] = {
-    option.field: option
-    for option in (
-        Option("data", Path, "DIR", "folder of pictures; default: the embedded drawn set"),
-        Option("report_dir", Path, "DIR", "where report folders go; default: reports"),
-        Option("cache_dir", Path, "DIR", "where decoded pictures are kept; default: user cache"),
-        Option("targets", Path, "FILE", "thresholds; default: targets.toml beside the test file"),
-        Option(
-            "variants",
-            option_values.variants,
-            "NAMES",
-            "comma-separated names, 'all', or own models as package.module:function; "
-            f"default: {','.join(DEFAULT_VARIANTS)}",
-        ),
-        Option(
-            "seeds",
-            option_values.seeds,
-            "SEEDS",
-            "comma-separated seeds or ranges (0-4); default: 0,1,2",
-        ),
-        Option(
-            "epochs",
-            option_values.at_least(1),
-            "N",
-            "epochs of each training; default: the protocol's, 10",
-        ),
-        Option(
-            "steps_per_epoch",
-            option_values.at_least(1),
-            "N",
-            "steps an epoch; default: the protocol's",
-        ),
-        Option(
-            "validation_steps",
-            option_values.at_least(1),
-            "N",
-            "steps a validation; default: the protocol's",
-        ),
-        Option(
-            "protocol",
-            option_values.protocol,
-            "NAME",
-            f"{' or '.join(PROTOCOLS)}; default: one-pass (an epoch is one pass)",
-        ),
-        Option(
-            "backend",
-            option_values.one_of(BACKEND_NAMES),
-            "NAME",
-            "Keras backend: tensorflow (default), jax or torch",
-        ),
-        Option(
-            "devices",
-            option_values.devices,
-            "NAMES",
-            "cpu, gpu or auto (default: every device that the backend sees)",
-        ),
-        Option(
-            "batch_sizes",
-            option_values.batch_sizes,
-            "SIZES",
-            "batch sizes of throughput tests; default: 32",
-        ),
-        Option(
-            "image_size",
-            option_values.at_least(8),
-            "PIXELS",
-            "width and height of a picture; default: 64",
-        ),
-        Option(
-            "rounds",
-            option_values.at_least(1),
-            "N",
-            "timed rounds of a throughput test; default: 10",
-        ),
-        Option(
-            "warmup_rounds",
-            option_values.at_least(0),
-            "N",
-            "rounds before the timed ones; default: 2",
-        ),
-        Option(
-            "split_seed",
-            option_values.at_least(0),
-            "SEED",
-            "of the split where a folder has none; default: 0",
-        ),
-        Option(
-            "validation_fraction",
-            option_values.fraction,
-            "SHARE",
-            "held-out share where a folder has no split; default: 0.2",
-        ),
-        Option(
-            "threads",
-            option_values.at_least(1),
-            "N",
-            "threads of throughput tests; default: all CPUs",
-        ),
-        Option(
-            "workers",
-            option_values.at_least(1),
-            "N",
-            "trainings at once, each on one thread; default: one for each CPU",
-        ),
-        Option(
-            "alpha",
-            option_values.fraction,
-            "RATE",
-            "chance that any gate of a session fails although all is well; default: 0.01",
-        ),
-        Option(
-            "beta",
-            option_values.fraction,
-            "RATE",
-            "chance that a gate passes what it should not; default: 0.05",
-        ),
-        Option(
-            "max_seeds",
-            option_values.at_least(1),
-            "N",
-            "seeds are added to undecided gates up to so many; default: 8",
-        ),
-        Option(
-            "budget",
-            option_values.seconds,
-            "SECONDS",
-            "no seeds are added beyond; default: no limit",
-        ),
-        Option("baseline", Path, "FILE", "accuracies that `cnnbench baseline` stored"),
-        Option(
-            "inconclusive",
-            option_values.one_of(("fail", "allow")),
-            "WHAT",
-            "an undecided gate is red (fail, the default) or is let through (allow)",
-        ),
-    )
-}
+MARKER_FIELDS = (
+    *("variants", "seeds", "backends", "devices", "dtypes", "batch_sizes"),
+    *("rounds", "warmup_rounds", "processes", "scenarios"),
+)
 
 assert set(OPTIONS) == {field.name for field in fields(Options)}
 

@@ -15,11 +15,14 @@ import pytest
 from cnnbench import pytest_fixtures as fixtures
 from cnnbench import pytest_items as items_
 from cnnbench import pytest_session as session_
-from cnnbench.options import OPTIONS
+from cnnbench.option_table import OPTIONS
+from cnnbench.options import MARKER_FIELDS
 
 if TYPE_CHECKING:
     from cnnbench.pytest_fixtures import Target
-    from cnnbench.records import CheckResult, DataSet, Measurement, SanityRun, TrainingRun
+    from cnnbench.records import CheckResult, DataSet, SanityRun, TrainingRun
+
+pytest_plugins = ("cnnbench.plugin_speed",)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "cnnbench(variants, seeds, devices, batch_sizes, rounds, warmup_rounds, accuracy, ...): "
+        f"cnnbench({', '.join(MARKER_FIELDS)}, accuracy, ...): "
         "this test needs cnnbench's fixtures; the arguments take the place of the options of those "
         "names, and of the thresholds in targets.toml.",
     )
@@ -82,21 +85,6 @@ def cnnbench_variant(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def cnnbench_seed(request: pytest.FixtureRequest) -> int:
     """Seed of the training run; a test that asks for it runs once for each."""
-    return int(request.param)
-
-
-@pytest.fixture
-def cnnbench_device(request: pytest.FixtureRequest) -> str:
-    """Device to measure on, `cpu` or `gpu`; a test that asks for it runs once for each.
-
-    Skips the test if the backend does not see the device.
-    """
-    return fixtures.present_device(request)
-
-
-@pytest.fixture
-def cnnbench_batch_size(request: pytest.FixtureRequest) -> int:
-    """Pictures a step; a test that asks for it runs once for each."""
     return int(request.param)
 
 
@@ -207,32 +195,6 @@ def cnnbench_shuffled_labels(
 ) -> SanityRun:
     """The training on labels without meaning. Benchmarks its seconds."""
     return fixtures.sanity(request, benchmark, "shuffled-labels", cnnbench_variant)
-
-
-@pytest.fixture
-def cnnbench_training_throughput(
-    request: pytest.FixtureRequest,
-    cnnbench_variant: str,
-    cnnbench_device: str,
-    cnnbench_batch_size: int,
-    benchmark: Any,
-) -> Measurement:
-    """Measured training steps. Benchmarks the seconds of a picture, so OPS are pictures/s."""
-    place = (cnnbench_device, cnnbench_batch_size)
-    return fixtures.measurement(request, benchmark, cnnbench_variant, "train", *place)
-
-
-@pytest.fixture
-def cnnbench_inference_throughput(
-    request: pytest.FixtureRequest,
-    cnnbench_variant: str,
-    cnnbench_device: str,
-    cnnbench_batch_size: int,
-    benchmark: Any,
-) -> Measurement:
-    """Measured inference steps. Benchmarks the seconds of a picture, so OPS are pictures/s."""
-    place = (cnnbench_device, cnnbench_batch_size)
-    return fixtures.measurement(request, benchmark, cnnbench_variant, "inference", *place)
 
 
 @pytest.fixture

@@ -19,14 +19,7 @@ from cnnbench.pytest_session import (
 )
 
 if TYPE_CHECKING:
-    from cnnbench.records import (
-        CheckResult,
-        Measurement,
-        SanityKind,
-        SanityRun,
-        TrainingRun,
-        Workload,
-    )
+    from cnnbench.records import CheckResult, SanityKind, SanityRun, TrainingRun
     from cnnbench.session import Session
 
 Target = Callable[[str], float]
@@ -36,14 +29,14 @@ GATE_PROPERTIES = ("low", "high", "p_value", "alpha", "values")
 
 def usable(request: pytest.FixtureRequest) -> Session:
     """Returns the session, or fails the test if its pictures can't be trained on."""
-    bench = _session(request)
+    bench = session_of(request)
     if bench.leaks:
         request.session.shouldfail = "the held-out set is not held out"
         _fail("Nothing is trained: " + "\n".join(bench.leaks))
     return bench
 
 
-def _session(request: pytest.FixtureRequest) -> Session:
+def session_of(request: pytest.FixtureRequest) -> Session:
     bench = request.config.stash.get(SESSION_KEY, None)
     if bench is None:
         _fail(
@@ -53,15 +46,8 @@ def _session(request: pytest.FixtureRequest) -> Session:
     return bench
 
 
-def present_device(request: pytest.FixtureRequest) -> str:
-    device, bench = str(request.param), usable(request)
-    if device == "gpu" and not bench.gpus():
-        pytest.skip(f"{bench.options.backend} sees no GPU on this machine")
-    return device
-
-
 def leaks(request: pytest.FixtureRequest, benchmark: Any) -> tuple[str, ...]:
-    bench = _session(request)
+    bench = session_of(request)
     show_rounds(benchmark, request.node.stash[CLOCK], [bench.load_seconds])
     if bench.leaks:
         request.session.shouldfail = "the held-out set is not held out"
@@ -98,37 +84,9 @@ def runs(request: pytest.FixtureRequest, variant: str) -> tuple[TrainingRun, ...
 def sanity(
     request: pytest.FixtureRequest, benchmark: Any, kind: SanityKind, variant: str
 ) -> SanityRun:
-    done = _done(request, lambda bench: bench.sanity_run(kind, variant))
+    done = awaited(request, lambda bench: bench.sanity_run(kind, variant))
     show_rounds(benchmark, request.node.stash[CLOCK], [done.seconds])
     benchmark.extra_info.update(variant=variant, accuracy=done.accuracy, steps=done.steps)
-    return done
-
-
-def measurement(
-    request: pytest.FixtureRequest,
-    benchmark: Any,
-    variant: str,
-    workload: Workload,
-    device: str,
-    batch_size: int,
-) -> Measurement:
-    from cnnbench.report.tables import throughput_row
-
-    options = options_of(request.node)
-    rounds, warmup = options.rounds, options.warmup_rounds
-    if benchmark.disabled:  # --benchmark-disable: does it run at all? once, and no warm-up
-        rounds, warmup = 1, 0
-    done = _done(
-        request,
-        lambda bench: bench.measurement(variant, workload, device, batch_size, rounds, warmup),
-    )
-    row = throughput_row(done)
-    pictures = done.steps_per_round * batch_size
-    show_rounds(benchmark, request.node.stash[CLOCK], [s / pictures for s in done.round_seconds])
-    known = _session(request).finished_runs(variant)
-    accuracy = sum(one.val_accuracy for one in known) / len(known) if known else None
-    benchmark.extra_info.update({k: v for k, v in row.items() if v is not None})
-    benchmark.extra_info["accuracy"] = accuracy
     return done
 
 
@@ -167,7 +125,7 @@ def gate(request: pytest.FixtureRequest, name: str) -> CheckResult:
 
 
 def judge(request: pytest.FixtureRequest) -> Callable[[CheckResult], None]:
-    bench = _session(request)
+    bench = session_of(request)
 
     def keep(result: CheckResult) -> None:
         bench.judge(result)
@@ -188,10 +146,10 @@ def judge(request: pytest.FixtureRequest) -> Callable[[CheckResult], None]:
 
 
 def _run(request: pytest.FixtureRequest, variant: str, seed: int) -> TrainingRun:
-    return _done(request, lambda bench: bench.training_run(variant, seed))
+    return awaited(request, lambda bench: bench.training_run(variant, seed))
 
 
-def _done(request: pytest.FixtureRequest, ask: Callable[[Session], T]) -> T:
+def awaited(request: pytest.FixtureRequest, ask: Callable[[Session], T]) -> T:
     from cnnbench.workers.process import JobError
 
     try:

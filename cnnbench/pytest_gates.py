@@ -131,7 +131,7 @@ def _refuse_other(bench: Session, baseline: Baseline, path: str) -> None:
         "data_hash": bench.data_set.content_hash,
         "protocol": job.protocol.name,
         "epochs": job.protocol.epochs,
-        "backend": bench.options.backend,
+        "backend": bench.options.training_backend(),
         "device": bench.training_device(),
     }
     other = [

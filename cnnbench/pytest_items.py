@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 
 import pytest
 
+from cnnbench.backends import can_run
+from cnnbench.measurements import Workload
 from cnnbench.options import Options
 from cnnbench.pytest_clock import CLOCK, RecordedClock
 from cnnbench.pytest_gates import GATES
@@ -13,7 +16,13 @@ from cnnbench.pytest_session import options_of
 
 PREFIX = "cnnbench_"
 DATA_CHECKS = ("cnnbench_leaks", "cnnbench_near_duplicates")
-MEASUREMENTS = ("cnnbench_training_throughput", "cnnbench_inference_throughput")
+WORKLOADS: tuple[Workload, ...] = ("train", "inference")
+WORKLOAD_OF: dict[str, Workload] = {
+    "cnnbench_training_throughput": "train",
+    "cnnbench_inference_throughput": "inference",
+    "cnnbench_served": "inference",
+}
+MEASUREMENTS = (*WORKLOAD_OF, "cnnbench_measured")
 
 GROUPS = {
     "cnnbench_leaks": "pictures: seconds to read the data set",
@@ -23,25 +32,68 @@ GROUPS = {
     "cnnbench_shuffled_labels": "sanity: seconds of a short training",
     "cnnbench_training_throughput": "training: one picture (OPS = pictures/s)",
     "cnnbench_inference_throughput": "inference: one picture (OPS = pictures/s)",
+    "cnnbench_served": "scenario: seconds of a query",
 }
 
 _PARAMETERS: dict[str, Callable[[Options], Iterable[object]]] = {
     "cnnbench_variant": lambda options: options.variants,
     "cnnbench_seed": lambda options: options.seeds,
+    "cnnbench_scenario": lambda options: options.scenarios,
+    "cnnbench_workload": lambda options: WORKLOADS,
+}
+# One parameter of several parts: not every backend does everything, and what it is not made for
+# is no test.
+_SPOT: dict[str, Callable[[Options], Iterable[object]]] = {
+    "cnnbench_workload": lambda options: WORKLOADS,
+    "cnnbench_backend": lambda options: options.backend_names(),
     "cnnbench_device": lambda options: options.device_names(),
+    "cnnbench_dtype": lambda options: options.dtypes,
     "cnnbench_batch_size": lambda options: options.batch_sizes,
 }
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
-    """Runs a test once for each variant, seed, device and batch size that it asks for."""
-    wanted = [name for name in _PARAMETERS if name in metafunc.fixturenames]
-    if not wanted:
-        return
-    options = options_of(metafunc.definition)
-    for name in wanted:
+    """Runs a test once for each variant, seed, place and batch size that it asks for."""
+    names = metafunc.fixturenames
+    options: Options | None = None
+    parts = [name for name in _SPOT if name in names]
+    singles = [name for name in _PARAMETERS if name in names and name not in parts]
+    if parts or singles:
+        options = options_of(metafunc.definition)
+    for name in singles:
+        assert options is not None
         values = list(_PARAMETERS[name](options))
         metafunc.parametrize(name, values, ids=[str(value) for value in values], indirect=True)
+    if parts:
+        assert options is not None
+        fixed = [WORKLOAD_OF[name] for name in names if name in WORKLOAD_OF]
+        rows = list(_spots(options, parts, fixed))
+        ids = ["-".join(map(str, row)) for row in rows]
+        metafunc.parametrize(parts, rows, ids=ids, indirect=True)
+
+
+def _spots(
+    options: Options, parts: list[str], fixed: list[Workload]
+) -> Iterator[tuple[object, ...]]:
+    """Yields the combinations of a test's parts that there can be."""
+    seen = set()
+    choices = [(_SPOT[name](options) if name in parts else (None,)) for name in _SPOT]
+    for combination in product(*choices):
+        given = dict(zip(_SPOT, combination, strict=True))
+        asked = given["cnnbench_workload"]
+        possible = any(
+            can_run(
+                str(given["cnnbench_backend"] or options.training_backend()),
+                str(workload),
+                str(given["cnnbench_device"] or "cpu"),
+                str(given["cnnbench_dtype"] or "float32"),
+            )
+            for workload in (fixed or WORKLOADS if asked is None else (asked,))
+        )
+        row = tuple(given[name] for name in parts)
+        if possible and row not in seen:
+            seen.add(row)
+            yield row
 
 
 def uses_cnnbench(item: pytest.Item) -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnnbench.options import OPTIONS, Options, options_from
+from cnnbench.option_table import OPTIONS
+from cnnbench.options import Options, options_from
 
 if TYPE_CHECKING:
     from cnnbench.session import Session
@@ -110,6 +111,7 @@ def _will_run(item: pytest.Item) -> bool:
 
 
 def _plan(bench: Session, ours: list[pytest.Item]) -> None:
+    from cnnbench.pytest_speed import wanted_of
     from cnnbench.workers.process import WorkerDied
 
     names = dict.fromkeys(
@@ -122,6 +124,7 @@ def _plan(bench: Session, ours: list[pytest.Item]) -> None:
         bench.check_models(names)
     jobs = list(dict.fromkeys(job for item in ours for job in _jobs_of(bench, item)))
     bench.plan(jobs)
+    bench.wanted = tuple(dict.fromkeys(row for item in ours for row in wanted_of(item)))
     from cnnbench.trainings import estimate
 
     data, protocol = bench.data_set, bench.options.training_protocol()

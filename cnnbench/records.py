@@ -11,11 +11,19 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-SCHEMA_VERSION = 2
+from cnnbench.measurements import (
+    Agreement,
+    Measurement,
+    Peak,
+    Placement,
+    ScenarioRun,
+    TimingProof,
+)
+
+SCHEMA_VERSION = 3
 
 # An error is a check that could not be judged: its training failed, say.
 Verdict = Literal["pass", "fail", "inconclusive", "error"]
-Workload = Literal["train", "inference"]
 SanityKind = Literal["memorization", "shuffled-labels"]
 
 
@@ -120,33 +128,6 @@ class SanityRun:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """Raw timings of one workload.
-
-    `round_seconds` are timed groups of `steps_per_round` synchronized steps;
-    `latency_seconds` are single calls with one picture (inference only).
-    `first_step_seconds` spans building, compiling and the first step. Memory is the
-    peak of the worker process (CPU) or of the device (GPU), in 10^6 bytes.
-    """
-
-    variant: str
-    seed: int
-    workload: Workload
-    backend: str
-    device: str
-    dtype: str
-    batch_size: int
-    threads: int
-    steps_per_round: int
-    warmup_rounds: int
-    round_seconds: tuple[float, ...]
-    latency_seconds: tuple[float, ...]
-    first_step_seconds: float
-    peak_memory_mb: float
-    fingerprint: str
-
-
-@dataclass(frozen=True)
 class CheckResult:
     """One property, its verdict and the numbers behind it.
 
@@ -174,11 +155,21 @@ class CheckResult:
     values: int | None = None
 
 
-Record = Environment | DataSet | TrainingRun | SanityRun | Measurement | CheckResult
+Record = (
+    Environment | DataSet | TrainingRun | SanityRun | Measurement | Peak | ScenarioRun | CheckResult
+)
 
 _TYPES: dict[str, type[Any]] = {
     cls.__name__: cls
-    for cls in (Environment, DataSet, TrainingRun, SanityRun, Measurement, CheckResult)
+    for cls in (
+        *(Environment, DataSet, TrainingRun, SanityRun),
+        *(Measurement, Peak, ScenarioRun, CheckResult),
+    )
+}
+_PARTS: dict[str, type[Any]] = {
+    "agreement": Agreement,
+    "timing": TimingProof,
+    "placement": Placement,
 }
 
 
@@ -213,11 +204,15 @@ def decode(line: str) -> Record:
             f"Expected a record of schema {SCHEMA_VERSION} ({', '.join(_TYPES)}); read it with the "
             f"version of cnnbench that wrote it. Received: record={name!r}, schema={schema!r}"
         )
-    expected = {field.name for field in fields(cls)}
+    expected = {one.name for one in fields(cls)}
     if set(data) != expected:
         odd = ", ".join(sorted(set(data) ^ expected))
         raise ValueError(f"Missing or unknown fields: {odd}. Received: record={name!r}")
     if cls is Environment:
         return Environment(data["content"])
-    record: Record = cls(**{key: _tuples(value) for key, value in data.items()})
+    values = {key: _tuples(value) for key, value in data.items()}
+    for name, part in _PARTS.items():
+        if values.get(name) is not None:
+            values[name] = part(**values[name])
+    record: Record = cls(**values)
     return record

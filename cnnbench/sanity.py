@@ -12,9 +12,10 @@ from cnnbench.batches import Pictures
 from cnnbench.evaluation import evaluate
 from cnnbench.images.dataset import Splits
 from cnnbench.model import targets_for
+from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.records import SanityRun
-from cnnbench.training import Place, Progress, seeded_model, train
+from cnnbench.training import Progress, seeded_model, train
 from cnnbench.variants import Variant
 
 MEMORIZED_PICTURES = 16

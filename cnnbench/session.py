@@ -10,34 +10,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cnnbench import environment
-from cnnbench.backends import require_backend
+from cnnbench.backends import DeviceName, missing, require_backends
 from cnnbench.journal import JOURNAL_NAME, Journal
+from cnnbench.measurements import Measurement, ScenarioRun
+from cnnbench.measuring import Measuring, Wanted
 from cnnbench.options import Options
 from cnnbench.pictures import OpenedPictures, open_pictures
+from cnnbench.presence import Presence
 from cnnbench.progress import Progress
 from cnnbench.records import (
     CheckResult,
     DataSet,
     Environment,
-    Measurement,
     Record,
     SanityKind,
     SanityRun,
     TrainingRun,
-    Workload,
 )
 from cnnbench.report.folder import new_report_folder
 from cnnbench.report.outcome import in_words
-from cnnbench.variants import variant_named
-from cnnbench.workers.jobs import CheckModels, FindGpus, Job, Measure, Sanity, Train
-from cnnbench.workers.pool import WorkerPool
+from cnnbench.variants import Variant, variant_named
+from cnnbench.workers.crew import Crew
+from cnnbench.workers.jobs import CheckModels, Job, Sanity, Train
 from cnnbench.workers.process import Result, WorkerSpec
 
 if TYPE_CHECKING:
     from cnnbench.report.frames import Report
 
 
-FINISHED = (TrainingRun, SanityRun, Measurement, CheckResult)
+FINISHED = (TrainingRun, SanityRun, Measurement, ScenarioRun, CheckResult)
 
 
 class Session:
@@ -59,12 +60,13 @@ class Session:
         self.report: Report | None = None
         self.environment: dict[str, Any] = {}
         self._root = root
-        self._jobs: dict[Job, Future[Result]] = {}
-        self._pools: dict[WorkerSpec, WorkerPool] = {}
+        self._crew = Crew(self.progress, self._finished)
+        self.presence = Presence(options, self._crew, self.progress)
+        self._measuring: Measuring | None = None
+        self.wanted: tuple[Wanted, ...] = ()
         self._lock = threading.Lock()
         self._journal: Journal | None = None
         self._pictures: OpenedPictures | None = None
-        self._gpus: tuple[str, ...] | None = None
         self._closed = False
         # The manifest for the workers names paths of this machine: nothing for a report.
         self._scratch = tempfile.TemporaryDirectory(prefix="cnnbench-")
@@ -76,26 +78,23 @@ class Session:
             ValueError, OSError: for anything that the user can mend, in one message.
         """
         options = self.options
-        require_backend(options.backend)
+        if options.backends != ("auto",):
+            require_backends(options.backends)
+        require_backends([options.training_backend()])
         identity = environment.describe(self._root)
         self.directory = new_report_folder(options.report_dir, identity["commit"])
         self._journal = Journal(self.directory / JOURNAL_NAME)
         if not environment.may_have_gpu():
-            self._gpus = ()
             # They import the backend, which takes seconds, while pictures are read.
-            self._training_pool().warm_up(1)
+            self._crew.pool(self._training_spec(), self.training_workers()).warm_up(1)
         self._pictures = open_pictures(options, Path(self._scratch.name), self.progress.note)
-        if "gpu" in options.devices and not self.gpus():
-            raise ValueError(
-                f"--cnnbench-devices asks for gpu, but {options.backend} sees no GPU on this "
-                "machine. Use auto or cpu, or install the backend's GPU build and driver. "
-                f"Received: {','.join(options.devices)!r}"
-            )
+        self.presence.require_devices()
         data_set = self._pictures.data_set
         self.environment = {
             **identity,
-            "backend": options.backend,
-            "gpus": list(self._gpus or ()),
+            "backend": options.training_backend(),
+            "backends": [name for name in options.backend_names() if missing(name) is None],
+            "gpus": list(self.gpus()),
             "training_device": self.training_device(),
             "options": options.to_dict(),
             "data": data_set and data_set.summary(),
@@ -111,17 +110,20 @@ class Session:
             ValueError: names the problems of all models.
         """
         job = CheckModels(tuple(variant_named(name) for name in variants), self._splits())
-        answer = cast(dict[str, list[str]], self.progress.wait(self._training_pool().submit(job)))
+        answer = cast(dict[str, list[str]], self.progress.wait(self._train(job)))
         if answer["problems"]:
             raise ValueError("\n".join(answer["problems"]))
 
     def plan(self, jobs: Iterable[Job]) -> None:
         """Submits trainings ahead, in order; each distinct one once."""
         for job in jobs:
-            self._submit(self._training_pool(), job)
+            self._train(job)
 
     def train_job(self, variant: str, seed: int) -> Train:
-        return Train(variant_named(variant), self._splits(), seed, self.options.training_protocol())
+        made = variant_named(variant)
+        # The network of the first seed answers when speeds are measured, too.
+        kept = str(self._weights(made)) if seed == self.options.seeds[0] else ""
+        return Train(made, self._splits(), seed, self.options.training_protocol(), kept)
 
     def sanity_job(self, kind: SanityKind, variant: str) -> Sanity:
         return Sanity(
@@ -134,40 +136,32 @@ class Session:
 
     def training_run(self, variant: str, seed: int) -> TrainingRun:
         """Returns the run of a variant under a seed, trained now or ahead."""
-        job = self.train_job(variant, seed)
-        future = self._submit(self._training_pool(), job)
-        return cast(TrainingRun, self.progress.wait(future))
+        return cast(TrainingRun, self.progress.wait(self._train(self.train_job(variant, seed))))
 
     def sanity_run(self, kind: SanityKind, variant: str) -> SanityRun:
         """Returns the outcome of a sanity training."""
-        future = self._submit(self._training_pool(), self.sanity_job(kind, variant))
-        return cast(SanityRun, self.progress.wait(future))
+        return cast(SanityRun, self.progress.wait(self._train(self.sanity_job(kind, variant))))
 
-    def measurement(
-        self,
-        variant: str,
-        workload: Workload,
-        device: str,
-        batch_size: int,
-        rounds: int,
-        warmup_rounds: int,
-    ) -> Measurement:
-        """Returns a measurement, made with the machine otherwise idle."""
-        job = Measure(
-            variant_named(variant),
-            self._splits(),
-            workload,
-            device,
-            batch_size,
-            self.options.seeds[0],
-            rounds,
-            warmup_rounds,
-        )
-        for future in list(self._jobs.values()):
-            self.progress.settle(future)
-        self._close_pool(self._training_spec())
-        pool = self._pool(self._spec(device, self.options.threads or environment.usable_cpus()), 1)
-        return cast(Measurement, self.progress.wait(self._submit(pool, job)))
+    def measuring(self) -> Measuring:
+        """Returns what measures; every training is waited for, so that the machine is idle."""
+        self._crew.settle()
+        threads = self.options.threads or environment.usable_cpus()
+        spec = self._training_spec()
+        if spec.device == "cpu" and spec.threads != threads:
+            self._crew.rest(spec)
+        if self._measuring is None:
+            self._measuring = Measuring(
+                self.options,
+                self._crew,
+                self.progress,
+                self._splits(),
+                Path(self._scratch.name),
+                threads,
+                self._trained,
+                self._record,
+                self.wanted,
+            )
+        return self._measuring
 
     def finished_runs(self, variant: str | None = None) -> list[TrainingRun]:
         """Returns the training runs, of a variant or of all, that are finished by now."""
@@ -203,20 +197,15 @@ class Session:
         return self._opened().seconds
 
     def gpus(self) -> tuple[str, ...]:
-        """Returns the GPUs that the backend sees."""
-        if self._gpus is None:
-            pool = self._pool(self._spec("gpu", environment.usable_cpus()), 1)
-            answer = cast(dict[str, list[str]], self.progress.wait(pool.submit(FindGpus())))
-            self._gpus = tuple(answer["gpus"])
-        return self._gpus
+        """Returns the GPUs that the backend sees on which trainings run."""
+        return self.presence.gpus(self.options.training_backend())
 
     def finish(self) -> None:
         """Ends the workers and writes the tables of everything that was finished."""
         if self._closed:
             return
         self._closed = True
-        for pool in self._pools.values():
-            pool.close()
+        self._crew.close()
         self._scratch.cleanup()
         if self._journal is not None and self.directory is not None:
             if not any(isinstance(record, FINISHED) for record in self._journal.records):
@@ -236,49 +225,34 @@ class Session:
     def training_device(self) -> str:
         """Returns where trainings run: the device named first, or with `auto` a GPU if any."""
         if self.options.devices != ("auto",):
-            return self.options.devices[0]
+            first = self.options.devices[0]
+            # One training runs on one device; several at once are a measurement.
+            return DeviceName.parse(first).kind if "*" in first else first
         return "gpu" if self.gpus() else "cpu"
 
     def training_workers(self) -> int:
         """Returns how many trainings run at once."""
         # One training at a time on a GPU: a worker takes the memory of the whole device.
-        if self.training_device() == "gpu":
+        if DeviceName.parse(self.training_device()).kind == "gpu":
             return 1
         return self.options.workers or environment.usable_cpus()
 
     def _training_spec(self) -> WorkerSpec:
         device = self.training_device()
-        return self._spec(device, 1 if device == "cpu" else environment.usable_cpus())
+        threads = 1 if device == "cpu" else environment.usable_cpus()
+        return WorkerSpec(self.options.training_backend(), device, threads)
 
-    def _training_pool(self) -> WorkerPool:
-        spec = self._training_spec()
-        return self._pool(spec, self.training_workers())
+    def _train(self, job: Job) -> Future[Result]:
+        return self._crew.submit(self._training_spec(), job, self.training_workers())
 
-    def _spec(self, device: str, threads: int) -> WorkerSpec:
-        return WorkerSpec(self.options.backend, device, threads)
+    def _weights(self, variant: Variant) -> Path:
+        return Path(self._scratch.name) / f"{variant.fingerprint()}-trained.npz"
 
-    def _pool(self, spec: WorkerSpec, size: int) -> WorkerPool:
-        if spec not in self._pools:
-            self._pools[spec] = WorkerPool(
-                spec,
-                size,
-                lambda job, values: self.progress.tell(job.title(), values),
-                self._finished,
-            )
-        return self._pools[spec]
-
-    def _close_pool(self, spec: WorkerSpec) -> None:
-        pool = self._pools.get(spec)
-        if pool is not None and spec.device == "cpu" and spec.threads == 1:
-            self._pools.pop(spec).close()
+    def _trained(self, variant: Variant) -> Path | None:
+        path = self._weights(variant)
+        return path if path.is_file() else None
 
     # What happens to jobs
-
-    def _submit(self, pool: WorkerPool, job: Job) -> Future[Result]:
-        if job not in self._jobs:
-            self.progress.plan(1)
-            self._jobs[job] = pool.submit(job)
-        return self._jobs[job]
 
     def _finished(self, job: Job, outcome: Result | BaseException) -> None:
         if isinstance(outcome, BaseException):

@@ -3,134 +3,232 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench import backends
+from cnnbench import devices
+from cnnbench.agreement import Reference, agreement_of
+from cnnbench.batches import Pictures, drawn_batch
+from cnnbench.engines.choice import Bench, Recipe, engine_for, program_for
 from cnnbench.images.dataset import Splits
-from cnnbench.model import targets_for
-from cnnbench.records import Measurement, Workload
-from cnnbench.timing import Step, time_calls, time_rounds
-from cnnbench.training import Place, seeded_model
+from cnnbench.measurements import Agreement, Measurement, Workload
+from cnnbench.places import Place
+from cnnbench.telemetry import Telemetry
+from cnnbench.timing import prove_timing, time_calls, time_rounds
 from cnnbench.variants import Variant
 
 LATENCY_CALLS = 300  # enough for a 99th percentile with three calls above it
 LATENCY_WARMUP_CALLS = 20
+COPIES = 10
+COPY_WARMUPS = 2
 
 
 @dataclass(frozen=True)
-class Batch:
-    """What every step of a workload works on, in memory.
-
-    `pictures` are uint8 `(batch_size, height, width, 3)`, `labels` int64 `(batch_size,)`.
-    """
-
-    pictures: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class FirstStep:
-    """A workload whose first step was made: a model, the next step, and what it cost."""
-
-    model: keras.Model
-    step: Step
-    seconds: float
-
-
-def draw_batch(splits: Splits, batch_size: int, seed: int) -> Batch:
-    """Returns training pictures drawn by the seed; fewer than a batch are repeated."""
-    labels = splits.train.labels
-    rows = np.resize(np.random.default_rng(seed).permutation(len(labels)), batch_size)
-    return Batch(np.ascontiguousarray(splits.train_pictures()[rows]), labels[rows])
-
-
-def make_first_step(
-    variant: Variant, splits: Splits, workload: Workload, batch: Batch, seed: int
-) -> FirstStep:
-    """Builds a model and makes the first step, which compiles it.
-
-    A training step is Keras' `train_on_batch` and an inference step `predict_on_batch`,
-    uint8 pictures in memory to numbers in memory.
+class Plan:
+    """What is measured, in this process.
 
     Args:
-        variant: whose model is built, with the weights that the seed draws.
-        splits: say the input shape and the classes.
+        variant: whose model is built and timed.
         workload: `train` or `inference`.
-        batch: what each step works on.
-        seed: of the weights.
-
-    Returns:
-        The model, a synchronized step and the seconds of all of this.
+        batch_size: pictures a step.
+        dtype: that the model computes in.
+        seed: of the weights, where there is no reference, and of the batches.
+        rounds: timed rounds.
+        warmup_rounds: rounds before them.
+        process: number among the processes that measure the same.
     """
-    classes = len(splits.classes)
-    start = time.perf_counter()
-    model = seeded_model(variant, seed, splits.input_shape, classes)
-    targets = targets_for(model, batch.labels, classes)
 
-    def train_step() -> object:
-        return model.train_on_batch(batch.pictures, targets)
-
-    def inference_step() -> object:
-        return model.predict_on_batch(batch.pictures)
-
-    step = train_step if workload == "train" else inference_step
-    step()
-    return FirstStep(model, step, time.perf_counter() - start)
+    variant: Variant
+    workload: Workload
+    batch_size: int
+    dtype: str
+    seed: int
+    rounds: int
+    warmup_rounds: int
+    process: int = 0
 
 
 def measure(
-    variant: Variant,
+    plan: Plan,
     splits: Splits,
-    workload: Workload,
-    batch_size: int,
-    seed: int,
     place: Place,
-    *,
-    rounds: int,
-    warmup_rounds: int,
+    reference: Path | None = None,
+    exported: Path | None = None,
 ) -> Measurement:
-    """Measures one workload at one batch size in this process; `make_first_step` says what.
+    """Measures one workload at one batch size in this process.
+
+    A step works on uint8 pictures that lie on the device; a round queues steps and waits for all
+    of them. Before it is timed, the program answers the held-out pictures (a training program
+    after its first steps), beside the reference.
 
     Args:
-        variant: whose model is built and timed, with the weights that the seed draws.
+        plan: what is measured.
         splits: training pictures are the batches; fewer than a batch are repeated.
-        workload: `train` or `inference`.
-        batch_size: pictures a step.
-        seed: of the weights.
         place: backend, device and threads, as they stand in this process.
-        rounds: timed rounds.
-        warmup_rounds: rounds before them.
+        reference: file of a `Reference`, whose weights are taken.
+        exported: ONNX file of the same weights, for backends that run such.
 
     Returns:
-        Raw seconds, time to the first step and peak memory.
+        Raw seconds, time to the first step, peak memory, and what proves them. A batch that does
+        not fit into memory gives a record without rounds that says so.
     """
-    batch = draw_batch(splits, batch_size, seed)
-    backends.reset_peak_memory(place.backend, place.device)
-    first = make_first_step(variant, splits, workload, batch, seed)
-    timed = time_rounds(first.step, rounds=rounds, warmup_rounds=warmup_rounds)
-    latency: tuple[float, ...] = ()
-    if workload == "inference":
-        single = batch.pictures[:1]
-        time_calls(lambda: first.model.predict_on_batch(single), LATENCY_WARMUP_CALLS)
-        latency = time_calls(lambda: first.model.predict_on_batch(single), LATENCY_CALLS)
+    known = Reference.load(reference) if reference else None
+    engine = engine_for(place.backend, place.device, place.threads)
+    blank = blank_row(plan, splits, place, known)
+    devices.reset_peak_memory(place.backend, place.device)
+    try:
+        return _measured(plan, splits, place, known, exported, engine, blank)
+    except Exception as error:  # each backend has its own for a full memory
+        if not engine.is_out_of_memory(error):
+            raise
+        return replace(
+            blank,
+            out_of_memory=True,
+            peak_memory_mb=devices.peak_memory_mb(place.backend, place.device),
+        )
+
+
+def blank_row(
+    plan: Plan, splits: Splits, place: Place, known: Reference | None = None
+) -> Measurement:
+    """Returns what is known of a row before anything is measured."""
+    flops = None
+    if known is not None:
+        flops = known.training_flops if plan.workload == "train" else known.inference_flops
     return Measurement(
-        variant=variant.name,
-        seed=seed,
-        workload=workload,
+        variant=plan.variant.name,
+        seed=plan.seed,
+        workload=plan.workload,
         backend=place.backend,
         device=place.device,
-        dtype=keras.backend.floatx(),
-        batch_size=batch_size,
+        dtype=plan.dtype,
+        batch_size=plan.batch_size,
         threads=place.threads,
+        steps_per_round=0,
+        warmup_rounds=plan.warmup_rounds,
+        round_seconds=(),
+        latency_seconds=(),
+        first_step_seconds=float("nan"),
+        peak_memory_mb=float("nan"),
+        fingerprint=plan.variant.fingerprint(),
+        data_hash=splits.content_hash,
+        process=plan.process,
+        flops_per_picture=flops,
+    )
+
+
+def _measured(
+    plan: Plan,
+    splits: Splits,
+    place: Place,
+    known: Reference | None,
+    exported: Path | None,
+    engine: Any,
+    blank: Measurement,
+) -> Measurement:
+    side = Pictures(splits.train_pictures(), splits.train.labels)
+    classes = len(splits.classes)
+    start = time.perf_counter()
+    recipe = Recipe(
+        plan.variant,
+        plan.workload,
+        plan.dtype,
+        plan.batch_size,
+        plan.seed,
+        splits.input_shape,
+        classes,
+        known.weights if known else None,
+        exported,
+    )
+    bench = program_for(engine, place.backend, recipe)
+    batch = drawn_batch(side, plan.batch_size, plan.seed)
+    pictures, targets = engine.put(batch.pictures), _targets(bench, batch, classes)
+    engine.synchronize([bench.program.run(pictures, targets)])
+    first_step_seconds = time.perf_counter() - start
+
+    trains = plan.workload == "train"
+    for number in range(1, known.trained_steps if known and trains else 1):
+        own = drawn_batch(side, plan.batch_size, plan.seed, number)
+        bench.program.run(engine.put(own.pictures), _targets(bench, own, classes))
+    expected = None
+    if known is not None:
+        expected = known.trained if trains else known.probabilities
+    agreement = _agreement(bench, splits, plan.batch_size, expected)
+
+    def step() -> object:
+        return bench.program.run(pictures, targets)
+
+    watch = Telemetry(place.device)
+
+    def warm() -> None:
+        watch.start()
+        watch.sample()
+
+    timed = time_rounds(
+        step,
+        rounds=plan.rounds,
+        warmup_rounds=plan.warmup_rounds,
+        synchronize=engine.synchronize,
+        when_warm=warm,
+        after_round=watch.sample,
+    )
+    seen = watch.stop()
+    copies = time_calls(lambda: engine.put(batch.pictures), COPY_WARMUPS + COPIES)
+    latency: tuple[float, ...] = ()
+    if plan.workload == "inference":
+        single = batch.pictures[:1]
+        time_calls(lambda: bench.program.answer(single), LATENCY_WARMUP_CALLS)
+        latency = time_calls(lambda: bench.program.answer(single), LATENCY_CALLS)
+    return replace(
+        blank,
         steps_per_round=timed.steps_per_round,
-        warmup_rounds=warmup_rounds,
         round_seconds=timed.seconds,
         latency_seconds=latency,
-        first_step_seconds=first.seconds,
-        peak_memory_mb=backends.peak_memory_mb(place.backend, place.device),
-        fingerprint=variant.fingerprint(),
+        first_step_seconds=first_step_seconds,
+        copy_seconds=copies[COPY_WARMUPS:],
+        timing=prove_timing(step, engine.synchronize, engine.get, timed.steps_per_round),
+        peak_memory_mb=devices.peak_memory_mb(place.backend, place.device),
+        agreement=agreement,
+        placement=bench.program.placement(),
+        tf32=engine.tf32(),
+        backend_flops_per_picture=_backend_flops(bench, plan),
+        telemetry=seen,
     )
+
+
+def _targets(bench: Bench, batch: Pictures, classes: int) -> Any:
+    if bench.model is None:
+        return None
+    from cnnbench.model import targets_for
+
+    return bench.engine.put(targets_for(bench.model, batch.labels, classes))
+
+
+def _agreement(
+    bench: Bench, splits: Splits, batch_size: int, expected: npt.NDArray[np.float32] | None
+) -> Agreement | None:
+    if expected is None:
+        return None
+    held_out = splits.validation_pictures()
+    answers = [
+        _answer(bench, held_out[start : start + batch_size], batch_size)
+        for start in range(0, len(held_out), batch_size)
+    ]
+    return agreement_of(np.concatenate(answers), expected, splits.validation.labels)
+
+
+def _answer(
+    bench: Bench, pictures: npt.NDArray[np.uint8], batch_size: int
+) -> npt.NDArray[np.float32]:
+    # Repeated up to a whole batch: the answers are then those of the program that is timed.
+    whole = pictures[np.arange(batch_size) % len(pictures)]
+    return bench.program.answer(whole)[: len(pictures)]
+
+
+def _backend_flops(bench: Bench, plan: Plan) -> float | None:
+    counted = bench.program.backend_flops(plan.batch_size)
+    return None if counted is None else counted / plan.batch_size

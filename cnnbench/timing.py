@@ -1,18 +1,20 @@
 """Clock, warm-up and rounds. Knows no model.
 
-The clock is read around nothing but synchronized steps: a step must return only when
-its work is done (Keras' `train_on_batch` and `predict_on_batch` do, since they hand
-out numbers of the host).
+Steps are queued, and the clock is read when all work is done, before and after: a backend that
+computes later is waited for. Steps that return when they are done need no waiting for.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from cnnbench.measurements import TimingProof
 
 Clock = Callable[[], float]
 Step = Callable[[], object]
+Synchronize = Callable[[Sequence[object]], None]
 
 MINIMUM_ROUND_SECONDS = 0.05
 
@@ -30,6 +32,9 @@ def time_rounds(
     *,
     rounds: int,
     warmup_rounds: int,
+    synchronize: Synchronize = lambda outputs: None,
+    when_warm: Callable[[], None] = lambda: None,
+    after_round: Callable[[], None] = lambda: None,
     minimum_seconds: float = MINIMUM_ROUND_SECONDS,
     clock: Clock = time.perf_counter,
 ) -> Rounds:
@@ -39,9 +44,12 @@ def time_rounds(
     `minimum_seconds`, so that reading the clock costs nothing beside it.
 
     Args:
-        step: one synchronized step.
+        step: queues one step, or makes it.
         rounds: timed rounds.
         warmup_rounds: rounds of full length before, whose times are thrown away.
+        synchronize: waits for the work of a round, of whose outputs it is given all.
+        when_warm: called before the first timed round.
+        after_round: called after each timed round, when the clock has stopped.
         minimum_seconds: shortest round.
         clock: returns seconds.
 
@@ -49,20 +57,71 @@ def time_rounds(
         The raw seconds of each round.
     """
     steps = 1
-    while _round(step, steps, clock) < minimum_seconds:
+    while time_steps(step, steps, synchronize, clock) < minimum_seconds:
         steps *= 2
     for _ in range(warmup_rounds):
-        _round(step, steps, clock)
-    return Rounds(tuple(_round(step, steps, clock) for _ in range(rounds)), steps)
+        time_steps(step, steps, synchronize, clock)
+    when_warm()
+    seconds = []
+    for _ in range(rounds):
+        seconds.append(time_steps(step, steps, synchronize, clock))
+        after_round()
+    return Rounds(tuple(seconds), steps)
+
+
+def prove_timing(
+    step: Step,
+    synchronize: Synchronize,
+    read: Callable[[object], object],
+    steps_per_round: int,
+    *,
+    tries: int = 5,
+    clock: Clock = time.perf_counter,
+) -> TimingProof:
+    """Measures whether a timer waits for the work that it times.
+
+    Time must grow in proportion to the steps that were queued, and when the clock has stopped,
+    nothing may be left to do: reading the answers must take no time.
+
+    Args:
+        step: queues one step.
+        synchronize: what the timer waits with.
+        read: brings an output to the host, which every backend does only when it is computed.
+        steps_per_round: of the rounds that were timed; more than they had are not queued.
+        tries: measurements of each number of steps, of which the shortest counts.
+        clock: returns seconds.
+    """
+    most = max(4, steps_per_round)
+    counts = tuple(most * share // 4 for share in (1, 2, 4))
+    best = dict.fromkeys(counts, float("inf"))
+    drains = []
+    for _ in range(tries):
+        for count in counts:
+            synchronize([])
+            start = clock()
+            outputs = [step() for _ in range(count)]
+            synchronize(outputs)
+            stop = clock()
+            read(outputs[-1])
+            drains.append(clock() - stop)
+            best[count] = min(best[count], stop - start)
+    return TimingProof(counts, tuple(best.values()), min(drains))
 
 
 def time_calls(step: Step, calls: int, clock: Clock = time.perf_counter) -> tuple[float, ...]:
     """Returns the seconds of each of `calls` single calls."""
-    return tuple(_round(step, 1, clock) for _ in range(calls))
+    return tuple(time_steps(step, 1, clock=clock) for _ in range(calls))
 
 
-def _round(step: Step, steps: int, clock: Clock) -> float:
+def time_steps(
+    step: Step,
+    steps: int,
+    synchronize: Synchronize = lambda outputs: None,
+    clock: Clock = time.perf_counter,
+) -> float:
+    """Returns the seconds of a round of steps, from one moment of rest to the next."""
+    synchronize([])
     start = clock()
-    for _ in range(steps):
-        step()
+    outputs = [step() for _ in range(steps)]
+    synchronize(outputs)
     return clock() - start

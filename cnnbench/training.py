@@ -6,7 +6,6 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,6 +16,7 @@ from cnnbench.evaluation import evaluate
 from cnnbench.images.dataset import Splits
 from cnnbench.inspection import INSPECTED_PICTURES, dead_units, prediction_difference
 from cnnbench.model import build_model, targets_for
+from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.records import TrainingRun
 from cnnbench.variants import Variant
@@ -25,15 +25,6 @@ INITIAL_LOSS_PICTURES = 256
 MONITOR_SHARE = 0.2
 
 Progress = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a training runs: part of its identity."""
-
-    backend: str
-    device: str
-    threads: int
 
 
 class _MonitorLoss(keras.callbacks.Callback):  # type: ignore[misc]
@@ -49,12 +40,28 @@ class _MonitorLoss(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def seeded_model(
-    variant: Variant, seed: int, input_shape: tuple[int, int, int], classes: int
+    variant: Variant,
+    seed: int,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    policy: str = "float32",
 ) -> keras.Model:
-    """Returns a new model whose weights depend on the seed and on nothing that ran before."""
-    keras.backend.clear_session()
+    """Returns a new model whose weights depend on the seed and on nothing that ran before.
+
+    Args:
+        variant: what is built.
+        seed: of the weights, and of what its layers draw.
+        input_shape: `(height, width, channels)`.
+        classes: number of classes.
+        policy: Keras' dtype policy of its layers.
+    """
+    keras.backend.clear_session()  # forgets a dtype policy, too
     keras.utils.set_random_seed(seed)
-    return build_model(variant, input_shape, classes)
+    keras.config.set_dtype_policy(policy)
+    try:
+        return build_model(variant, input_shape, classes)
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 def train(

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cnnbench.records import CheckResult, DataSet, Measurement, SanityRun, TrainingRun
+from cnnbench.measurements import (
+    Agreement,
+    Measurement,
+    Peak,
+    Placement,
+    ScenarioRun,
+    TimingProof,
+)
+from cnnbench.records import CheckResult, DataSet, SanityRun, TrainingRun
 
 
 def data_set(**changes: Any) -> DataSet:
@@ -100,6 +108,67 @@ def measurement(**changes: Any) -> Measurement:
         fingerprint="f00d",
     )
     return replace(timed, **changes)
+
+
+def agreement(**changes: Any) -> Agreement:
+    """Returns the same answers as the reference's, but for rounding."""
+    same = Agreement(
+        pictures=1000, equal_share=1.0, probability_difference=1e-6, accuracy_difference=0.0
+    )
+    return replace(same, **changes)
+
+
+def timing_proof(**changes: Any) -> TimingProof:
+    """Returns a timer that waited: four times the steps took four times as long."""
+    proof = TimingProof(steps=(4, 8, 16), seconds=(0.1, 0.2, 0.4), drain_seconds=0.0001)
+    return replace(proof, **changes)
+
+
+def placement(**changes: Any) -> Placement:
+    """Returns tensors on a CPU in float32."""
+    placed = Placement(devices=("cpu",), weight_dtypes=("float32",), compute_dtypes=("float32",))
+    return replace(placed, **changes)
+
+
+def peak(**changes: Any) -> Peak:
+    """Returns the limits of the CPU that `measurement` was measured on."""
+    limits = Peak(
+        backend="tensorflow",
+        device="cpu",
+        dtype="float32",
+        threads=2,
+        matmul_flops_per_second=1e11,
+        convolution_flops_per_second=5e10,
+        bytes_per_second=1e10,
+    )
+    return replace(limits, **changes)
+
+
+def scenario_run(**changes: Any) -> ScenarioRun:
+    """Returns five queries, one after the other."""
+    run = ScenarioRun(
+        scenario="single-stream",
+        driver="cnnbench",
+        variant="documented",
+        seed=0,
+        backend="tensorflow",
+        device="cpu",
+        dtype="float32",
+        batch_size=1,
+        threads=2,
+        queries=5,
+        seconds=2.0,
+        queries_per_second=2.5,
+        percentile=0.9,
+        percentile_seconds=0.75,
+        confidence=0.99,
+        latency_bound_seconds=None,
+        latency_seconds=(0.25, 0.25, 0.25, 0.5, 0.75),
+        is_valid=True,
+        detail="5 queries",
+        fingerprint="f00d",
+    )
+    return replace(run, **changes)
 
 
 def check_result(**changes: Any) -> CheckResult:

@@ -11,8 +11,9 @@ import pytest
 
 from cnnbench.classifier import MODEL_NAME, WEIGHTS_NAME, load_classifier, save_classifier
 from cnnbench.images.dataset import Splits
+from cnnbench.places import Place
 from cnnbench.protocols import Protocol
-from cnnbench.training import Place, train_model
+from cnnbench.training import train_model
 from cnnbench.variants import Variant, variant_named
 
 

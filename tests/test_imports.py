@@ -13,27 +13,34 @@ from pathlib import Path
 import pytest
 
 import cnnbench
+from cnnbench.backends import TRAINING_BACKENDS
 
 PACKAGE = Path(cnnbench.__file__).parent
 LINES = 300
 
 # A module may import from its own layer and from those above it in this list.
 LAYERS = (
-    "records variants protocols environment backends timing pytest_clock stats.* images.*",
-    "model batches evaluation inspection journal checks data_checks "
-    "answers evidence baselines gates training_gates targets option_values options",
-    "training sanity throughput classifier pictures progress comparison report.*",
+    "measurements records variants protocols environment backends places meters telemetry timing "
+    "pytest_clock stats.* images.*",
+    "model batches evaluation inspection journal checks data_checks flop_rules flops "
+    "backend_flops agreement speed_checks peaks.* scenarios.* exporting devices "
+    "answers evidence baselines gates training_gates targets option_values option_table options",
+    "training sanity keras_steps classifier pictures progress comparison engines.* reference "
+    "throughput throughput_parallel data_parallel replicas serving speed_rows ratios ratio_gate "
+    "packing report.*",
     "workers.*",
-    "session ab.* jury trainings resampling calibration",
-    "pytest_items pytest_fixtures pytest_gates pytest_session commands.*",
-    "plugin cli",
+    "presence measuring session ab.* jury trainings resampling calibration",
+    "pytest_items pytest_fixtures pytest_speed pytest_gates pytest_session commands.*",
+    "plugin plugin_speed cli",
 )
 LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names.split()}
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "pandas", "numpy", "PIL", "scipy")
-PANDAS = {"report.answers", "report.frames", "report.summary"}
-KERAS = {"model", "evaluation", "inspection", "training", "sanity", "throughput", "classifier"}
-KERAS |= {"workers.child"}
+PANDAS = {"report.answers", "report.frames", "report.summary", "report.speeds"}
+PANDAS |= {"report.ratio_tables"}
+KERAS = {"model", "evaluation", "inspection", "training", "sanity", "classifier", "keras_steps"}
+KERAS |= {"workers.child", "flops", "flop_rules", "backend_flops", "exporting", "replicas"}
+KERAS |= {f"engines.{name}" for name in ("keras_model", "quantized", *TRAINING_BACKENDS)}
 OTHERS = dict.fromkeys(("variants", "session"), "")  # modules for tests that a check can fail
 
 

@@ -102,9 +102,9 @@ def test_a_damaged_line_before_the_last_is_named(path, line):
 
 
 def test_records_of_another_schema_are_no_silent_loss(path):
-    text = written(path, RECORDS[0]).read_text().replace('"schema": 2', '"schema": 3')
+    text = written(path, RECORDS[0]).read_text().replace('"schema": 3', '"schema": 4')
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"line 1: Expected a record of schema 2 .*schema=3"):
+    with pytest.raises(ValueError, match=r"line 1: Expected a record of schema 3 .*schema=4"):
         read_journal(path)
 
 

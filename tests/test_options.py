@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cnnbench.backends import BACKENDS
 from cnnbench.options import MARKER_FIELDS, OPTIONS, Options, options_from
 from cnnbench.targets import PROPERTIES
 from cnnbench.variants import VARIANTS
@@ -13,7 +14,7 @@ from cnnbench.variants import VARIANTS
 def stated_defaults() -> dict[str, str]:
     """The defaults that help texts state as a value."""
     found = {name: re.search(r"default: ([\w.,-]+)$", o.help) for name, o in OPTIONS.items()}
-    return {name: match[1] for name, match in found.items() if match}
+    return {name: match[1] for name, match in found.items() if match and match[1] != "none"}
 
 
 def value(name: str, text: str):
@@ -71,15 +72,25 @@ def test_empty_text_is_the_default():
         ("steps_per_epoch", "40", 40),
         ("validation_steps", "4", 4),
         ("protocol", "documented", "documented"),
-        ("backend", "jax", "jax"),
+        ("backends", "jax", ("jax",)),
+        ("backends", "torch, openvino,tensorflow", ("torch", "openvino", "tensorflow")),
+        ("backends", "auto", ("auto",)),
         ("devices", "auto", ("auto",)),
         ("devices", "gpu,cpu", ("gpu", "cpu")),
+        ("devices", "gpu:0,gpu:1,gpu*2,cpu*4", ("gpu:0", "gpu:1", "gpu*2", "cpu*4")),
+        ("dtypes", "float32,bfloat16,float16,int8", ("float32", "bfloat16", "float16", "int8")),
         ("batch_sizes", "1,32,256", (1, 32, 256)),
+        ("batch_sizes", " sweep ", ("sweep",)),
         ("image_size", "8", 8),
         ("rounds", "1", 1),
         ("warmup_rounds", "0", 0),
         ("split_seed", "0", 0),
         ("validation_fraction", "0.25", 0.25),
+        ("processes", "3", 3),
+        ("scenarios", "single-stream,offline,server", ("single-stream", "offline", "server")),
+        ("scenario_seconds", "0.5", 0.5),
+        ("scenario_driver", "loadgen", "loadgen"),
+        ("latency_bound", "0.1", 0.1),
         ("threads", "4", 4),
         ("workers", "1", 1),
         ("alpha", "0.001", 0.001),
@@ -111,12 +122,23 @@ def test_values(name, text, expected):
         ("steps_per_epoch", "many", "expected a whole number of at least 1"),
         ("validation_steps", "-3", "expected a whole number of at least 1"),
         ("protocol", "two-pass", "Unknown protocol. Expected one of one-pass, documented"),
-        ("backend", "theano", "expected one of tensorflow, jax, torch"),
-        ("devices", "tpu", "expected one of auto, cpu, gpu"),
+        (
+            "backends",
+            "theano",
+            "expected one of auto, tensorflow, jax, torch, openvino, onnxruntime",
+        ),
+        ("backends", "jax,jax", "each backend once"),
+        ("backends", "auto,jax", "expected either auto or names of backends"),
+        ("devices", "tpu", "expected cpu, gpu, gpu:0, gpu:1 ..., or gpu*2, cpu*4 ... for several"),
+        ("devices", "cpu:0", "expected cpu, gpu, gpu:0"),
+        ("devices", ",", "expected at least one device"),
+        ("dtypes", "float64", "expected one of float32, bfloat16, float16, int8"),
+        ("dtypes", "int8,int8", "each dtype once"),
         ("devices", "auto,cpu", "expected either auto or names of devices"),
         ("devices", "cpu,cpu", "each device once"),
         ("batch_sizes", "0", "expected a whole number of at least 1"),
-        ("batch_sizes", "8,8", "each batch size once"),
+        ("batch_sizes", "8,8", "each batch size once, or sweep"),
+        ("batch_sizes", "8,sweep", "expected a whole number of at least 1, or sweep"),
         ("image_size", "7", "expected a whole number of at least 8"),
         ("rounds", "0", "expected a whole number of at least 1"),
         ("warmup_rounds", "-1", "expected a whole number of at least 0"),
@@ -125,6 +147,12 @@ def test_values(name, text, expected):
         ("validation_fraction", "1", "expected a number between 0 and 1"),
         ("validation_fraction", "nan", "expected a number between 0 and 1"),
         ("validation_fraction", "half", "expected a number between 0 and 1"),
+        ("processes", "0", "expected a whole number of at least 1"),
+        ("scenarios", "multi-stream", "expected one of single-stream, offline, server"),
+        ("scenarios", "server,server", "each scenario once"),
+        ("scenario_seconds", "0", "expected seconds, more than 0"),
+        ("scenario_driver", "mlperf", "expected one of cnnbench, loadgen"),
+        ("latency_bound", "-1", "expected seconds, more than 0"),
         ("threads", "0", "expected a whole number of at least 1"),
         ("workers", "0", "expected a whole number of at least 1"),
         ("alpha", "0", "expected a number between 0 and 1"),
@@ -156,9 +184,35 @@ def test_the_protocol_is_scaled_by_the_options_that_say_so():
     assert (protocol.steps_per_epoch, protocol.validation_steps) == (8000, 2000)
 
 
-def test_auto_is_each_device_that_there_may_be():
+def test_auto_is_each_device_that_there_may_be(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert Options().device_names() == ("cpu", "gpu")
     assert options_from({"devices": "gpu"}).device_names() == ("gpu",)
+
+
+def test_auto_is_each_backend_that_there_may_be():
+    assert options_from({"backends": "auto"}).backend_names() == BACKENDS
+    assert options_from({"backends": "jax"}).backend_names() == ("jax",)
+
+
+@pytest.mark.parametrize(
+    ("backends", "installed", "expected"),
+    [
+        ("tensorflow", BACKENDS, "tensorflow"),
+        ("torch,jax", BACKENDS, "torch"),
+        ("torch,jax", ("jax",), "jax"),
+        ("auto", ("jax", "torch"), "jax"),
+        ("openvino,torch", BACKENDS, "torch"),
+        ("openvino", ("jax", "openvino"), "jax"),
+        ("torch", (), "torch"),
+        ("openvino", (), "tensorflow"),
+    ],
+)
+def test_trainings_run_on_the_first_backend_that_trains(monkeypatch, backends, installed, expected):
+    monkeypatch.setattr(
+        "cnnbench.options.missing", lambda name: None if name in installed else "absent"
+    )
+    assert options_from({"backends": backends}).training_backend() == expected
 
 
 def test_plain_data_has_every_value_and_no_path():
@@ -183,11 +237,14 @@ def test_a_marker_takes_values_and_texts(given, expected):
 
 def test_marker_arguments_are_options():
     values = {"variants": "wide", "seeds": 0, "devices": ["cpu"], "batch_sizes": (8, 16)}
-    values |= {"rounds": 3, "warmup_rounds": 0}
+    values |= {"rounds": 3, "warmup_rounds": 0, "processes": 2}
+    values |= {"backends": ["jax", "torch"], "dtypes": "int8", "scenarios": ("server",)}
     assert set(values) == set(MARKER_FIELDS)
     options = Options().overridden(values)
     assert (options.variants, options.devices) == (("wide",), ("cpu",))
     assert (options.batch_sizes, options.rounds, options.warmup_rounds) == ((8, 16), 3, 0)
+    assert (options.backends, options.dtypes) == (("jax", "torch"), ("int8",))
+    assert (options.processes, options.scenarios) == (2, ("server",))
 
 
 def test_unknown_marker_arguments_list_the_valid_ones():
@@ -212,7 +269,8 @@ def test_thresholds_among_marker_arguments_are_no_options():
         ("rounds", 0, "expected a whole number of at least 1"),
         ("rounds", True, "expected a whole number of at least 1"),
         ("batch_sizes", 0.5, "expected a whole number of at least 1"),
-        ("devices", None, "expected one of auto, cpu, gpu"),
+        ("devices", None, "expected cpu, gpu, gpu:0"),
+        ("batch_sizes", [8, "sweep"], "expected a whole number of at least 1, or sweep"),
     ],
 )
 def test_bad_marker_values(name, given, problem):

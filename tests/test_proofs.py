@@ -16,9 +16,10 @@ from cnnbench.images.dataset import Splits
 from cnnbench.jury import Gate, Jury
 from cnnbench.options import Options
 from cnnbench.pictures import read_splits
+from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.targets import DEFAULTS
-from cnnbench.training import Place, train
+from cnnbench.training import train
 from cnnbench.variants import VARIANTS
 
 pytestmark = pytest.mark.slow

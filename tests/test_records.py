@@ -5,7 +5,18 @@ import struct
 from dataclasses import FrozenInstanceError
 
 import pytest
-from factories import check_result, data_set, measurement, sanity_run, training_run
+from factories import (
+    agreement,
+    check_result,
+    data_set,
+    measurement,
+    peak,
+    placement,
+    sanity_run,
+    scenario_run,
+    timing_proof,
+    training_run,
+)
 
 from cnnbench.records import Environment, decode, encode
 
@@ -18,6 +29,18 @@ RECORDS = (
     training_run(unchanged_weights=("a/kernel", "b/bias"), val_probabilities=()),
     sanity_run(),
     measurement(),
+    measurement(
+        agreement=agreement(),
+        timing=timing_proof(),
+        placement=placement(),
+        copy_seconds=(0.001,),
+        telemetry={"watts": 65.0, "throttled": "power"},
+    ),
+    measurement(out_of_memory=True, round_seconds=(), peak_memory_mb=math.nan),
+    peak(),
+    peak(convolution_flops_per_second=None),
+    scenario_run(),
+    scenario_run(percentile_seconds=None, latency_bound_seconds=0.015),
     check_result(),
     check_result(seed=3, batch_size=None),
 )
@@ -65,7 +88,7 @@ def test_a_record_is_one_line():
 
 def test_what_is_encoded_says_what_it_is():
     data = json.loads(encode(sanity_run()))
-    assert (data["record"], data["schema"]) == ("SanityRun", 2)
+    assert (data["record"], data["schema"]) == ("SanityRun", 3)
 
 
 @pytest.mark.parametrize(
@@ -85,15 +108,15 @@ def test_a_long_line_is_shown_in_part():
 
 @pytest.mark.parametrize("name", ["Trial", None, ["TrainingRun"]])
 def test_unknown_records_list_the_valid_ones(name):
-    line = json.dumps({"record": name, "schema": 2})
+    line = json.dumps({"record": name, "schema": 3})
     with pytest.raises(ValueError, match=r"\(Environment, DataSet, .*Received: record="):
         decode(line)
 
 
-@pytest.mark.parametrize("schema", [0, 1, 3, "2", None])
+@pytest.mark.parametrize("schema", [0, 1, 2, 4, "3", None])
 def test_other_schema_versions_are_refused(schema):
     line = json.dumps({**json.loads(encode(sanity_run())), "schema": schema})
-    message = rf"record of schema 2 .*version of cnnbench that wrote it.*schema={schema!r}"
+    message = rf"record of schema 3 .*version of cnnbench that wrote it.*schema={schema!r}"
     with pytest.raises(ValueError, match=message):
         decode(line)
 

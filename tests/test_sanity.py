@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from cnnbench.images.dataset import Splits
+from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.sanity import MEMORIZATION_STEPS, memorize, shuffled_labels, train_on_shuffled
-from cnnbench.training import Place
 from cnnbench.variants import VARIANTS, variant_named
 
 PLACE = Place("tensorflow", "cpu", 1)

@@ -1,6 +1,9 @@
 import pytest
+from factories import measurement
 
-from cnnbench.timing import Rounds, time_calls, time_rounds
+from cnnbench.measurements import TimingProof
+from cnnbench.speed_checks import check_timing
+from cnnbench.timing import Rounds, prove_timing, time_calls, time_rounds, time_steps
 
 STEP = 1 / 32  # seconds that floats add up exactly
 
@@ -82,3 +85,141 @@ def test_as_many_calls_are_timed_as_were_asked_for(calls):
 
 def test_the_usual_clock_is_a_real_one():
     assert all(0 <= seconds < 60 for seconds in time_calls(lambda: None, 3))
+
+
+# Work that is queued
+
+
+class Queue:
+    """A device that computes later: a step takes the host little, and the device `STEP`."""
+
+    def __init__(self, dispatch: float = STEP / 64) -> None:
+        self.now = self.free = 0.0
+        self.dispatch = dispatch
+        self.queued: list[int] = []
+
+    def step(self) -> int:
+        self.now += self.dispatch
+        self.free = max(self.free, self.now) + STEP
+        self.queued.append(len(self.queued))
+        return self.queued[-1]
+
+    def wait(self, outputs: object = None) -> None:
+        self.now = max(self.now, self.free)
+
+    def read(self, output: object) -> None:
+        self.wait()
+        self.now += STEP / 1024  # the copy
+
+    def clock(self) -> float:
+        return self.now
+
+
+def ignored(outputs: object) -> None:
+    pass
+
+
+def test_queued_work_is_waited_for_at_both_ends():
+    queue = Queue()
+    queue.step()  # is not yet done when the clock is to start
+    seconds = time_steps(queue.step, 4, queue.wait, queue.clock)
+    assert seconds == 4 * STEP + queue.dispatch
+
+
+def test_what_waits_is_given_every_output_of_a_round():
+    queue, given = Queue(), []
+
+    def wait(outputs):
+        given.append(list(outputs))
+        queue.wait()
+
+    time_steps(queue.step, 3, wait, queue.clock)
+    assert given == [[], [0, 1, 2]]
+
+
+def test_rounds_wait_for_their_own_work_alone():
+    queue = Queue()
+    found = time_rounds(
+        queue.step,
+        rounds=3,
+        warmup_rounds=1,
+        synchronize=queue.wait,
+        minimum_seconds=0.1,
+        clock=queue.clock,
+    )
+    assert found == Rounds((4 * STEP + queue.dispatch,) * 3, steps_per_round=4)
+
+
+def test_what_looks_at_the_device_looks_after_each_timed_round():
+    work, looks = Work(), []
+    time_rounds(
+        work.step,
+        rounds=3,
+        warmup_rounds=2,
+        after_round=lambda: looks.append(work.steps),
+        minimum_seconds=STEP,
+        clock=work.clock,
+    )
+    assert looks == [4, 5, 6]  # the first step finds the length, two warm up
+
+
+def proof(queue: Queue, synchronize, steps_per_round: int = 8, **more) -> TimingProof:
+    return prove_timing(
+        queue.step, synchronize, queue.read, steps_per_round, clock=queue.clock, **more
+    )
+
+
+def test_a_timer_that_waits_proves_it():
+    queue = Queue()
+    found = proof(queue, queue.wait)
+    assert found.steps == (2, 4, 8)
+    assert found.seconds == tuple(steps * STEP + queue.dispatch for steps in found.steps)
+    assert found.drain_seconds == STEP / 1024
+    assert check_timing(measurement(timing=found)).verdict == "pass"
+
+
+def test_a_timer_that_does_not_wait_is_found_out():
+    queue = Queue()
+    found = proof(queue, ignored)
+    assert found.seconds == tuple(steps * queue.dispatch for steps in found.steps)
+    assert found.drain_seconds > STEP
+    result = check_timing(measurement(timing=found))
+    assert result.verdict == "fail"
+    assert "the timer does not wait" in result.detail
+
+
+def test_a_timer_that_waits_for_the_first_output_alone_is_found_out():
+    queue = Queue()
+
+    def first_alone(outputs):
+        if outputs:
+            queue.now = max(queue.now, queue.free - (len(outputs) - 1) * STEP)
+
+    assert check_timing(measurement(timing=proof(queue, first_alone))).verdict == "fail"
+
+
+def test_steps_that_return_when_they_are_done_need_no_waiting_for():
+    work = Work()
+    found = prove_timing(work.step, ignored, ignored, 16, clock=work.clock)
+    assert found == TimingProof((4, 8, 16), (4 * STEP, 8 * STEP, 16 * STEP), 0.0)
+    assert check_timing(measurement(timing=found)).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("steps_per_round", "steps"), [(1, (1, 2, 4)), (4, (1, 2, 4)), (64, (16, 32, 64))]
+)
+def test_no_more_steps_are_queued_than_a_round_had(steps_per_round, steps):
+    queue = Queue()
+    assert proof(queue, queue.wait, steps_per_round).steps == steps
+
+
+def test_the_shortest_of_several_tries_counts():
+    queue, tries = Queue(), iter([4.0, 0.0, 2.0])
+
+    def slow(outputs):
+        queue.wait()
+        if len(outputs) == 8:
+            queue.now += next(tries)  # another process had the device
+
+    found = proof(queue, slow, tries=3)
+    assert found.seconds[-1] == pytest.approx(8 * STEP + queue.dispatch)

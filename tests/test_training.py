@@ -11,9 +11,10 @@ import pytest
 from tiny import write_pictures
 
 from cnnbench.images.dataset import Splits, load_splits
+from cnnbench.places import Place
 from cnnbench.protocols import PROTOCOLS, Protocol
 from cnnbench.records import TrainingRun
-from cnnbench.training import Place, train
+from cnnbench.training import train
 from cnnbench.variants import VARIANTS, Variant, variant_named
 
 PLACE = Place("tensorflow", "cpu", 1)

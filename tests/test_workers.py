@@ -8,10 +8,24 @@ from pathlib import Path
 
 import pytest
 
+from cnnbench.agreement import load_weights
 from cnnbench.protocols import Protocol
 from cnnbench.records import TrainingRun
 from cnnbench.variants import VARIANTS, Variant, variant_named
-from cnnbench.workers.jobs import CheckModels, Job, Measure, Sanity, Train, from_data, to_data
+from cnnbench.workers.jobs import (
+    CheckModels,
+    Export,
+    FindGpus,
+    Job,
+    MakeReference,
+    Measure,
+    MeasurePeak,
+    RunScenario,
+    Sanity,
+    Train,
+    from_data,
+    to_data,
+)
 from cnnbench.workers.pool import WorkerPool
 from cnnbench.workers.process import JobError, Result, WorkerDied, WorkerSpec
 
@@ -39,7 +53,16 @@ def training(manifest: Path, variant: Variant, seed: int = 0) -> Train:
     [
         Train(VARIANTS["wide"], "m", 1, SHORT),
         Sanity("memorization", VARIANTS["dropout"], "m", 1, SHORT),
-        Measure(VARIANTS["documented"], "m", "train", "cpu", 32, 0, 10, 2),
+        Train(VARIANTS["wide"], "m", 1, SHORT, "weights.npz"),
+        FindGpus(),
+        MakeReference(VARIANTS["documented"], "m", "train", 32, 0, "", "answers.npz"),
+        Export(VARIANTS["documented"], "m", 0, "answers.npz", "model.onnx", ""),
+        Measure(VARIANTS["documented"], "m", "train", "jax", "cpu", "bfloat16", 32, 0, 10, 2, 1),
+        MeasurePeak("torch", "gpu:1", "float16"),
+        RunScenario(
+            *("server", "loadgen", VARIANTS["documented"], "m", "openvino", "cpu", "int8"),
+            *(1, 0, 10.0, 0.015, "answers.npz", "model.onnx"),
+        ),
         CheckModels((VARIANTS["documented"], variant_named("a.b:c")), "m"),
     ],
     ids=lambda job: type(job).__name__,
@@ -110,6 +133,16 @@ def test_problems_of_all_models_are_told_at_once(pool: WorkerPool, tiny_manifest
     answer = pool.submit(job).result()
     assert isinstance(answer, dict)
     assert [problem.split()[0] for problem in answer["problems"]] == list(names[1:])
+
+
+def test_trained_weights_are_kept_where_the_job_says(
+    pool: WorkerPool, tiny_manifest: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "weights.npz"
+    job = Train(VARIANTS["single-block"], str(tiny_manifest), 0, SHORT, str(path))
+    run = pool.submit(job).result()
+    assert isinstance(run, TrainingRun)
+    assert sum(weight.size for weight in load_weights(path)) == run.parameters
 
 
 def test_a_closed_pool_ends_its_processes() -> None:

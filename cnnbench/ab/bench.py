@@ -15,7 +15,7 @@ import numpy as np
 from cnnbench.ab.pairs import Alone, Pair, TimeSteps, measure_alone, measure_pair
 from cnnbench.ab.processes import Child, Origin, Template
 from cnnbench.ab.sides import Side
-from cnnbench.records import Workload
+from cnnbench.measurements import Workload
 
 
 class Bench:

@@ -63,7 +63,7 @@ def serve(message: dict[str, Any], backend: str, threads: int) -> None:
 
 def prepare(message: dict[str, Any], backend: str, threads: int) -> None:
     """Sets folder, paths and threads before the backend's runtime starts."""
-    from cnnbench.backends import limit_threads
+    from cnnbench.devices import limit_threads
 
     paths = [*sys.path, *message["sys_path"]]
     sys.path[:] = import_from(
@@ -135,16 +135,18 @@ def _is_own(path: str, working_copy: str) -> bool:
 def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
     if command.get("reference"):
         return reference_step()
-    from cnnbench.backends import gpus
+    from cnnbench.batches import Pictures, drawn_batch
+    from cnnbench.devices import gpus
     from cnnbench.images.dataset import Splits
-    from cnnbench.throughput import draw_batch, make_first_step
+    from cnnbench.keras_steps import make_first_step
     from cnnbench.variants import Variant
 
     if command["device"] == "gpu" and not gpus(command["backend"]):
         raise ValueError(f"{command['backend']} sees no GPU. Received: device='gpu'")
     splits = Splits.open(Path(command["splits"]))
     variant, seed = Variant.from_dict(command["variant"]), command["seed"]
-    batch = draw_batch(splits, command["batch_size"], seed)
+    side = Pictures(splits.train_pictures(), splits.train.labels)
+    batch = drawn_batch(side, command["batch_size"], seed)
     first = make_first_step(variant, splits, command["workload"], batch, seed)
     if setup.get("worktree") and (found := strays(setup["working_copy"])):
         raise ValueError(

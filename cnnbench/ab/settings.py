@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from cnnbench.records import Workload
+from cnnbench.measurements import Workload
 
 if TYPE_CHECKING:
     from cnnbench.ab.verdict import Rule

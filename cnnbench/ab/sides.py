@@ -10,7 +10,7 @@ from typing import Any
 
 from cnnbench.ab.processes import Folder, own_harness
 from cnnbench.ab.revisions import checked_out, commit_of, repository
-from cnnbench.backends import require_backend
+from cnnbench.backends import require_backends
 from cnnbench.variants import VARIANTS, Variant, variant_named
 
 KEYS = ("rev", "variant", "batch_size", "threads", "backend")
@@ -131,7 +131,7 @@ def _with(side: Side, key: str, value: str, folder: Path) -> Side:
     if key == "variant":
         return replace(side, variant=variant_named(value))
     if key == "backend":
-        require_backend(value)
+        require_backends((value,))
         return replace(side, backend=value)
     number = int(value) if value.isascii() and value.isdigit() else 0
     if number < 1:

@@ -27,7 +27,7 @@ def main(backend: str, device: str, threads: int) -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
-    from cnnbench import throughput  # noqa: F401  # the import that costs seconds
+    from cnnbench import keras_steps  # noqa: F401  # the import that costs seconds
     from cnnbench.ab.child import serve
 
     answer({"protocol": PROTOCOL, "can_fork": can_fork()})

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnbench.ab.settings import FLAGS, Settings, settings_from
-from cnnbench.options import OPTIONS, options_from
+from cnnbench.commands.flags import add_flags, options_of
 
 if TYPE_CHECKING:
     from cnnbench.ab.sides import Side
 
-OWN_OPTIONS = ("data", "split_seed", "validation_fraction", "image_size", "cache_dir", "backend")
+OWN_OPTIONS = ("data", "split_seed", "validation_fraction", "image_size", "cache_dir", "backends")
 FAILED_SIDE = 11
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 10}
 
@@ -45,8 +45,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--variant", default="documented", help="of sides that name none")
     for name, flag in FLAGS.items():
         parser.add_argument(_flag(name), metavar=flag.metavar, help=flag.help)
-    for name in OWN_OPTIONS:
-        parser.add_argument(_flag(name), metavar=OPTIONS[name].metavar, help=OPTIONS[name].help)
+    add_flags(parser, OWN_OPTIONS)
     parser.add_argument("--report-dir", type=Path, default=Path("reports"), help="where it goes")
     parser.add_argument(
         "--allow-inconclusive", action="store_true", help="exit code 0 instead of 10"
@@ -89,9 +88,9 @@ def _run(parsed: argparse.Namespace) -> int:
     from cnnbench.ab.comparison import Comparison
     from cnnbench.ab.sides import placed
 
-    options = options_from({name: getattr(parsed, name) for name in OWN_OPTIONS})
+    options = options_of(parsed, OWN_OPTIONS)
     settings = settings_from({name: getattr(parsed, name) for name in FLAGS})
-    sides = _sides(parsed, settings, options.backend)
+    sides = _sides(parsed, settings, options.backends[0])
     then = stored.load(parsed.against) if parsed.against else None
     if parsed.store is not None and not parsed.store.resolve().parent.is_dir():
         raise FileNotFoundError(f"--store: no such folder. Received: store={str(parsed.store)!r}")
@@ -122,7 +121,7 @@ def _run(parsed: argparse.Namespace) -> int:
 def _sides(parsed: argparse.Namespace, settings: Settings, backend: str) -> tuple[Side, ...]:
     """Returns BASE and HEAD, or HEAD alone with `--against`."""
     from cnnbench.ab.sides import Side, parse_side
-    from cnnbench.backends import require_backend
+    from cnnbench.backends import require_backends
     from cnnbench.variants import variant_named
 
     most, least = (1, 0) if parsed.against else (2, 1)
@@ -131,7 +130,7 @@ def _sides(parsed: argparse.Namespace, settings: Settings, backend: str) -> tupl
         raise ValueError(f"Expected {expected}. Received: sides={' '.join(parsed.sides)!r}")
     if parsed.fail_on_stored and not parsed.against:
         raise ValueError("--fail-on-stored: expected --against FILE with it.")
-    require_backend(backend)
+    require_backends((backend,))
     default = Side(
         *("HEAD", variant_named(parsed.variant), settings.batch_size, settings.threads, backend)
     )

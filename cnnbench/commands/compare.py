@@ -1,4 +1,4 @@
-"""`cnnbench compare`: variants of a report, or reports, on the same held-out pictures."""
+"""`cnnbench compare`: speed of reports, and their answers to the same held-out pictures."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from cnnbench.comparison import Answers, Comparison, Difference
-    from cnnbench.report.frames import Report
+from cnnbench.commands import speeds
+from cnnbench.commands.answers import rows_of, text_of
 
-QUESTIONS = {
-    "networks": "1. Do these trained networks answer these pictures differently?",
-    "seeds": "2. Is the recipe better, on these pictures, under new seeds?",
-    "everywhere": "3. ... and on new pictures of this kind, too?",
-}
+if TYPE_CHECKING:
+    from cnnbench.comparison import Answers, Comparison
+    from cnnbench.report.frames import Report
 
 
 def add_to(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = commands.add_parser(
-        "compare", help="compare variants of a report, or reports, on the same held-out pictures"
+        "compare",
+        help="compare reports: images a second, and answers to the same held-out pictures",
     )
     parser.add_argument(
-        "reports", nargs="+", type=Path, metavar="REPORT", help="report folder; the first is before"
+        "reports",
+        nargs="+",
+        type=Path,
+        metavar="REPORT",
+        help="report folder, packed report or pytest-benchmark's .json; the first is before",
+    )
+    parser.add_argument(
+        "--only", choices=("speed", "answers"), help="one part; default: what the reports hold"
     )
     parser.add_argument(
         "--variants",
@@ -33,39 +38,97 @@ def add_to(commands: Any) -> None:
         help="with one report: the variants, the first is before; with more: those to compare "
         "(default: all in common)",
     )
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row a question")
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write the ratios of speed, or a row a question about answers; where there are both, "
+        "answers go to FILE-answers.csv",
+    )
     parser.add_argument(
         "--pictures", type=int, default=5, metavar="N", help="changed pictures to name; default: 5"
     )
+    speeds.add_to(parser)
     parser.set_defaults(command=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
-    from cnnbench.comparison import compare
-
     if parsed.pictures < 0:
         raise ValueError(
             f"--pictures: expected a number of at least 0. Received: {parsed.pictures}"
         )
+    if parsed.only == "answers" and speeds.wanted(parsed):
+        raise ValueError(
+            f"--only answers: flags of the speed part expect it. Received: "
+            f"{', '.join(speeds.wanted(parsed))}"
+        )
     names = [name.strip() for name in (parsed.variants or "").split(",") if name.strip()]
-    comparisons = [compare(*pair) for pair in _pairs(parsed.reports, names)]
-    print("\n\n".join(text_of(one, parsed.pictures) for one in comparisons))
-    if parsed.csv:
-        with parsed.csv.open("w", encoding="utf-8", newline="") as file:
-            rows = [row for one in comparisons for row in rows_of(one)]
-            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        print(f"table: {parsed.csv}")
-    return 0
+    ratios = _ratios(parsed, names)
+    texts, lines = ([] if ratios is None else [ratios.text()]), []
+    comparisons, refusal = _answers(parsed, names, is_alone=ratios is None)
+    texts += [text_of(one, parsed.pictures) for one in comparisons]
+    if refusal:
+        texts.append(f"Answers are not compared. {refusal}")
+    if ratios is not None:
+        lines += ratios.write(parsed)
+    if parsed.csv and comparisons:
+        file = parsed.csv
+        if ratios is not None:
+            file = file.with_name(f"{file.stem}-answers{file.suffix}")
+        _write_csv(file, comparisons)
+        lines.append(f"table: {file}")
+    print("\n\n".join(texts))
+    if lines:
+        print("\n".join(lines))
+    return 0 if ratios is None else ratios.code
+
+
+def _ratios(parsed: argparse.Namespace, names: Sequence[str]) -> speeds.Speeds | None:
+    """Returns the speed part; `None` where nobody asked for it and the reports have none."""
+    is_asked = parsed.only == "speed" or bool(speeds.wanted(parsed))
+    if parsed.only == "answers" or (len(parsed.reports) == 1 and not is_asked):
+        return None
+    sources = speeds.sources_of(parsed.reports, names)
+    if not is_asked and not all(source.speeds for source in sources):
+        return None
+    return speeds.compare(sources, parsed)
+
+
+def _answers(
+    parsed: argparse.Namespace, names: Sequence[str], *, is_alone: bool
+) -> tuple[list[Comparison], str]:
+    """Returns the comparisons of answers, and why there are none beside a comparison of speed."""
+    from cnnbench.comparison import compare
+
+    is_file = any(path.suffix == ".json" for path in parsed.reports)
+    is_within = len(parsed.reports) == 1 and len(names) < 2
+    if parsed.only == "speed" or (not is_alone and (is_file or is_within)):
+        return [], ""
+    try:
+        return [compare(*pair) for pair in _pairs(parsed.reports, names)], ""
+    except ValueError as error:
+        if is_alone:
+            raise
+        # Other machines may well have seen other pictures, and their speeds compare still.
+        return [], str(error)
+
+
+def _write_csv(path: Path, comparisons: Sequence[Comparison]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = [row for one in comparisons for row in rows_of(one)]
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _pairs(paths: Sequence[Path], names: Sequence[str]) -> Iterator[tuple[Answers, Answers]]:
     from cnnbench.report.answers import answers_of_report, variants_of
     from cnnbench.report.frames import load_report
 
-    reports: list[tuple[str, Report]] = [(path.resolve().name, load_report(path)) for path in paths]
+    reports: list[tuple[str, Report]] = [
+        (path.resolve().name.removesuffix(".zip"), load_report(path)) for path in paths
+    ]
     (label, first), others = reports[0], reports[1:]
     known = variants_of(first)
     if not others:
@@ -89,118 +152,3 @@ def _pairs(paths: Sequence[Path], names: Sequence[str]) -> Iterator[tuple[Answer
                 answers_of_report(first, name, f"{name} of {label}"),
                 answers_of_report(other, name, f"{name} of {other_label}"),
             )
-
-
-def text_of(one: Comparison, pictures: int) -> str:
-    """Returns a comparison for a terminal.
-
-    Args:
-        one: the comparison.
-        pictures: how many pictures with changed votes to name.
-    """
-    first, second = one.first, one.second
-    lines = [
-        f"A {_recipe(first)}",
-        f"B {_recipe(second)}",
-        f"on {first.data}, {len(first.pictures)} held-out pictures",
-        *(f"differs, A and B: {line}" for line in one.differing),
-        "",
-        QUESTIONS["networks"],
-        *_networks(one),
-        *_votes(one, pictures),
-        "",
-        QUESTIONS["seeds"],
-        f"   {_difference(one.seeds)}",
-        f"   Student's pooled t, {len(first.seeds)} and {len(second.seeds)} seeds: they find a "
-        f"difference of {one.smallest:.4f} with 90 % power",
-        "",
-        QUESTIONS["everywhere"],
-        f"   {_difference(one.everywhere)}",
-        "   seeds' error and that of drawing other pictures, paired by picture",
-    ]
-    return "\n".join(lines)
-
-
-def _recipe(answers: Answers) -> str:
-    from cnnbench.evidence import mean_sd
-
-    constant = ", ".join(map(str, answers.constant))
-    dead = f"; one answer to all pictures: seeds {constant}" if constant else ""
-    return f"{answers.label}: held-out accuracy {mean_sd(answers.accuracies)}{dead}"
-
-
-def _networks(one: Comparison) -> Iterator[str]:
-    if not one.networks:
-        yield "   no seed in common"
-        return
-    yield "   seed  right: only A  only B    B - A  exact McNemar p  Holm over seeds"
-    for row in one.networks:
-        test = row.test
-        yield (
-            f"   {row.seed:4d}  {test.only_first:13d}  {test.only_second:6d}  "
-            f"{test.difference:+.4f}  {test.p_value:15.2g}  {row.adjusted:15.2g}"
-        )
-    found = [row.seed for row in one.networks if row.found]
-    yield (
-        f"   yes, those of {len(found)} of {len(one.networks)} seeds: {', '.join(map(str, found))}"
-        if found
-        else "   can't be told"
-    )
-
-
-def _votes(one: Comparison, pictures: int) -> Iterator[str]:
-    classes = (*one.first.classes, "tied")  # the last by -1, too
-    lost = sum(vote.first == vote.truth for vote in one.votes)
-    won = sum(vote.second == vote.truth for vote in one.votes)
-    yield (
-        f"   majority votes over seeds differ on {len(one.votes)} of {len(one.first.pictures)} "
-        f"pictures: A right on {lost} of them, B on {won}"
-    )
-    for vote in one.votes[:pictures]:
-        yield f"     {vote.picture}: A {classes[vote.first]}, B {classes[vote.second]}"
-    if 0 < pictures < len(one.votes):
-        yield f"     ... and {len(one.votes) - pictures} more"
-
-
-def _difference(difference: Difference) -> str:
-    estimate = difference.estimate
-    interval = estimate.interval()
-    if not difference.found:
-        answer = "can't be told"
-    else:
-        answer = "yes, B is better" if estimate.value > 0 else "no, B is worse"
-    return (
-        f"{answer}: B - A is {estimate.value:+.4f}, 95 % interval {interval.low:+.4f} to "
-        f"{interval.high:+.4f}, p = {difference.p_value:.2g}"
-    )
-
-
-def rows_of(one: Comparison) -> list[dict[str, object]]:
-    """Returns a row for each question.
-
-    The first question's difference is the mean over common seeds, and its p value the smallest
-    after Holm's adjustment.
-    """
-    shared = {
-        "first": one.first.label,
-        "second": one.second.label,
-        "data": one.first.data,
-        "pictures": len(one.first.pictures),
-        "first_seeds": len(one.first.seeds),
-        "second_seeds": len(one.second.seeds),
-        "common_seeds": len(one.networks),
-        "votes_differ": len(one.votes),
-        "differing": "; ".join(one.differing),
-    }
-    tests = [row.test for row in one.networks]
-    mean = sum(test.difference for test in tests) / len(tests) if tests else None
-    least = min((row.adjusted for row in one.networks), default=None)
-    rows = [{"difference": mean, "low": None, "high": None, "p_value": least}]
-    for difference in (one.seeds, one.everywhere):
-        interval = difference.estimate.interval()
-        found = {"difference": difference.estimate.value, "p_value": difference.p_value}
-        rows.append({**found, "low": interval.low, "high": interval.high})
-    return [
-        {**shared, "question": question, **row}
-        for question, row in zip(QUESTIONS, rows, strict=True)
-    ]

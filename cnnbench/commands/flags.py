@@ -5,13 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping
 
-from cnnbench.options import OPTIONS, Options, options_from
+from cnnbench.backends import TRAINING_BACKENDS
+from cnnbench.option_table import OPTIONS
+from cnnbench.options import Options, options_from
+
+BACKEND_HELP = "Keras backend: tensorflow (default), jax or torch"
 
 
 def add_flags(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
-    """Adds `--<stem>` for each option."""
+    """Adds `--<stem>` for each option; of backends a command has one: `--backend`."""
     for name in names:
         option = OPTIONS[name]
+        if name == "backends":
+            parser.add_argument("--backend", dest=name, metavar="NAME", help=BACKEND_HELP)
+            continue
         flag = f"--{name.replace('_', '-')}"
         parser.add_argument(flag, metavar=option.metavar, help=option.help)
 
@@ -30,4 +37,9 @@ def options_of(
         ValueError: names every bad value at once.
     """
     given = {name: getattr(parsed, name) for name in names}
+    backend = given.get("backends")
+    if backend and backend not in TRAINING_BACKENDS:
+        raise ValueError(
+            f"--backend: expected one of {', '.join(TRAINING_BACKENDS)}. Received: {backend!r}"
+        )
     return options_from({**(defaults or {}), **{name: v for name, v in given.items() if v}})

@@ -11,7 +11,7 @@ from cnnbench.trainings import estimate, train_all
 
 RUN_OPTIONS = (
     *("data", "variants", "seeds", "epochs", "protocol", "steps_per_epoch", "validation_steps"),
-    *("split_seed", "validation_fraction", "image_size", "cache_dir", "report_dir", "backend"),
+    *("split_seed", "validation_fraction", "image_size", "cache_dir", "report_dir", "backends"),
     *("devices", "workers"),
 )
 

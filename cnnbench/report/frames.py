@@ -11,17 +11,28 @@ from typing import Any
 import pandas as pd
 
 from cnnbench.journal import JOURNAL_NAME, read_journal
+from cnnbench.packing import unpacked
 from cnnbench.records import Environment, Record
 from cnnbench.report.tables import SCHEMA, derive
 
 ENVIRONMENT_NAME = "environment.json"
 # How Python writes a file name that is no UTF-8, as old archives hold them.
 UNDECODABLE = "surrogateescape"
-# Columns that reports of earlier versions lack.
+# Columns and tables that reports of earlier versions lack. What one process measured was then one
+# row, so its number is 0; everything else is unknown.
 LATER = {
     "runs": {"prediction_difference", "worst_dead_share"},
     "checks": {"low", "high", "p_value", "alpha", "values"},
+    "rounds": {"process"},
+    "throughput": {
+        *("process", "copy_ms", "out_of_memory", "equal_share", "probability_difference"),
+        *("accuracy_difference", "queue_linearity", "drain_ms", "placed_on", "weight_dtype"),
+        *("compute_dtype", "tf32", "flops_per_picture", "backend_flops_per_picture"),
+        *("percent_of_peak", "scaling_efficiency", "watts", "joules_per_1000", "clock_mhz"),
+        *("throttled", "concerns", "data_hash"),
+    },
 }
+LATER_TABLES = {"peaks", "scenarios"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,8 @@ class Report:
     epochs: pd.DataFrame
     rounds: pd.DataFrame
     throughput: pd.DataFrame
+    peaks: pd.DataFrame
+    scenarios: pd.DataFrame
     checks: pd.DataFrame
     predictions: pd.DataFrame
 
@@ -68,13 +81,13 @@ def write_report(report: Report, directory: Path) -> None:
 
 
 def load_report(path: str | Path) -> Report:
-    """Reads a report folder.
+    """Reads a report folder, or a file that `cnnbench pack` made of one.
 
     A run that was killed has a journal and no tables; they are derived from it. Columns that an
     earlier version did not have are missing values.
 
     Args:
-        path: the folder, `reports/<UTC time>_<commit>`.
+        path: the folder, `reports/<UTC time>_<commit>`, or the `.zip` file.
 
     Returns:
         The run's identity and its tables, equal to what was written, bit by bit.
@@ -84,9 +97,12 @@ def load_report(path: str | Path) -> Report:
         ValueError: if a table lacks a column, or the journal is damaged.
     """
     directory = Path(path)
+    if directory.suffix == ".zip" and directory.is_file():
+        with unpacked(directory) as folder:
+            return load_report(folder)
     if not directory.is_dir():
         raise FileNotFoundError(f"No such report folder. Received: path={str(path)!r}")
-    if all((directory / f"{name}.csv").is_file() for name in SCHEMA):
+    if all((directory / f"{name}.csv").is_file() for name in SCHEMA if name not in LATER_TABLES):
         environment_file = directory / ENVIRONMENT_NAME
         environment = (
             json.loads(environment_file.read_text(encoding="utf-8"))
@@ -104,6 +120,8 @@ def load_report(path: str | Path) -> Report:
 
 def _read(path: Path) -> pd.DataFrame:
     columns = SCHEMA[path.stem]
+    if path.stem in LATER_TABLES and not path.is_file():
+        return pd.DataFrame(columns=list(columns)).astype(columns)
     header = path.read_text(encoding="utf-8", errors=UNDECODABLE).split("\n", 1)[0].split(",")
     later = LATER.get(path.stem, set()) - set(header)
     missing = [column for column in columns if column not in header and column not in later]
@@ -113,7 +131,7 @@ def _read(path: Path) -> pd.DataFrame:
     # the last bit, which Python's is not.
     texts = pd.read_csv(path, dtype="str", keep_default_na=False, encoding_errors=UNDECODABLE)
     for column in later:
-        texts[column] = ""
+        texts[column] = "0" if column == "process" else ""
     return pd.DataFrame(
         {column: _parsed(texts[column], dtype) for column, dtype in columns.items()}
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cnnbench.records import Measurement, Record, SanityRun, TrainingRun
-from cnnbench.report.tables import throughput_row
+from cnnbench.measurements import Measurement, Peak, ScenarioRun
+from cnnbench.records import Record, SanityRun, TrainingRun
+from cnnbench.report.speed_rows import throughput_row
 
 
 def in_words(record: Record) -> str:
@@ -16,5 +17,13 @@ def in_words(record: Record) -> str:
     if isinstance(record, SanityRun):
         return f"accuracy {record.accuracy:.3f}, loss {record.loss:.3f}, {record.seconds:.1f} s"
     if isinstance(record, Measurement):
-        return f"{throughput_row(record)['images_per_second']:.0f} images/s on {record.device}"
+        if record.out_of_memory:
+            return "the batch does not fit into memory"
+        return f"{throughput_row(record)['images_per_second']:.0f} images/s"
+    if isinstance(record, Peak):
+        found = (record.matmul_flops_per_second, record.convolution_flops_per_second)
+        known = [f"{value / 1e9:.0f} GFLOP/s" for value in found if value is not None]
+        return f"{' and '.join(known) or 'not to be had'} (matrix product, convolution)"
+    if isinstance(record, ScenarioRun):
+        return f"{record.queries_per_second:.1f} queries/s; {record.detail}"
     return "done"

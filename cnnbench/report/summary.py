@@ -86,17 +86,47 @@ def summary_text(report: Report) -> str:
     where = ", ".join(f"{c.replace('_', ' ')} {frame[c].iloc[0]}" for c in constant)
     empty = [verdict for verdict in RARE if (frame[verdict] == "-").all()]
     shown = frame.drop(columns=[*constant, *empty]).rename(columns=COLUMNS)
-    return "\n".join([shown.to_string(index=False), *lines, where, conditions(report)])
+    told = [shown.to_string(index=False), *lines, where, *peaks(report), conditions(report)]
+    return "\n".join(filter(None, told))
+
+
+def peaks(report: Report) -> list[str]:
+    """Returns a line for each measured peak, with how much of it was used."""
+    lines = []
+    for peak in report.peaks.itertuples():
+        rows = report.throughput
+        for name in ("backend", "device", "dtype", "threads"):
+            rows = rows[rows[name] == getattr(peak, name)]
+        used = [
+            f"{workload} {own.min():.0f} to {own.max():.0f} %"
+            for workload in ("train", "inference")
+            for own in [rows.loc[rows["workload"] == workload, "percent_of_peak"].dropna()]
+            if len(own)
+        ]
+        best = max(
+            (
+                value
+                for value in (peak.matmul_flops_per_second, peak.convolution_flops_per_second)
+                if pd.notna(value)
+            ),
+            default=None,
+        )
+        if best is not None and used:
+            lines.append(
+                f"peak of {peak.backend} on {peak.device} in {peak.dtype}: {best / 1e9:.0f} "
+                f"GFLOP/s, of which {', '.join(used)}"
+            )
+    return lines
 
 
 def conditions(report: Report) -> str:
     """Returns the conditions of the measurement in one or two lines."""
     environment = report.environment
     machine, packages = environment.get("machine", {}), environment.get("packages", {})
+    used = {*report.runs["backend"], *report.throughput["backend"]}
+    names = [name for name in packages if name.removesuffix("-cpu") in used]
     versions = ", ".join(
-        f"{name} {packages[name]}"
-        for name in ("tensorflow", "tensorflow-cpu", "jax", "torch", "keras")
-        if name in packages
+        f"{name} {packages[name]}" for name in (*names, "keras") if name in packages
     )
     threads = sorted(set(report.throughput["threads"])) or "-"
     epochs = sorted(set(report.runs["epochs"])) or "-"

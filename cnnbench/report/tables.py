@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from statistics import median, quantiles
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from cnnbench.records import CheckResult, DataSet, Measurement, Record, TrainingRun
-
-Row = dict[str, Any]
-
-KEY = {
-    "variant": "str",
-    "seed": "Int64",
-    "backend": "str",
-    "device": "str",
-    "dtype": "str",
-    "batch_size": "Int64",
-}
+from cnnbench.measurements import Measurement, Peak, ScenarioRun
+from cnnbench.records import CheckResult, DataSet, Record, TrainingRun
+from cnnbench.report.speed_rows import KEY, Row, scenario_row, throughput_row
 
 # Column -> pandas dtype. Units stand in names; nothing is rounded.
 SCHEMA: dict[str, dict[str, str]] = {
@@ -57,6 +46,7 @@ SCHEMA: dict[str, dict[str, str]] = {
     "rounds": {
         **KEY,
         "workload": "str",
+        "process": "int64",
         "round": "int64",
         "steps": "int64",
         "seconds": "float64",
@@ -64,6 +54,7 @@ SCHEMA: dict[str, dict[str, str]] = {
     "throughput": {
         **KEY,
         "workload": "str",
+        "process": "int64",
         "threads": "int64",
         "images_per_second": "float64",
         "step_time_ms": "float64",
@@ -71,11 +62,60 @@ SCHEMA: dict[str, dict[str, str]] = {
         "latency_p50_ms": "float64",
         "latency_p99_ms": "float64",
         "first_step_seconds": "float64",
+        "copy_ms": "float64",
         "peak_memory_mb": "float64",
+        "out_of_memory": "str",
+        "equal_share": "float64",
+        "probability_difference": "float64",
+        "accuracy_difference": "float64",
+        "queue_linearity": "float64",
+        "drain_ms": "float64",
+        "placed_on": "str",
+        "weight_dtype": "str",
+        "compute_dtype": "str",
+        "tf32": "str",
+        "flops_per_picture": "float64",
+        "backend_flops_per_picture": "float64",
+        "percent_of_peak": "float64",
+        "scaling_efficiency": "float64",
+        "watts": "float64",
+        "joules_per_1000": "float64",
+        "clock_mhz": "float64",
+        "throttled": "str",
+        "concerns": "str",
         "rounds": "int64",
         "steps_per_round": "int64",
         "warmup_rounds": "int64",
         "latency_calls": "int64",
+        "fingerprint": "str",
+        "data_hash": "str",
+    },
+    "peaks": {
+        "backend": "str",
+        "device": "str",
+        "dtype": "str",
+        "threads": "int64",
+        "matmul_flops_per_second": "float64",
+        "convolution_flops_per_second": "float64",
+        "bytes_per_second": "float64",
+    },
+    "scenarios": {
+        "scenario": "str",
+        "driver": "str",
+        **KEY,
+        "threads": "int64",
+        "queries": "int64",
+        "seconds": "float64",
+        "queries_per_second": "float64",
+        "latency_p50_ms": "float64",
+        "latency_p90_ms": "float64",
+        "latency_p99_ms": "float64",
+        "percentile": "float64",
+        "percentile_ms": "float64",
+        "confidence": "float64",
+        "latency_bound_ms": "float64",
+        "is_valid": "str",
+        "detail": "str",
         "fingerprint": "str",
     },
     "checks": {
@@ -114,8 +154,13 @@ def derive(records: Iterable[Record]) -> dict[str, list[Row]]:
             if data is not None:
                 tables["predictions"] += _prediction_rows(record, data)
         elif isinstance(record, Measurement):
-            tables["throughput"].append(throughput_row(record))
+            tables["throughput"].append(throughput_row(record, _peak_of(record, records)))
             tables["rounds"] += _round_rows(record)
+        elif isinstance(record, Peak):
+            tables["peaks"].append(_fields(record, SCHEMA["peaks"]))
+        elif isinstance(record, ScenarioRun):
+            row = scenario_row(record)
+            tables["scenarios"].append({column: row[column] for column in SCHEMA["scenarios"]})
         elif isinstance(record, CheckResult):
             tables["checks"].append(_fields(record, SCHEMA["checks"]))
     for name, order in _ORDERS.items():
@@ -128,7 +173,7 @@ def _by_key(row: Row) -> tuple[Any, ...]:
 
 
 def _by_workload(row: Row) -> tuple[Any, ...]:
-    return (*_by_key(row), row["workload"])
+    return (*_by_key(row), row["workload"], row["process"])
 
 
 # Runs finish in another order each time; their tables do not.
@@ -175,46 +220,13 @@ def _round_rows(measurement: Measurement) -> list[Row]:
         {
             **_key(measurement),
             "workload": measurement.workload,
+            "process": measurement.process,
             "round": number,
             "steps": measurement.steps_per_round,
             "seconds": seconds,
         }
         for number, seconds in enumerate(measurement.round_seconds, start=1)
     ]
-
-
-def throughput_row(measurement: Measurement) -> Row:
-    """Returns the derived figures of a measurement.
-
-    Step time is the median over rounds, images per second follow from it, and the
-    spread is the interquartile range. Latencies are of single pictures (batch size 1).
-    """
-    steps = [seconds / measurement.steps_per_round for seconds in measurement.round_seconds]
-    step = median(steps)
-    low, _, high = quantiles(steps, n=4, method="inclusive") if len(steps) > 1 else (step,) * 3
-    calls = measurement.latency_seconds
-    return {
-        **_key(measurement),
-        "workload": measurement.workload,
-        "threads": measurement.threads,
-        "images_per_second": measurement.batch_size / step,
-        "step_time_ms": step * 1e3,
-        "step_time_iqr_ms": (high - low) * 1e3,
-        "latency_p50_ms": median(calls) * 1e3 if calls else None,
-        "latency_p99_ms": _percentile(calls, 0.99) * 1e3 if calls else None,
-        "first_step_seconds": measurement.first_step_seconds,
-        "peak_memory_mb": measurement.peak_memory_mb,
-        "rounds": len(measurement.round_seconds),
-        "steps_per_round": measurement.steps_per_round,
-        "warmup_rounds": measurement.warmup_rounds,
-        "latency_calls": len(calls),
-        "fingerprint": measurement.fingerprint,
-    }
-
-
-def _percentile(values: Sequence[float], share: float) -> float:
-    """Returns the nearest-rank percentile: a value that was really measured."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def _prediction_rows(run: TrainingRun, data: DataSet) -> list[Row]:
@@ -234,3 +246,16 @@ def _prediction_rows(run: TrainingRun, data: DataSet) -> list[Row]:
             }
         )
     return rows
+
+
+def _peak_of(measurement: Measurement, records: Iterable[Record]) -> Peak | None:
+    same = ("backend", "device", "dtype", "threads")
+    return next(
+        (
+            record
+            for record in records
+            if isinstance(record, Peak)
+            and all(getattr(record, name) == getattr(measurement, name) for name in same)
+        ),
+        None,
+    )

@@ -6,6 +6,7 @@ line of JSON each. Everything that a library prints goes to standard error inste
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -14,8 +15,9 @@ import traceback
 from queue import SimpleQueue
 from typing import IO, Any
 
+from cnnbench.places import Place
 from cnnbench.records import encode
-from cnnbench.workers.jobs import from_data, run
+from cnnbench.workers.jobs import from_data
 
 
 def main(backend: str, device: str, threads: int) -> None:
@@ -26,15 +28,22 @@ def main(backend: str, device: str, threads: int) -> None:
     setup = json.loads(lines.get())
     sys.path[:] = list(dict.fromkeys([*sys.path, *setup["sys_path"]]))
 
-    from cnnbench.backends import limit_threads
+    from cnnbench.backends import TRAINING_BACKENDS
+    from cnnbench.data_parallel import set_up_devices
+    from cnnbench.devices import limit_threads
 
     limit_threads(backend, threads)
-    import keras  # the import that costs seconds; done while the parent still prepares data
+    if backend in TRAINING_BACKENDS:
+        set_up_devices(backend, device)
+        import keras  # the import that costs seconds; done while the parent still prepares data
 
-    assert keras.backend.backend() == backend
+        assert keras.backend.backend() == backend
+    else:
+        importlib.import_module(backend)
     _send(answers, {"event": "ready"})
+    place = Place(backend, device, threads)
     while True:
-        _do(json.loads(lines.get()), backend, device, threads, answers)
+        _do(json.loads(lines.get()), place, answers)
 
 
 def _read(lines: SimpleQueue[str]) -> None:
@@ -43,12 +52,14 @@ def _read(lines: SimpleQueue[str]) -> None:
     os._exit(0)  # the parent is gone, or has closed the pipe: nobody waits for an answer
 
 
-def _do(message: dict[str, Any], backend: str, device: str, threads: int, out: IO[str]) -> None:
+def _do(message: dict[str, Any], place: Place, out: IO[str]) -> None:
+    from cnnbench.workers.work import run
+
     def progress(values: dict[str, Any]) -> None:
         _send(out, {"event": "progress", "values": values})
 
     try:
-        result = run(from_data(message), backend, device, threads, progress)
+        result = run(from_data(message), place, progress)
     except Exception as error:  # whatever a job raises is its answer, and the worker lives on
         _send(
             out,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from cnnbench.measurements import ScenarioName, Workload
 from cnnbench.protocols import Protocol
-from cnnbench.records import Record, SanityKind, Workload
+from cnnbench.records import SanityKind
 from cnnbench.variants import Variant
 
 
@@ -39,6 +38,7 @@ class Train:
     splits: str
     seed: int
     protocol: Protocol
+    weights: str = ""  # file that keeps the final ones, for those who answer with them
 
     def title(self) -> str:
         return f"training {self.variant.name} seed {self.seed}"
@@ -59,28 +59,114 @@ class Sanity:
 
 
 @dataclass(frozen=True)
-class Measure:
-    """One throughput measurement."""
+class MakeReference:
+    """The answers of float32 on a CPU that a measurement is held against, written to a file."""
 
     variant: Variant
     splits: str
     workload: Workload
+    batch_size: int
+    seed: int
+    weights: str
+    target: str
+
+    def title(self) -> str:
+        return f"answers of {self.variant.name} to hold {self.workload} against"
+
+
+@dataclass(frozen=True)
+class Export:
+    """The ONNX file of the reference's weights; `int8` also quantizes it."""
+
+    variant: Variant
+    splits: str
+    seed: int
+    reference: str
+    target: str
+    int8: str
+
+    def title(self) -> str:
+        return f"exporting {self.variant.name}"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One throughput measurement; `place` names backend and device for those who wait."""
+
+    variant: Variant
+    splits: str
+    workload: Workload
+    backend: str
     device: str
+    dtype: str
     batch_size: int
     seed: int
     rounds: int
     warmup_rounds: int
+    process: int = 0
+    reference: str = ""
+    exported: str = ""
 
     def title(self) -> str:
+        again = f", process {self.process + 1}" if self.process else ""
         return (
-            f"timing {self.workload} of {self.variant.name} on {self.device} at batch size "
-            f"{self.batch_size}"
+            f"timing {self.workload} of {self.variant.name}, {self.backend} on {self.device}, "
+            f"{self.dtype}, batch size {self.batch_size}{again}"
         )
 
 
-Job = FindGpus | CheckModels | Train | Sanity | Measure
+@dataclass(frozen=True)
+class MeasurePeak:
+    """What the backend reaches at best on this device."""
 
-_KINDS = (FindGpus, CheckModels, Train, Sanity, Measure)
+    backend: str
+    device: str
+    dtype: str
+
+    def title(self) -> str:
+        return f"peak of {self.backend} on {self.device}, {self.dtype}"
+
+
+@dataclass(frozen=True)
+class RunScenario:
+    """One of MLPerf's scenarios."""
+
+    scenario: ScenarioName
+    driver: str
+    variant: Variant
+    splits: str
+    backend: str
+    device: str
+    dtype: str
+    batch_size: int
+    seed: int
+    seconds: float
+    latency_bound: float
+    reference: str = ""
+    exported: str = ""
+
+    def title(self) -> str:
+        return (
+            f"{self.scenario} of {self.variant.name}, {self.backend} on {self.device}, {self.dtype}"
+        )
+
+
+Job = (
+    FindGpus
+    | CheckModels
+    | Train
+    | Sanity
+    | MakeReference
+    | Export
+    | Measure
+    | MeasurePeak
+    | RunScenario
+)
+
+_KINDS = (
+    *(FindGpus, CheckModels, Train, Sanity),
+    *(MakeReference, Export, Measure, MeasurePeak, RunScenario),
+)
 _TYPES: dict[str, type[Any]] = {kind.__name__: kind for kind in _KINDS}
 
 
@@ -100,48 +186,3 @@ def from_data(data: dict[str, Any]) -> Job:
         fields["protocol"] = Protocol(**fields["protocol"])
     job: Job = _TYPES[data["job"]](**fields)
     return job
-
-
-def run(
-    job: Job, backend: str, device: str, threads: int, progress: Callable[[dict[str, Any]], None]
-) -> Record | dict[str, Any]:
-    """Does a job in this process. Keras and the backend are imported here and no earlier."""
-    from cnnbench import backends, sanity, throughput, training
-    from cnnbench.images.dataset import Splits
-
-    place = training.Place(backend, device, threads)
-    if isinstance(job, FindGpus):
-        return {"gpus": list(backends.gpus(backend))}
-    splits = Splits.open(Path(job.splits))
-    if isinstance(job, CheckModels):
-        return _check_models(job, splits)
-    if isinstance(job, Train):
-        return training.train(job.variant, splits, job.seed, job.protocol, place, progress)
-    if isinstance(job, Sanity) and job.kind == "memorization":
-        return sanity.memorize(job.variant, splits, job.seed, place)
-    if isinstance(job, Sanity):
-        return sanity.train_on_shuffled(
-            job.variant, splits, job.seed, job.protocol, place, progress
-        )
-    return throughput.measure(
-        job.variant,
-        splits,
-        job.workload,
-        job.batch_size,
-        job.seed,
-        place,
-        rounds=job.rounds,
-        warmup_rounds=job.warmup_rounds,
-    )
-
-
-def _check_models(job: CheckModels, splits: Any) -> dict[str, Any]:
-    from cnnbench.training import seeded_model
-
-    problems = []
-    for variant in job.variants:
-        try:
-            seeded_model(variant, 0, splits.input_shape, len(splits.classes))
-        except ValueError as error:
-            problems.append(str(error))
-    return {"problems": problems}

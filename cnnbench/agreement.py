@@ -1,0 +1,106 @@
+"""The answers that timed programs are held against, and how far they agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnbench.measurements import Agreement
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What float32 on a CPU answers, by Keras' own calls, and the weights that it began with.
+
+    `weights` are in Keras' order. `probabilities` `(n, outputs)` are those of the held-out
+    pictures with these weights, `trained` those after `trained_steps` training steps from them:
+    `None` where nothing was trained, and where training draws random numbers, which no two backends
+    draw alike. Floating point operations are those of one picture.
+    """
+
+    weights: tuple[npt.NDArray[Any], ...]
+    probabilities: npt.NDArray[np.float32]
+    trained: npt.NDArray[np.float32] | None
+    trained_steps: int
+    inference_flops: float | None
+    training_flops: float | None
+
+    def save(self, path: Path) -> None:
+        """Writes a file without code; `load` reads it."""
+        given: dict[str, npt.NDArray[Any]] = {"probabilities": self.probabilities}
+        if self.trained is not None:
+            given["trained"] = self.trained
+        numbers = (self.trained_steps, self.inference_flops, self.training_flops)
+        given["numbers"] = np.array([np.nan if n is None else n for n in numbers], np.float64)
+        np.savez(path, allow_pickle=False, **given, **_named(self.weights))
+
+    @classmethod
+    def load(cls, path: Path) -> Reference:
+        with np.load(path, allow_pickle=False) as file:
+            steps, inference, training = file["numbers"]
+            return cls(
+                weights=_weights_in(file),
+                probabilities=file["probabilities"],
+                trained=file["trained"] if "trained" in file.files else None,
+                trained_steps=int(steps),
+                inference_flops=None if np.isnan(inference) else float(inference),
+                training_flops=None if np.isnan(training) else float(training),
+            )
+
+
+def save_weights(weights: list[npt.NDArray[Any]], path: Path) -> None:
+    """Writes a model's weights, in Keras' order."""
+    np.savez(path, allow_pickle=False, **_named(tuple(weights)))
+
+
+def load_weights(path: Path) -> tuple[npt.NDArray[Any], ...]:
+    """Reads what `save_weights` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return _weights_in(file)
+
+
+def _named(weights: tuple[npt.NDArray[Any], ...]) -> dict[str, npt.NDArray[Any]]:
+    return {f"weight_{number:04d}": weight for number, weight in enumerate(weights)}
+
+
+def _weights_in(file: Any) -> tuple[npt.NDArray[Any], ...]:
+    return tuple(file[name] for name in sorted(file.files) if name.startswith("weight_"))
+
+
+def agreement_of(
+    probabilities: npt.NDArray[np.floating[Any]],
+    reference: npt.NDArray[np.floating[Any]],
+    labels: npt.NDArray[np.int64],
+) -> Agreement:
+    """Compares answers with those of the reference.
+
+    Args:
+        probabilities: `(n, 1)` or `(n, classes)`.
+        reference: the same of float32 on a CPU.
+        labels: int64 `(n,)`, true classes.
+
+    Returns:
+        Shares and differences; an answer that is no number is a wrong one, and differs by 1.
+    """
+    given, known = classes_of(probabilities), classes_of(reference)
+    differences = np.abs(probabilities.astype(np.float64) - reference.astype(np.float64))
+    differences = np.where(np.isfinite(differences), differences, 1.0)
+    return Agreement(
+        pictures=len(labels),
+        equal_share=float((given == known).mean()),
+        probability_difference=float(differences.max()),
+        accuracy_difference=float((given == labels).mean() - (known == labels).mean()),
+    )
+
+
+def classes_of(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
+    """Returns the class of each answer, -1 where it is no number."""
+    if probabilities.shape[1] == 1:
+        found = (probabilities[:, 0] > 0.5).astype(np.int64)
+    else:
+        found = probabilities.argmax(axis=1)
+    return np.where(np.isfinite(probabilities).all(axis=1), found, -1)

@@ -1,0 +1,130 @@
+"""The answers part of `cnnbench compare`, in words and as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cnnbench.comparison import Answers, Comparison, Difference
+
+QUESTIONS = {
+    "networks": "1. Do these trained networks answer these pictures differently?",
+    "seeds": "2. Is the recipe better, on these pictures, under new seeds?",
+    "everywhere": "3. ... and on new pictures of this kind, too?",
+}
+
+
+def text_of(one: Comparison, pictures: int) -> str:
+    """Returns a comparison for a terminal.
+
+    Args:
+        one: the comparison.
+        pictures: how many pictures with changed votes to name.
+    """
+    first, second = one.first, one.second
+    lines = [
+        f"A {_recipe(first)}",
+        f"B {_recipe(second)}",
+        f"on {first.data}, {len(first.pictures)} held-out pictures",
+        *(f"differs, A and B: {line}" for line in one.differing),
+        "",
+        QUESTIONS["networks"],
+        *_networks(one),
+        *_votes(one, pictures),
+        "",
+        QUESTIONS["seeds"],
+        f"   {_difference(one.seeds)}",
+        f"   Student's pooled t, {len(first.seeds)} and {len(second.seeds)} seeds: they find a "
+        f"difference of {one.smallest:.4f} with 90 % power",
+        "",
+        QUESTIONS["everywhere"],
+        f"   {_difference(one.everywhere)}",
+        "   seeds' error and that of drawing other pictures, paired by picture",
+    ]
+    return "\n".join(lines)
+
+
+def _recipe(answers: Answers) -> str:
+    from cnnbench.evidence import mean_sd
+
+    constant = ", ".join(map(str, answers.constant))
+    dead = f"; one answer to all pictures: seeds {constant}" if constant else ""
+    return f"{answers.label}: held-out accuracy {mean_sd(answers.accuracies)}{dead}"
+
+
+def _networks(one: Comparison) -> Iterator[str]:
+    if not one.networks:
+        yield "   no seed in common"
+        return
+    yield "   seed  right: only A  only B    B - A  exact McNemar p  Holm over seeds"
+    for row in one.networks:
+        test = row.test
+        yield (
+            f"   {row.seed:4d}  {test.only_first:13d}  {test.only_second:6d}  "
+            f"{test.difference:+.4f}  {test.p_value:15.2g}  {row.adjusted:15.2g}"
+        )
+    found = [row.seed for row in one.networks if row.found]
+    yield (
+        f"   yes, those of {len(found)} of {len(one.networks)} seeds: {', '.join(map(str, found))}"
+        if found
+        else "   can't be told"
+    )
+
+
+def _votes(one: Comparison, pictures: int) -> Iterator[str]:
+    classes = (*one.first.classes, "tied")  # the last by -1, too
+    lost = sum(vote.first == vote.truth for vote in one.votes)
+    won = sum(vote.second == vote.truth for vote in one.votes)
+    yield (
+        f"   majority votes over seeds differ on {len(one.votes)} of {len(one.first.pictures)} "
+        f"pictures: A right on {lost} of them, B on {won}"
+    )
+    for vote in one.votes[:pictures]:
+        yield f"     {vote.picture}: A {classes[vote.first]}, B {classes[vote.second]}"
+    if 0 < pictures < len(one.votes):
+        yield f"     ... and {len(one.votes) - pictures} more"
+
+
+def _difference(difference: Difference) -> str:
+    estimate = difference.estimate
+    interval = estimate.interval()
+    if not difference.found:
+        answer = "can't be told"
+    else:
+        answer = "yes, B is better" if estimate.value > 0 else "no, B is worse"
+    return (
+        f"{answer}: B - A is {estimate.value:+.4f}, 95 % interval {interval.low:+.4f} to "
+        f"{interval.high:+.4f}, p = {difference.p_value:.2g}"
+    )
+
+
+def rows_of(one: Comparison) -> list[dict[str, object]]:
+    """Returns a row for each question.
+
+    The first question's difference is the mean over common seeds, and its p value the smallest
+    after Holm's adjustment.
+    """
+    shared = {
+        "first": one.first.label,
+        "second": one.second.label,
+        "data": one.first.data,
+        "pictures": len(one.first.pictures),
+        "first_seeds": len(one.first.seeds),
+        "second_seeds": len(one.second.seeds),
+        "common_seeds": len(one.networks),
+        "votes_differ": len(one.votes),
+        "differing": "; ".join(one.differing),
+    }
+    tests = [row.test for row in one.networks]
+    mean = sum(test.difference for test in tests) / len(tests) if tests else None
+    least = min((row.adjusted for row in one.networks), default=None)
+    rows = [{"difference": mean, "low": None, "high": None, "p_value": least}]
+    for difference in (one.seeds, one.everywhere):
+        interval = difference.estimate.interval()
+        found = {"difference": difference.estimate.value, "p_value": difference.p_value}
+        rows.append({**found, "low": interval.low, "high": interval.high})
+    return [
+        {**shared, "question": question, **row}
+        for question, row in zip(QUESTIONS, rows, strict=True)
+    ]

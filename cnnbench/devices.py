@@ -1,0 +1,108 @@
+"""What differs between backends in a worker: threads, GPUs and memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+from pathlib import Path
+
+from cnnbench.backends import TRAINING_BACKENDS, DeviceName
+
+
+def auto_devices() -> tuple[str, ...]:
+    """Returns the devices that this machine may have; only a backend knows for sure.
+
+    NVIDIA's driver makes a file for each GPU, which is looked at without importing anything.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        count = len([path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()])
+    else:
+        count = len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
+    if count < 2:
+        return ("cpu", "gpu")
+    return ("cpu", *(f"gpu:{index}" for index in range(count)), f"gpu*{count}")
+
+
+def limit_threads(backend: str, threads: int) -> None:
+    """Bounds the backend's threads where an environment variable does not do so."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    elif backend == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+    elif backend == "jax" and threads == 1 and hasattr(os, "sched_setaffinity"):
+        # XLA's thread pool follows the CPUs that a process may use.
+        cpus = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cpus[os.getpid() % len(cpus)]})
+
+
+def gpus(backend: str) -> tuple[str, ...]:
+    """Returns the names of the GPUs that the backend itself sees."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        devices = tf.config.list_physical_devices("GPU")
+        return tuple(
+            str(tf.config.experimental.get_device_details(d).get("device_name", d.name))
+            for d in devices
+        )
+    if backend == "jax":
+        import jax
+
+        return tuple(d.device_kind for d in jax.devices() if d.platform != "cpu")
+    if backend not in TRAINING_BACKENDS:
+        return ()  # of OpenVINO and ONNX Runtime the CPU is measured
+    import torch
+
+    return tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+
+
+def reset_peak_memory(backend: str, device: str) -> None:
+    """Starts a new measurement of peak memory, where the system allows one."""
+    if DeviceName.parse(device).kind == "cpu":
+        # Not Linux, or not allowed: the peak is then that of the whole process.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+    elif backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.reset_memory_stats("GPU:0")
+    elif backend == "torch":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory_mb(backend: str, device: str) -> float:
+    """Returns the peak memory in 10^6 bytes: resident set (CPU) or device memory (GPU)."""
+    if DeviceName.parse(device).kind == "gpu":
+        return _device_peak_bytes(backend) / 1e6
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    except OSError:
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def _device_peak_bytes(backend: str) -> float:
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return float(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+    if backend == "jax":
+        import jax
+
+        return float((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", float("nan")))
+    import torch
+
+    return float(torch.cuda.max_memory_allocated())

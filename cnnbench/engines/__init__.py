@@ -1,0 +1,1 @@
+"""One backend on one device: copying, queueing, waiting and reading."""

@@ -1,0 +1,153 @@
+"""Writes a Keras model as an ONNX file, and such a file again in int8. Runs nothing."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import keras
+
+INPUT_NAME = "pictures"
+EXPORTERS = ("tensorflow", "torch")
+CALIBRATION_BATCH = 32
+
+# Probabilities in steps of 1/256 would make ties; the layers before them are what takes time.
+KEPT_IN_FLOAT = ("Sigmoid", "Softmax")
+
+# What exporters of the tested versions warn of, and what people can't do anything about.
+_KNOWN_WARNINGS = (
+    "In the future `np.object` will be",  # tf2onnx asks NumPy for a name of old
+    "You are using the legacy TorchScript-based ONNX export",  # Keras' choice for open batch sizes
+    "The feature will be removed",  # the same, from inside torch
+    "Converting a tensor to a Python",  # shapes, which are the same in every call
+    "torch.as_tensor results are registered as constants",  # shapes again
+)
+
+
+def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int]) -> None:
+    """Writes a model's inference as an ONNX file that takes any number of pictures.
+
+    The file is tidied by ONNX Runtime's basic optimizations (constants folded, biases moved into
+    convolutions), since what the exporters write differs: untidied, OpenVINO ran torch's file at
+    half the speed of TensorFlow's.
+
+    Args:
+        model: built, in float32; dropout and augmentation do nothing in the file.
+        path: file to write, in a folder that exists; its input `pictures` is uint8
+            `(n, height, width, channels)`.
+        input_shape: `(height, width, channels)` of a picture.
+
+    Raises:
+        ValueError: if Keras runs on a backend that can't export, if a package is absent or if the
+            model has a layer that ONNX can't express.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    if backend not in EXPORTERS:
+        raise ValueError(
+            f"A model can't be exported to ONNX while Keras runs on {backend}. Expected one of "
+            f"{', '.join(EXPORTERS)}: install one of them, as with "
+            f"pip install 'cnnbench[tensorflow]', and export there. Received: backend={backend!r}"
+        )
+    required("onnx", "onnxruntime")
+    if backend == "tensorflow":
+        required("tf2onnx", "onnxruntime")
+    runtime = required("onnxruntime", "onnxruntime")
+    tidied = required("onnxruntime.quantization.shape_inference", "onnxruntime").quant_pre_process
+    # Augmentation trains where it is not told otherwise, and an exporter does not tell it.
+    inputs = keras.Input(input_shape, dtype="uint8", name=INPUT_NAME)
+    inference = keras.Model(inputs, model(inputs, training=False))
+    signature = [keras.InputSpec(shape=(None, *input_shape), dtype="uint8", name=INPUT_NAME)]
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
+        for message in _KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        written, done = Path(folder, "written.onnx"), Path(folder, "done.onnx")
+        try:
+            inference.export(str(written), format="onnx", input_signature=signature, verbose=False)
+            # tf2onnx writes a file even where it has no word for a layer.
+            runtime.InferenceSession(str(written), providers=["CPUExecutionProvider"])
+            # Symbolic shapes are of use for transformers, and would need one more package.
+            tidied(str(written), str(done), skip_symbolic_shape=True)
+        except Exception as error:  # a user's own model may hold any layer
+            raise ValueError(
+                f"The model can't be exported to ONNX: {_first_line(error)} "
+                f"Received: model={model.name!r}"
+            ) from error
+        done.replace(path)
+
+
+def quantize_onnx(source: Path, target: Path, pictures: npt.NDArray[np.uint8]) -> None:
+    """Writes an ONNX file again with int8 weights and activations (post-training, static).
+
+    Weights have one scale a channel; the ranges of activations are the smallest and largest
+    values seen on the pictures. The probabilities at the end stay float32.
+
+    Args:
+        source: file of `export_onnx`.
+        target: file to write.
+        pictures: uint8 `(n, height, width, channels)` to calibrate with, not held-out ones; 100 to
+            500 are usual.
+
+    Raises:
+        ValueError: if the pictures are none or of another form, or a package is absent.
+    """
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or not len(pictures):
+        raise ValueError(
+            "Calibration needs uint8 pictures of shape (n, height, width, channels), at least one. "
+            f"Received: dtype={pictures.dtype}, shape={pictures.shape}"
+        )
+    onnx = required("onnx", "onnxruntime")
+    quantization = required("onnxruntime.quantization", "onnxruntime")
+    graph = onnx.load(str(source)).graph
+    quantization.quantize_static(
+        str(source),
+        str(target),
+        _Batches(graph.input[0].name, pictures),
+        quant_format=quantization.QuantFormat.QDQ,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+        per_channel=True,
+        nodes_to_exclude=[node.name for node in graph.node if node.op_type in KEPT_IN_FLOAT],
+    )
+
+
+def required(module: str, extra: str) -> Any:
+    """Imports a module of an optional package.
+
+    Raises:
+        ValueError: if it is absent; the message names the extra that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(
+            f"The package {module.split('.')[0]} can't be imported: {_first_line(error)} Install "
+            f"it with pip install 'cnnbench[{extra}]'. Received: module={module!r}"
+        ) from error
+
+
+class _Batches:
+    """Calibration pictures in the form that ONNX Runtime asks for: a batch a call, then `None`."""
+
+    def __init__(self, name: str, pictures: npt.NDArray[np.uint8]) -> None:
+        starts = range(0, len(pictures), CALIBRATION_BATCH)
+        self._batches: Iterator[dict[str, npt.NDArray[np.uint8]]] = (
+            {name: pictures[start : start + CALIBRATION_BATCH]} for start in starts
+        )
+
+    def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
+        return next(self._batches, None)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[0].rstrip(".") + "." if text else f"{type(error).__name__}."

@@ -1,0 +1,62 @@
+"""Steps as most code makes them, by Keras' own calls from host to host: what `cnnbench ab` times.
+
+What a backend reaches beneath them is `throughput`'s.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import keras
+
+from cnnbench.batches import Pictures
+from cnnbench.images.dataset import Splits
+from cnnbench.measurements import Workload
+from cnnbench.model import targets_for
+from cnnbench.timing import Step
+from cnnbench.training import seeded_model
+from cnnbench.variants import Variant
+
+
+@dataclass(frozen=True)
+class FirstStep:
+    """A workload whose first step was made: a model, the next step, and what it cost."""
+
+    model: keras.Model
+    step: Step
+    seconds: float
+
+
+def make_first_step(
+    variant: Variant, splits: Splits, workload: Workload, batch: Pictures, seed: int
+) -> FirstStep:
+    """Builds a model and makes the first step, which compiles it.
+
+    A training step is Keras' `train_on_batch` and an inference step `predict_on_batch`,
+    uint8 pictures in memory to numbers in memory.
+
+    Args:
+        variant: whose model is built, with the weights that the seed draws.
+        splits: say the input shape and the classes.
+        workload: `train` or `inference`.
+        batch: what each step works on.
+        seed: of the weights.
+
+    Returns:
+        The model, a synchronized step and the seconds of all of this.
+    """
+    classes = len(splits.classes)
+    start = time.perf_counter()
+    model = seeded_model(variant, seed, splits.input_shape, classes)
+    targets = targets_for(model, batch.labels, classes)
+
+    def train_step() -> object:
+        return model.train_on_batch(batch.pictures, targets)
+
+    def inference_step() -> object:
+        return model.predict_on_batch(batch.pictures)
+
+    step = train_step if workload == "train" else inference_step
+    step()
+    return FirstStep(model, step, time.perf_counter() - start)

@@ -1,0 +1,262 @@
+"""The measurements of a session: references, exported models and peaks, each made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import cast
+
+from cnnbench.backends import TRAINING_BACKENDS, missing
+from cnnbench.measurements import Measurement, Peak, ScenarioName, ScenarioRun, Workload
+from cnnbench.options import Options
+from cnnbench.progress import Progress
+from cnnbench.variants import Variant, variant_named
+from cnnbench.workers.crew import Crew
+from cnnbench.workers.jobs import Export, Job, MakeReference, Measure, MeasurePeak, RunScenario
+from cnnbench.workers.process import JobError, Result, WorkerDied, WorkerSpec
+
+SWEEP_FROM = 1
+SWEEP_TO = 4096
+FLAT = 1.05  # a doubled batch that is not faster by so much twice in a row ends a sweep
+KILLED = "by signal 9"  # what Linux does when memory ends
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where, and in which dtype, something is measured."""
+
+    backend: str
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A row that is to be measured."""
+
+    variant: str
+    workload: Workload
+    spot: Spot
+    batch_size: int
+    rounds: int
+    warmup_rounds: int
+
+
+class Measuring:
+    """Measures with the machine otherwise idle.
+
+    Args:
+        options: of the session.
+        crew: the session's workers.
+        progress: shows what is waited for.
+        splits: manifest of the pictures.
+        scratch: folder for weights, answers and exported models.
+        threads: of a worker.
+        trained: returns the file of a variant's trained weights, if it was trained here.
+        keep: keeps a record that no worker made.
+        wanted: rows of this session, so that each fresh process can measure all of them.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        crew: Crew,
+        progress: Progress,
+        splits: str,
+        scratch: Path,
+        threads: int,
+        trained: Callable[[Variant], Path | None],
+        keep: Callable[[Measurement], None],
+        wanted: Sequence[Wanted] = (),
+    ) -> None:
+        self._options, self._crew, self._progress = options, crew, progress
+        self._splits, self._scratch, self._threads = splits, scratch, threads
+        self._trained, self._keep = trained, keep
+        self._wanted = tuple(wanted)
+        self._done: dict[tuple[Wanted, int], Measurement] = {}
+        self._references: dict[tuple[str, int], str] = {}
+
+    def measurements(self, wanted: Wanted) -> tuple[Measurement, ...]:
+        """Returns a measurement of each process."""
+        processes = self._options.processes
+        if processes == 1:
+            return (self._measure(wanted),)
+        everything = tuple(dict.fromkeys([*self._wanted, wanted]))
+        for process in range(processes):
+            # One process after the other measures everything: what changes on this machine from
+            # minute to minute is then spread over all rows.
+            for one in everything:
+                try:
+                    self._measure(one, process)
+                except JobError:
+                    if one == wanted:  # the test of another row tells of it
+                        raise
+            for spec in {self._spec(one.spot) for one in everything}:
+                self._crew.rest(spec)
+        return tuple(self._measure(wanted, process) for process in range(processes))
+
+    def sweep(self, wanted: Wanted) -> tuple[Measurement, ...]:
+        """Doubles the batch size until throughput is flat or memory ends."""
+        found: list[Measurement] = []
+        flat, batch_size = 0, SWEEP_FROM
+        while batch_size <= SWEEP_TO and flat < 2:
+            one = self._measure(replace(wanted, batch_size=batch_size))
+            found.append(one)
+            if one.out_of_memory:
+                break
+            best = max(map(images_per_second, found[:-1]), default=0.0)
+            flat = flat + 1 if images_per_second(one) < FLAT * best else 0
+            batch_size *= 2
+        return tuple(found)
+
+    def peak(self, spot: Spot) -> Peak:
+        """Returns what the backend reaches at best there."""
+        job = MeasurePeak(spot.backend, spot.device, spot.dtype)
+        return cast(Peak, self._wait(self._spec(spot), job))
+
+    def scenario(
+        self, scenario: ScenarioName, variant: str, spot: Spot, batch_size: int
+    ) -> ScenarioRun:
+        """Returns one of MLPerf's scenarios."""
+        options = self._options
+        reference, exported = self._answers(variant, "inference", spot, batch_size)
+        job = RunScenario(
+            scenario=scenario,
+            driver=options.scenario_driver,
+            variant=variant_named(variant),
+            splits=self._splits,
+            backend=spot.backend,
+            device=spot.device,
+            dtype=spot.dtype,
+            batch_size=batch_size,
+            seed=options.seeds[0],
+            seconds=options.scenario_seconds,
+            latency_bound=options.latency_bound,
+            reference=reference,
+            exported=exported,
+        )
+        return cast(ScenarioRun, self._wait(self._spec(spot), job))
+
+    def _measure(self, wanted: Wanted, process: int = 0) -> Measurement:
+        if (wanted, process) in self._done:
+            return self._done[wanted, process]
+        spot = wanted.spot
+        reference, exported = self._answers(
+            wanted.variant, wanted.workload, spot, wanted.batch_size
+        )
+        job = Measure(
+            variant=variant_named(wanted.variant),
+            splits=self._splits,
+            workload=wanted.workload,
+            backend=spot.backend,
+            device=spot.device,
+            dtype=spot.dtype,
+            batch_size=wanted.batch_size,
+            seed=self._options.seeds[0],
+            rounds=wanted.rounds,
+            warmup_rounds=wanted.warmup_rounds,
+            process=process,
+            reference=reference,
+            exported=exported,
+        )
+        try:
+            done = cast(Measurement, self._wait(self._spec(spot), job))
+        except WorkerDied as error:
+            if KILLED not in str(error):
+                raise
+            done = self._killed(job)
+        self._done[wanted, process] = done
+        return done
+
+    def _killed(self, job: Measure) -> Measurement:
+        """Returns the row of a batch for which the system killed the process."""
+        row = Measurement(
+            variant=job.variant.name,
+            seed=job.seed,
+            workload=job.workload,
+            backend=job.backend,
+            device=job.device,
+            dtype=job.dtype,
+            batch_size=job.batch_size,
+            threads=self._threads,
+            steps_per_round=0,
+            warmup_rounds=job.warmup_rounds,
+            round_seconds=(),
+            latency_seconds=(),
+            first_step_seconds=float("nan"),
+            peak_memory_mb=float("nan"),
+            fingerprint=job.variant.fingerprint(),
+            process=job.process,
+            out_of_memory=True,
+        )
+        self._keep(row)
+        return row
+
+    def _answers(
+        self, variant: str, workload: Workload, spot: Spot, batch_size: int
+    ) -> tuple[str, str]:
+        """Makes the reference and, where one is needed, the exported model; returns the files."""
+        reference = self._reference(variant, workload, batch_size)
+        if spot.backend in TRAINING_BACKENDS:
+            return reference, ""
+        int8 = spot.dtype == "int8"
+        stem = self._scratch / f"{variant_named(variant).fingerprint()}{'-int8' if int8 else ''}"
+        exported, quantized = f"{stem}.onnx", f"{stem}-quantized.onnx" if int8 else ""
+        job = Export(
+            variant_named(variant),
+            self._splits,
+            self._options.seeds[0],
+            reference,
+            exported,
+            quantized,
+        )
+        self._wait(self._cpu(self._exporter()), job)
+        return reference, quantized or exported
+
+    def _reference(self, variant: str, workload: Workload, batch_size: int) -> str:
+        made = variant_named(variant)
+        key = (made.fingerprint(), batch_size if workload == "train" else 0)
+        if workload == "inference":
+            # One that was made for training has these answers, too.
+            key = next((one for one in self._references if one[0] == key[0]), key)
+        target = self._references.get(key)
+        if target is None:
+            target = str(self._scratch / f"{key[0]}-{key[1]}.npz")
+            job = MakeReference(
+                made,
+                self._splits,
+                workload,
+                key[1],
+                self._options.seeds[0],
+                str(self._trained(made) or ""),
+                target,
+            )
+            self._wait(self._cpu(self._options.training_backend()), job)
+            self._references[key] = target
+        return target
+
+    def _exporter(self) -> str:
+        first = self._options.training_backend()
+        others = [name for name in ("tensorflow", "torch") if missing(name) is None]
+        return first if first in ("tensorflow", "torch") or not others else others[0]
+
+    def _cpu(self, backend: str) -> WorkerSpec:
+        return WorkerSpec(backend, "cpu", self._threads)
+
+    def _spec(self, spot: Spot) -> WorkerSpec:
+        return WorkerSpec(spot.backend, spot.device, self._threads)
+
+    def _wait(self, spec: WorkerSpec, job: Job) -> Result:
+        future: Future[Result] = self._crew.submit(spec, job)
+        return self._progress.wait(future)
+
+
+def images_per_second(measurement: Measurement) -> float:
+    """Returns pictures a second of the median round; 0 where the batch did not fit."""
+    if not measurement.round_seconds:
+        return 0.0
+    pictures = measurement.batch_size * measurement.steps_per_round
+    return pictures / median(measurement.round_seconds)

@@ -1,0 +1,222 @@
+"""One definition of every option, for pytest, its ini file and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnnbench import option_values
+from cnnbench.protocols import PROTOCOLS
+from cnnbench.variants import DEFAULT_VARIANTS
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option; `field` is its stem everywhere.
+
+    Its flag is `--cnnbench-<stem>` in pytest and `--<stem>` on the command line, with
+    dashes for underscores, its ini name `cnnbench_<stem>`.
+    """
+
+    field: str
+    parse: Callable[[str], Any]
+    metavar: str
+    help: str
+
+    @property
+    def flag(self) -> str:
+        return f"--cnnbench-{self.field.replace('_', '-')}"
+
+    @property
+    def ini(self) -> str:
+        return f"cnnbench_{self.field}"
+
+    def value(self, text: str) -> Any:
+        """Parses a value.
+
+        Raises:
+            ValueError: if the value is bad; names the option, what was expected and the value.
+        """
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            raise ValueError(f"{self.flag}: {error}. Received: {text!r}") from error
+
+
+OPTIONS: dict[str, Option] = {
+    option.field: option
+    for option in (
+        Option("data", Path, "DIR", "folder of pictures; default: the embedded drawn set"),
+        Option("report_dir", Path, "DIR", "where report folders go; default: reports"),
+        Option("cache_dir", Path, "DIR", "where decoded pictures are kept; default: user cache"),
+        Option("targets", Path, "FILE", "thresholds; default: targets.toml beside the test file"),
+        Option(
+            "variants",
+            option_values.variants,
+            "NAMES",
+            "comma-separated names, 'all', or own models as package.module:function; "
+            f"default: {','.join(DEFAULT_VARIANTS)}",
+        ),
+        Option(
+            "seeds",
+            option_values.seeds,
+            "SEEDS",
+            "comma-separated seeds or ranges (0-4); default: 0,1,2",
+        ),
+        Option(
+            "epochs",
+            option_values.at_least(1),
+            "N",
+            "epochs of each training; default: the protocol's, 10",
+        ),
+        Option(
+            "steps_per_epoch",
+            option_values.at_least(1),
+            "N",
+            "steps an epoch; default: the protocol's",
+        ),
+        Option(
+            "validation_steps",
+            option_values.at_least(1),
+            "N",
+            "steps a validation; default: the protocol's",
+        ),
+        Option(
+            "protocol",
+            option_values.protocol,
+            "NAME",
+            f"{' or '.join(PROTOCOLS)}; default: one-pass (an epoch is one pass)",
+        ),
+        Option(
+            "backends",
+            option_values.backends,
+            "NAMES",
+            "tensorflow (default), jax, torch; for inference also openvino, onnxruntime; or auto: "
+            "all that are installed. Trainings run on the first",
+        ),
+        Option(
+            "devices",
+            option_values.devices,
+            "NAMES",
+            "cpu, gpu, gpu:1, data-parallel gpu*2 or cpu*4, or auto (default: all that there are)",
+        ),
+        Option(
+            "dtypes",
+            option_values.dtypes,
+            "NAMES",
+            "float32 (default), bfloat16, float16 (Keras' mixed policies), int8 (inference)",
+        ),
+        Option(
+            "batch_sizes",
+            option_values.batch_sizes,
+            "SIZES",
+            "batch sizes of throughput tests, or sweep: doubled until throughput is flat or memory "
+            "ends; default: 32",
+        ),
+        Option(
+            "image_size",
+            option_values.at_least(8),
+            "PIXELS",
+            "width and height of a picture; default: 64",
+        ),
+        Option(
+            "rounds",
+            option_values.at_least(1),
+            "N",
+            "timed rounds of a throughput test; default: 10",
+        ),
+        Option(
+            "warmup_rounds",
+            option_values.at_least(0),
+            "N",
+            "rounds before the timed ones; default: 2",
+        ),
+        Option(
+            "split_seed",
+            option_values.at_least(0),
+            "SEED",
+            "of the split where a folder has none; default: 0",
+        ),
+        Option(
+            "validation_fraction",
+            option_values.fraction,
+            "SHARE",
+            "held-out share where a folder has no split; default: 0.2",
+        ),
+        Option(
+            "processes",
+            option_values.at_least(1),
+            "N",
+            "fresh processes that measure each throughput, for intervals that hold; default: 1",
+        ),
+        Option(
+            "scenarios",
+            option_values.scenarios,
+            "NAMES",
+            "MLPerf's single-stream, offline, server; default: none",
+        ),
+        Option(
+            "scenario_seconds",
+            option_values.seconds,
+            "SECONDS",
+            "of each scenario; MLPerf's rules say 600; default: 10",
+        ),
+        Option(
+            "scenario_driver",
+            option_values.one_of(("cnnbench", "loadgen")),
+            "NAME",
+            "cnnbench (default) or MLPerf's own loadgen",
+        ),
+        Option(
+            "latency_bound",
+            option_values.seconds,
+            "SECONDS",
+            "that 99 of 100 queries of the server scenario hold; default: 0.015",
+        ),
+        Option(
+            "threads",
+            option_values.at_least(1),
+            "N",
+            "threads of throughput tests; default: all CPUs",
+        ),
+        Option(
+            "workers",
+            option_values.at_least(1),
+            "N",
+            "trainings at once, each on one thread; default: one for each CPU",
+        ),
+        Option(
+            "alpha",
+            option_values.fraction,
+            "RATE",
+            "chance that any gate of a session fails although all is well; default: 0.01",
+        ),
+        Option(
+            "beta",
+            option_values.fraction,
+            "RATE",
+            "chance that a gate passes what it should not; default: 0.05",
+        ),
+        Option(
+            "max_seeds",
+            option_values.at_least(1),
+            "N",
+            "seeds are added to undecided gates up to so many; default: 8",
+        ),
+        Option(
+            "budget",
+            option_values.seconds,
+            "SECONDS",
+            "no seeds are added beyond; default: no limit",
+        ),
+        Option("baseline", Path, "FILE", "accuracies that `cnnbench baseline` stored"),
+        Option(
+            "inconclusive",
+            option_values.one_of(("fail", "allow")),
+            "WHAT",
+            "an undecided gate is red (fail, the default) or is let through (allow)",
+        ),
+    )
+}

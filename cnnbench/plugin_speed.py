@@ -1,0 +1,115 @@
+"""The plugin's fixtures of speed. A table of contents, as `plugin` is, and loaded with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cnnbench import pytest_speed as speed
+
+if TYPE_CHECKING:
+    from cnnbench.measurements import Measurement, ScenarioName, ScenarioRun, Workload
+
+
+@pytest.fixture
+def cnnbench_workload(request: pytest.FixtureRequest) -> str:
+    """`train` or `inference`; a test that asks for it runs once for each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def cnnbench_backend(request: pytest.FixtureRequest) -> str:
+    """Backend to measure; a test that asks for it runs once for each.
+
+    Skips the test if it is not installed, and names the extra that installs it.
+    """
+    return speed.present(request)
+
+
+@pytest.fixture
+def cnnbench_device(request: pytest.FixtureRequest) -> str:
+    """Device to measure on, `cpu`, `gpu`, `gpu:1` or `gpu*2`; a test runs once for each.
+
+    Skips the test if the backend does not see the device.
+    """
+    return speed.present(request)
+
+
+@pytest.fixture
+def cnnbench_dtype(request: pytest.FixtureRequest) -> str:
+    """What models compute in; a test that asks for it runs once for each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def cnnbench_batch_size(request: pytest.FixtureRequest) -> int | str:
+    """Pictures a step, or `sweep`; a test that asks for it runs once for each."""
+    size: int | str = request.param
+    return size
+
+
+@pytest.fixture
+def cnnbench_scenario(request: pytest.FixtureRequest) -> str:
+    """One of MLPerf's scenarios by name; a test that asks for it runs once for each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def cnnbench_training_throughput(
+    request: pytest.FixtureRequest,
+    cnnbench_variant: str,
+    cnnbench_backend: str,
+    cnnbench_device: str,
+    cnnbench_dtype: str,
+    cnnbench_batch_size: int | str,
+    benchmark: Any,
+) -> Measurement:
+    """Measured training steps. Benchmarks the seconds of a picture, so OPS are pictures/s."""
+    return speed.throughput(request, benchmark, cnnbench_variant, "train")
+
+
+@pytest.fixture
+def cnnbench_inference_throughput(
+    request: pytest.FixtureRequest,
+    cnnbench_variant: str,
+    cnnbench_backend: str,
+    cnnbench_device: str,
+    cnnbench_dtype: str,
+    cnnbench_batch_size: int | str,
+    benchmark: Any,
+) -> Measurement:
+    """Measured inference steps. Benchmarks the seconds of a picture, so OPS are pictures/s."""
+    return speed.throughput(request, benchmark, cnnbench_variant, "inference")
+
+
+@pytest.fixture
+def cnnbench_measured(
+    request: pytest.FixtureRequest,
+    cnnbench_workload: Workload,
+    cnnbench_variant: str,
+    cnnbench_backend: str,
+    cnnbench_device: str,
+    cnnbench_dtype: str,
+    cnnbench_batch_size: int | str,
+    benchmark: Any,
+) -> tuple[Measurement, ...]:
+    """What was measured, for checks: one a process, or one a batch size of a sweep.
+
+    It requests `benchmark` and leaves its use to the test: the throughput fixtures show the rounds.
+    """
+    return speed.measured(request, cnnbench_variant, cnnbench_workload)
+
+
+@pytest.fixture
+def cnnbench_served(
+    request: pytest.FixtureRequest,
+    cnnbench_scenario: ScenarioName,
+    cnnbench_variant: str,
+    cnnbench_backend: str,
+    cnnbench_device: str,
+    cnnbench_dtype: str,
+    benchmark: Any,
+) -> ScenarioRun:
+    """How the variant answers in one of MLPerf's scenarios. Benchmarks the seconds of a query."""
+    return speed.served(request, benchmark, cnnbench_variant, cnnbench_scenario)

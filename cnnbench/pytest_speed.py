@@ -1,0 +1,138 @@
+"""What the plugin's fixtures of speed do: find the place, measure, show the rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cnnbench.option_values import SWEEP
+from cnnbench.pytest_clock import CLOCK, show_rounds
+from cnnbench.pytest_fixtures import awaited, usable
+from cnnbench.pytest_items import WORKLOAD_OF
+from cnnbench.pytest_session import options_of, params_of
+
+if TYPE_CHECKING:
+    from cnnbench.measurements import Measurement, ScenarioName, ScenarioRun, Workload
+    from cnnbench.measuring import Spot, Wanted
+    from cnnbench.session import Session
+
+SHOWN = 1000  # queries in pytest-benchmark's table; all of them are in the journal
+
+
+def present(request: pytest.FixtureRequest) -> str:
+    """Returns the parameter, a backend or a device, or skips the test where it is absent."""
+    value = str(request.param)
+    params = params_of(request.node)
+    bench = usable(request)
+    backend = str(params.get("cnnbench_backend", bench.options.training_backend()))
+    why = bench.presence.absent(backend, str(params.get("cnnbench_device", "cpu")))
+    if why is not None:
+        pytest.skip(why)
+    return value
+
+
+def wanted_of(item: pytest.Item) -> tuple[Wanted, ...]:
+    """Returns the row that a test measures or judges, for what is measured process by process."""
+    params = params_of(item)
+    names = getattr(item, "fixturenames", ())
+    workload = next((WORKLOAD_OF[name] for name in names if name in WORKLOAD_OF), None)
+    workload = params.get("cnnbench_workload", workload)
+    ours = "cnnbench_served" not in names and "cnnbench_variant" in params
+    if workload is None or not ours or params.get("cnnbench_batch_size", SWEEP) == SWEEP:
+        return ()
+    return (_wanted(item, str(params["cnnbench_variant"]), workload),)
+
+
+def _wanted(item: Any, variant: str, workload: Workload, once: bool = False) -> Wanted:
+    from cnnbench.measuring import Wanted
+
+    options, params = options_of(item), params_of(item)
+    size = params.get("cnnbench_batch_size", options.batch_sizes[0])
+    return Wanted(
+        variant,
+        workload,
+        _spot(item),
+        0 if size == SWEEP else int(size),
+        1 if once else options.rounds,
+        0 if once else options.warmup_rounds,
+    )
+
+
+def _spot(item: Any) -> Spot:
+    from cnnbench.measuring import Spot
+
+    params = params_of(item)
+    return Spot(
+        str(params.get("cnnbench_backend", options_of(item).training_backend())),
+        str(params.get("cnnbench_device", "cpu")),
+        str(params.get("cnnbench_dtype", "float32")),
+    )
+
+
+def measured(
+    request: pytest.FixtureRequest, variant: str, workload: Workload
+) -> tuple[Measurement, ...]:
+    """Returns what was measured: one a process, or one a batch size of a sweep."""
+    # --benchmark-disable: does it run at all? once, and no warm-up
+    once = bool(request.getfixturevalue("benchmark").disabled)
+    wanted = _wanted(request.node, variant, workload, once)
+    return awaited(request, lambda bench: _measure(bench, wanted))
+
+
+def _measure(bench: Session, wanted: Wanted) -> tuple[Measurement, ...]:
+    measuring = bench.measuring()
+    measuring.peak(wanted.spot)
+    return measuring.measurements(wanted) if wanted.batch_size else measuring.sweep(wanted)
+
+
+def throughput(
+    request: pytest.FixtureRequest, benchmark: Any, variant: str, workload: Workload
+) -> Measurement:
+    """Returns the measurement, the fastest of a sweep, and shows its rounds."""
+    from cnnbench.measuring import images_per_second
+    from cnnbench.report.speed_rows import throughput_row
+
+    found = measured(request, variant, workload)
+    best = max(found, key=images_per_second)
+    if best.out_of_memory:
+        pytest.skip(f"batch size {best.batch_size} does not fit into memory: kept as a row")
+    shown = found if all(one.batch_size == best.batch_size for one in found) else (best,)
+    show_rounds(benchmark, request.node.stash[CLOCK], _seconds_a_picture(shown))
+    known = usable(request).finished_runs(variant)
+    row = {name: value for name, value in throughput_row(best).items() if value is not None}
+    benchmark.extra_info.update(row)
+    benchmark.extra_info["accuracy"] = (
+        sum(one.val_accuracy for one in known) / len(known) if known else None
+    )
+    return best
+
+
+def _seconds_a_picture(found: Sequence[Measurement]) -> list[float]:
+    return [
+        seconds / (one.steps_per_round * one.batch_size)
+        for one in found
+        for seconds in one.round_seconds
+    ]
+
+
+def served(
+    request: pytest.FixtureRequest, benchmark: Any, variant: str, scenario: ScenarioName
+) -> ScenarioRun:
+    """Returns one of MLPerf's scenarios and shows the seconds of its queries."""
+    options, spot = options_of(request.node), _spot(request.node)
+    sizes = [size for size in options.batch_sizes if size != SWEEP]
+    size = int(sizes[0]) if sizes else 32
+    run = awaited(request, lambda bench: bench.measuring().scenario(scenario, variant, spot, size))
+    show_rounds(benchmark, request.node.stash[CLOCK], run.latency_seconds[:SHOWN])
+    benchmark.extra_info.update(
+        variant=variant,
+        scenario=scenario,
+        backend=spot.backend,
+        device=spot.device,
+        dtype=spot.dtype,
+        queries_per_second=run.queries_per_second,
+        detail=run.detail,
+    )
+    return run

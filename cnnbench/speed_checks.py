@@ -1,0 +1,194 @@
+"""Checks of measurements: the same answers, a timer that waits, tensors where they belong. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cnnbench.backends import TRAINING_BACKENDS, DeviceName
+from cnnbench.measurements import Measurement
+from cnnbench.peaks.limits import COUNT_TOLERANCE, counts_agree
+from cnnbench.records import CheckResult, Verdict
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far answers may be from those of float32 on a CPU.
+
+    Args:
+        equal_share: share of equal classes, at least.
+        probability_difference: largest difference of any probability, at most.
+        accuracy_difference: of accuracy in either direction, at most.
+    """
+
+    equal_share: float
+    probability_difference: float
+    accuracy_difference: float
+
+
+# bfloat16 keeps 8 bits of a number and float16 11; int8 256 steps of a layer's range. A network
+# that answers wrongly is off by far more: one frozen at its first weights by 0.5.
+TOLERANCES = {
+    "float32": Tolerance(0.999, 1e-4, 0.001),
+    "bfloat16": Tolerance(0.98, 0.05, 0.01),
+    "float16": Tolerance(0.99, 0.02, 0.01),
+    "int8": Tolerance(0.97, 0.10, 0.01),
+}
+# TF32 keeps 11 bits where a GPU computes float32 with it.
+TF32 = Tolerance(0.995, 0.01, 0.005)
+
+# Twice the steps must take twice the time. Overhead that is paid once makes it less, a busy machine
+# makes it more or less; a timer that does not wait is off by the length of the queue.
+LINEAR = (0.6, 1.6)
+# What is left after the clock stopped, as a share of the longest queue: the copy of one answer.
+DRAIN_SHARE = 0.10
+DRAIN_SECONDS = 0.002
+KERAS_INT8 = ("float32", "int8")
+
+
+def check_agreement(measurement: Measurement) -> CheckResult | None:
+    """Fails if the timed program's answers are not those of float32 on a CPU.
+
+    Returns:
+        The result; `None` if there is nothing to compare (training that draws random numbers).
+    """
+    found = measurement.agreement
+    if found is None:
+        return None
+    tf32 = measurement.tf32 not in ("", "off") and measurement.dtype == "float32"
+    allowed = TF32 if tf32 else TOLERANCES[measurement.dtype]
+    rows = (
+        ("equal predictions", found.equal_share, allowed.equal_share, "at least"),
+        (
+            "largest probability difference",
+            found.probability_difference,
+            allowed.probability_difference,
+            "at most",
+        ),
+        (
+            "accuracy difference",
+            found.accuracy_difference,
+            # One picture is the least by which accuracy can differ at all.
+            max(allowed.accuracy_difference, 1 / found.pictures),
+            "at most",
+        ),
+    )
+    wrong = [
+        f"{name} {value:.4g}, {bound} {limit:.4g}"
+        for name, value, limit, bound in rows
+        if not (value >= limit if bound == "at least" else abs(value) <= limit + 1e-12)
+    ]
+    told = ", ".join(f"{name} {value:.4g}" for name, value, _, _ in rows)
+    return _result(
+        measurement,
+        "same_answers",
+        wrong,
+        f"{told} beside float32 on a CPU, {found.pictures} held-out pictures",
+        found.equal_share,
+        allowed.equal_share,
+    )
+
+
+def linearity(measurement: Measurement) -> float | None:
+    """Returns by how much time grew with queued steps, relative to the steps: 1 is right."""
+    proof = measurement.timing
+    if proof is None:
+        return None
+    more_seconds = proof.seconds[-1] - proof.seconds[0]
+    more_steps = proof.steps[-1] - proof.steps[0]
+    return (more_seconds / more_steps) / (proof.seconds[-1] / proof.steps[-1])
+
+
+def check_timing(measurement: Measurement) -> CheckResult | None:
+    """Fails if the timer did not wait for the work: the time of queued steps must grow with them.
+
+    Returns:
+        The result; `None` for a batch that did not fit into memory.
+    """
+    proof, grown = measurement.timing, linearity(measurement)
+    if proof is None or grown is None:
+        return None
+    left = max(DRAIN_SHARE * proof.seconds[-1], DRAIN_SECONDS)
+    wrong = []
+    if not LINEAR[0] <= grown <= LINEAR[1]:
+        wrong.append(
+            f"time does not grow with queued steps: {grown:.2f} of what it should, expected "
+            f"{LINEAR[0]} to {LINEAR[1]}"
+        )
+    if proof.drain_seconds > left:
+        wrong.append(
+            f"{proof.drain_seconds * 1e3:.1f} ms of work were left when the clock stopped, at most "
+            f"{left * 1e3:.1f} ms: the timer does not wait"
+        )
+    queued = ", ".join(
+        f"{steps} steps {seconds * 1e3:.1f} ms"
+        for steps, seconds in zip(proof.steps, proof.seconds, strict=True)
+    )
+    return _result(measurement, "timer_waits", wrong, queued, grown, LINEAR[0])
+
+
+def check_placement(measurement: Measurement) -> CheckResult | None:
+    """Fails if tensors lie elsewhere, or have another dtype, than the row says.
+
+    Returns:
+        The result; `None` for a batch that did not fit into memory.
+    """
+    found = measurement.placement
+    if found is None:
+        return None
+    kind, dtype = DeviceName.parse(measurement.device).kind, measurement.dtype
+    backend = measurement.backend
+    wrong = []
+    if found.devices != (kind,):
+        wrong.append(f"tensors lie on {', '.join(found.devices)}, expected {kind}")
+    # Keras quantizes dense layers alone.
+    computing = (dtype,) if dtype != "int8" or backend not in TRAINING_BACKENDS else KERAS_INT8
+    if found.compute_dtypes != computing:
+        wrong.append(
+            f"layers compute in {', '.join(found.compute_dtypes)}, expected {', '.join(computing)}"
+        )
+    if dtype == "float32" and found.weight_dtypes != ("float32",):
+        wrong.append(f"weights are {', '.join(found.weight_dtypes)}, expected float32")
+    told = (
+        f"on {', '.join(found.devices)}, weights {', '.join(found.weight_dtypes)}, "
+        f"computing in {', '.join(found.compute_dtypes)}"
+    )
+    return _result(measurement, "placement", wrong, told, float(len(wrong)), 0.0)
+
+
+def check_flops(measurement: Measurement) -> CheckResult | None:
+    """Fails if the operations counted from the layers are not those that the backend counts.
+
+    Returns:
+        The result; `None` where either does not count.
+    """
+    own, counted = measurement.flops_per_picture, measurement.backend_flops_per_picture
+    if own is None or counted is None:
+        return None
+    tolerance = COUNT_TOLERANCE[measurement.workload]
+    told = f"{own:.4g} a picture from the layers, {counted:.4g} by {measurement.backend}"
+    wrong = [] if counts_agree(own, counted, measurement.workload) else ["operations differ"]
+    return _result(measurement, "flops", wrong, told, abs(counted / own - 1), tolerance)
+
+
+def _result(
+    measurement: Measurement,
+    check: str,
+    wrong: list[str],
+    told: str,
+    observed: float,
+    threshold: float,
+) -> CheckResult:
+    verdict: Verdict = "fail" if wrong else "pass"
+    return CheckResult(
+        check=check,
+        variant=measurement.variant,
+        seed=measurement.seed,
+        backend=measurement.backend,
+        device=measurement.device,
+        dtype=measurement.dtype,
+        batch_size=measurement.batch_size,
+        verdict=verdict,
+        observed=observed,
+        threshold=threshold,
+        detail=f"{measurement.workload}: {'; '.join([*wrong, told])}",
+    )

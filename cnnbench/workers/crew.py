@@ -1,0 +1,60 @@
+"""The workers of a session: a pool for each kind, and each job exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from cnnbench.progress import Progress
+from cnnbench.workers.jobs import Job
+from cnnbench.workers.pool import WorkerPool
+from cnnbench.workers.process import Result, WorkerSpec
+
+
+class Crew:
+    """Hands jobs to pools of workers.
+
+    Args:
+        progress: is told what is planned and how it goes.
+        finished: called with a job's result or error as soon as there is one.
+    """
+
+    def __init__(
+        self, progress: Progress, finished: Callable[[Job, Result | BaseException], None]
+    ) -> None:
+        self._progress, self._finished = progress, finished
+        self._pools: dict[WorkerSpec, WorkerPool] = {}
+        self._jobs: dict[tuple[WorkerSpec, Job], Future[Result]] = {}
+
+    def pool(self, spec: WorkerSpec, size: int = 1) -> WorkerPool:
+        """Returns the pool of a kind of worker; `size` counts when it is asked for first."""
+        if spec not in self._pools:
+            self._pools[spec] = WorkerPool(
+                spec,
+                size,
+                lambda job, values: self._progress.tell(job.title(), values),
+                self._finished,
+            )
+        return self._pools[spec]
+
+    def submit(self, spec: WorkerSpec, job: Job, size: int = 1) -> Future[Result]:
+        """Queues a job, if it is not queued or done already."""
+        if (spec, job) not in self._jobs:
+            self._progress.plan(1)
+            self._jobs[spec, job] = self.pool(spec, size).submit(job)
+        return self._jobs[spec, job]
+
+    def settle(self) -> None:
+        """Waits until every job is done, well or badly."""
+        for future in list(self._jobs.values()):
+            self._progress.settle(future)
+
+    def rest(self, spec: WorkerSpec) -> None:
+        """Ends the workers of a kind; whoever needs one later gets a new one."""
+        if spec in self._pools:
+            self._pools.pop(spec).close()
+
+    def close(self) -> None:
+        """Ends every worker."""
+        for pool in self._pools.values():
+            pool.close()

@@ -1,0 +1,147 @@
+"""How each job is done, in a worker process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cnnbench.backends import DeviceName
+from cnnbench.images.dataset import Splits
+from cnnbench.places import Place
+from cnnbench.records import Record
+from cnnbench.workers.jobs import (
+    CheckModels,
+    Export,
+    FindGpus,
+    Job,
+    MakeReference,
+    Measure,
+    MeasurePeak,
+    RunScenario,
+    Sanity,
+    Train,
+)
+
+Progress = Callable[[dict[str, Any]], None]
+CALIBRATION = 256  # pictures from which int8's ranges are taken
+
+
+def run(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]:
+    """Does a job in this process. Keras and the backend are imported here and no earlier."""
+    if isinstance(job, FindGpus):
+        from cnnbench.devices import gpus
+
+        return {"gpus": list(gpus(place.backend))}
+    if isinstance(job, MeasurePeak):
+        from cnnbench.peaks.measure import measure as measure_peak
+
+        kind = DeviceName.parse(job.device).kind
+        found = measure_peak(job.backend, kind, job.dtype, place.threads)
+        return replace(found, device=job.device)
+    splits = Splits.open(Path(job.splits))
+    if isinstance(job, (CheckModels, Train, Sanity)):
+        return _trained(job, splits, place, progress)
+    if isinstance(job, (MakeReference, Export)):
+        return _written(job, splits)
+    if isinstance(job, RunScenario):
+        from cnnbench.serving import serve
+
+        return serve(
+            job.scenario,
+            job.variant,
+            splits,
+            place,
+            job.dtype,
+            job.batch_size,
+            job.seed,
+            seconds=job.seconds,
+            latency_bound=job.latency_bound,
+            driver=job.driver,
+            reference=Path(job.reference),
+            exported=Path(job.exported) if job.exported else None,
+        )
+    return _measured(job, splits, place)
+
+
+def _trained(
+    job: CheckModels | Train | Sanity, splits: Splits, place: Place, progress: Progress
+) -> Record | dict[str, Any]:
+    from cnnbench import sanity, training
+    from cnnbench.agreement import save_weights
+
+    if isinstance(job, CheckModels):
+        return _check_models(job, splits)
+    if isinstance(job, Train):
+        run, model = training.train_model(
+            job.variant, splits, job.seed, job.protocol, place, progress
+        )
+        if job.weights:
+            save_weights(model.get_weights(), Path(job.weights))
+        return run
+    if job.kind == "memorization":
+        return sanity.memorize(job.variant, splits, job.seed, place)
+    return sanity.train_on_shuffled(job.variant, splits, job.seed, job.protocol, place, progress)
+
+
+def _check_models(job: CheckModels, splits: Splits) -> dict[str, Any]:
+    from cnnbench.training import seeded_model
+
+    problems = []
+    for variant in job.variants:
+        try:
+            seeded_model(variant, 0, splits.input_shape, len(splits.classes))
+        except ValueError as error:
+            problems.append(str(error))
+    return {"problems": problems}
+
+
+def _written(job: MakeReference | Export, splits: Splits) -> dict[str, Any]:
+    from cnnbench.agreement import Reference
+
+    if isinstance(job, MakeReference):
+        from cnnbench.reference import make_reference
+
+        weights = Path(job.weights) if job.weights else None
+        reference = make_reference(
+            job.variant, splits, job.workload, job.batch_size, job.seed, weights
+        )
+        reference.save(Path(job.target))
+        return {}
+    from cnnbench.engines.keras_model import model_of
+    from cnnbench.exporting import export_onnx, quantize_onnx
+
+    known = Reference.load(Path(job.reference))
+    classes = len(splits.classes)
+    model = model_of(job.variant, job.seed, splits.input_shape, classes, "float32", known.weights)
+    export_onnx(model, Path(job.target), splits.input_shape)
+    if job.int8:
+        quantize_onnx(Path(job.target), Path(job.int8), splits.train_pictures()[:CALIBRATION])
+    return {}
+
+
+def _measured(job: Measure, splits: Splits, place: Place) -> Record:
+    from cnnbench.throughput import Plan, measure
+
+    plan = Plan(
+        job.variant,
+        job.workload,
+        job.batch_size,
+        job.dtype,
+        job.seed,
+        job.rounds,
+        job.warmup_rounds,
+        job.process,
+    )
+    if DeviceName.parse(job.device).count > 1:
+        from cnnbench.throughput_parallel import measure_parallel
+
+        return measure_parallel(plan, splits, place)
+    return measure(
+        plan,
+        splits,
+        place,
+        Path(job.reference) if job.reference else None,
+        Path(job.exported) if job.exported else None,
+    )

@@ -1,0 +1,24 @@
+"""Can the speeds be believed? The same answers, a timer that waits, tensors where they belong."""
+
+from cnnbench.speed_checks import check_agreement, check_flops, check_placement, check_timing
+
+
+def test_same_answers(cnnbench_measured, judge_each):
+    judge_each(check_agreement, cnnbench_measured)
+
+
+def test_timer_waits(cnnbench_measured, judge_each):
+    judge_each(check_timing, cnnbench_measured)
+
+
+def test_placement(cnnbench_measured, judge_each):
+    judge_each(check_placement, cnnbench_measured)
+
+
+def test_flops(cnnbench_measured, judge_each):
+    judge_each(check_flops, cnnbench_measured)
+
+
+def test_scenario(cnnbench_served):
+    """What was served stands in the tables; nothing is judged here."""
+    assert cnnbench_served.latency_seconds

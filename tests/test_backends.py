@@ -1,0 +1,187 @@
+import re
+
+import pytest
+
+from cnnbench import backends
+from cnnbench.backends import (
+    BACKENDS,
+    DTYPES,
+    DeviceName,
+    can_run,
+    missing,
+    require_backends,
+    version,
+    worker_variables,
+)
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Says which packages can be imported."""
+
+    def only(*names):
+        monkeypatch.setattr(
+            backends.importlib.util, "find_spec", lambda name: name if name in names else None
+        )
+
+    return only
+
+
+# Devices
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "needed"),
+    [
+        ("cpu", DeviceName("cpu"), 0),
+        ("gpu", DeviceName("gpu"), 1),
+        ("gpu:0", DeviceName("gpu", index=0), 1),
+        ("gpu:3", DeviceName("gpu", index=3), 4),
+        ("gpu*2", DeviceName("gpu", count=2), 2),
+        ("cpu*4", DeviceName("cpu", count=4), 0),
+    ],
+)
+def test_names_of_devices(text, expected, needed):
+    assert DeviceName.parse(text) == expected
+    assert expected.gpus_needed == needed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "tpu", "GPU", "cpu:0", "gpu:", "gpu:x", "gpu:-1", "gpu*", "gpu*1", "gpu*0", "gpu:1*2"],
+)
+def test_what_is_no_device_says_what_is(text):
+    with pytest.raises(ValueError, match=re.escape("expected cpu, gpu, gpu:0, gpu:1 ..., or")):
+        DeviceName.parse(text)
+
+
+# What can be measured
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+@pytest.mark.parametrize("device", ["cpu", "gpu", "gpu:1"])
+def test_kerass_backends_train_and_infer(backend, device):
+    for dtype in DTYPES:
+        assert can_run(backend, "inference", device, dtype)
+        assert can_run(backend, "train", device, dtype) == (dtype != "int8")
+
+
+def test_exported_models_infer_on_a_cpu():
+    for backend in ("openvino", "onnxruntime"):
+        assert can_run(backend, "inference", "cpu", "float32")
+        assert can_run(backend, "inference", "cpu", "int8")
+        assert not can_run(backend, "train", "cpu", "float32")
+        assert not can_run(backend, "inference", "gpu", "float32")
+        assert not can_run(backend, "inference", "cpu*2", "float32")
+    assert can_run("openvino", "inference", "cpu", "bfloat16")
+    assert not can_run("onnxruntime", "inference", "cpu", "bfloat16")
+
+
+def test_several_devices_train():
+    able = {name for name in BACKENDS if can_run(name, "train", "gpu*2", "float32")}
+    assert able == {"tensorflow", "jax"}
+    assert not any(can_run(name, "inference", "cpu*4", "float32") for name in BACKENDS)
+
+
+# What is installed
+
+
+def test_what_is_missing_names_the_extra(installed):
+    installed("onnx")
+    assert missing("openvino") == (
+        "The backend 'openvino' is not installed (no openvino, onnxruntime). Install it with "
+        "pip install 'cnnbench[openvino]'."
+    )
+
+
+def test_what_is_installed_is_not_missing(installed):
+    installed("jax", "onnx", "onnxruntime")
+    assert missing("jax") is missing("onnxruntime") is None
+
+
+def test_every_problem_is_told_at_once(installed):
+    installed("tensorflow")
+    with pytest.raises(ValueError, match="Unknown backend") as caught:
+        require_backends(["theano", "tensorflow", "jax", "torch"])
+    lines = str(caught.value).splitlines()
+    assert [line.split("Received: ")[1] for line in lines] == [
+        "backend='theano'",
+        "backend='jax'",
+        "backend='torch'",
+    ]
+    assert "Expected one of tensorflow, jax, torch, openvino, onnxruntime" in lines[0]
+    assert "pip install 'cnnbench[jax]'" in lines[1]
+
+
+def test_backends_that_are_there_are_no_problem(installed):
+    installed("tensorflow")
+    require_backends(["tensorflow"])
+
+
+@pytest.mark.parametrize(
+    ("distributions", "expected"),
+    [({"tensorflow": "2"}, "2"), ({"tensorflow-cpu": "3"}, "3"), ({}, "unknown")],
+)
+def test_a_backend_has_a_version(monkeypatch, distributions, expected):
+    def of(name):
+        if name not in distributions:
+            raise backends.importlib.metadata.PackageNotFoundError(name)
+        return distributions[name]
+
+    monkeypatch.setattr(backends.importlib.metadata, "version", of)
+    assert version("tensorflow") == expected
+
+
+# Variables of a worker
+
+
+@pytest.fixture(autouse=True)
+def own_variables(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_cpu_worker_sees_no_gpu_and_so_many_threads(backend):
+    found = worker_variables(backend, "cpu", 2)
+    assert (found["CUDA_VISIBLE_DEVICES"], found["JAX_PLATFORMS"]) == ("-1", "cpu")
+    assert (found["OMP_NUM_THREADS"], found["TF_NUM_INTRAOP_THREADS"]) == ("2", "2")
+    assert "XLA_FLAGS" not in found
+
+
+def test_keras_is_told_of_its_own_backends_alone():
+    assert worker_variables("jax", "cpu", 1)["KERAS_BACKEND"] == "jax"
+    assert "KERAS_BACKEND" not in worker_variables("openvino", "cpu", 1)
+
+
+def test_several_cpus_are_made_and_flags_of_the_user_kept(monkeypatch):
+    count = "--xla_force_host_platform_device_count"
+    monkeypatch.setenv("XLA_FLAGS", f"{count}=8 --xla_dump_to=d")
+    found = worker_variables("jax", "cpu*4", 1)["XLA_FLAGS"].split()
+    assert found == [
+        "--xla_dump_to=d",
+        "--xla_cpu_multi_thread_eigen=false",
+        f"{count}=4",
+    ]
+
+
+@pytest.mark.parametrize("device", ["gpu", "any"])
+def test_a_worker_of_all_gpus_sees_what_the_user_lets_it_see(device):
+    assert "CUDA_VISIBLE_DEVICES" not in worker_variables("jax", device, 2)
+
+
+@pytest.mark.parametrize(
+    ("visible", "device", "expected"),
+    [
+        (None, "gpu:0", "0"),
+        (None, "gpu:1", "1"),
+        (None, "gpu*2", "0,1"),
+        ("3,5,7", "gpu*2", "3,5"),
+        ("3,5", "gpu:1", "5"),
+        (" GPU-a , GPU-b ", "gpu:0", "GPU-a"),
+    ],
+)
+def test_a_gpu_is_counted_in_what_the_user_lets_it_see(monkeypatch, visible, device, expected):
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert worker_variables("torch", device, 1)["CUDA_VISIBLE_DEVICES"] == expected
