@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cnnbench.backends import TRAINING_BACKENDS, DeviceName
-from cnnbench.measurements import Measurement
+from cnnbench.measurements import Measurement, TimingProof
 from cnnbench.peaks.limits import COUNT_TOLERANCE, counts_agree
 from cnnbench.records import CheckResult, Verdict
 
@@ -88,14 +88,18 @@ def check_agreement(measurement: Measurement) -> CheckResult | None:
     )
 
 
-def linearity(measurement: Measurement) -> float | None:
+def linearity(proof: TimingProof | None) -> float | None:
     """Returns by how much time grew with queued steps, relative to the steps: 1 is right."""
-    proof = measurement.timing
     if proof is None:
         return None
     more_seconds = proof.seconds[-1] - proof.seconds[0]
     more_steps = proof.steps[-1] - proof.steps[0]
     return (more_seconds / more_steps) / (proof.seconds[-1] / proof.steps[-1])
+
+
+def is_linear(proof: TimingProof) -> bool:
+    """Returns whether time grew with queued steps as it should."""
+    return LINEAR[0] <= (linearity(proof) or 0.0) <= LINEAR[1]
 
 
 def check_timing(measurement: Measurement) -> CheckResult | None:
@@ -104,12 +108,12 @@ def check_timing(measurement: Measurement) -> CheckResult | None:
     Returns:
         The result; `None` for a batch that did not fit into memory.
     """
-    proof, grown = measurement.timing, linearity(measurement)
+    proof, grown = measurement.timing, linearity(measurement.timing)
     if proof is None or grown is None:
         return None
     left = max(DRAIN_SHARE * proof.seconds[-1], DRAIN_SECONDS)
     wrong = []
-    if not LINEAR[0] <= grown <= LINEAR[1]:
+    if not is_linear(proof):
         wrong.append(
             f"time does not grow with queued steps: {grown:.2f} of what it should, expected "
             f"{LINEAR[0]} to {LINEAR[1]}"

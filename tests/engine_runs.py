@@ -45,7 +45,9 @@ def main(backend: str, manifest: str, folder: str) -> None:
     splits = Splits.open(Path(manifest))
 
     def told(name: str, workload: Any, dtype: str = "float32") -> None:
-        plan = Plan(VARIANTS["single-block"], workload, BATCH_SIZE, dtype, 0, 2, 1)
+        plan = Plan(
+            VARIANTS["single-block"], workload, BATCH_SIZE, dtype, 0, rounds=1, warmup_rounds=0
+        )
         reference = Path(folder) / f"{workload}.npz"
         record = measure(plan, splits, Place(backend, "cpu", 1), reference)
         print(json.dumps({"name": name, "record": encode(record)}), flush=True)

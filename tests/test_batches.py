@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnnbench.batches import epoch_batches
+from cnnbench.batches import Pictures, drawn_batch, epoch_batches
 
 
 def order(steps: int, seed: int | None = 0, epoch: int = 0) -> list[list[int]]:
@@ -49,3 +49,27 @@ def test_fewer_steps_than_a_pass_end_the_epoch_early() -> None:
 
 def test_without_a_seed_the_order_is_kept() -> None:
     assert np.concatenate(order(steps=3, seed=None)).tolist() == list(range(10))
+
+
+# What a seed draws
+
+SIDE = Pictures(np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1), np.arange(10))
+
+
+def test_drawn_pictures_keep_their_labels() -> None:
+    batch = drawn_batch(SIDE, 4, seed=0)
+    assert batch.pictures.flatten().tolist() == batch.labels.tolist()
+    assert len(set(batch.labels.tolist())) == 4
+
+
+def test_batches_of_a_seed_walk_through_one_order() -> None:
+    first, second = (drawn_batch(SIDE, 5, 3, number).labels.tolist() for number in (0, 1))
+    assert sorted(first + second) == list(range(10))
+    assert first != drawn_batch(SIDE, 5, 4).labels.tolist()
+
+
+def test_too_few_pictures_are_repeated() -> None:
+    labels = drawn_batch(SIDE, 25, seed=0).labels.tolist()
+    assert labels[:10] == labels[10:20]
+    assert len(labels) == 25
+    assert drawn_batch(SIDE, 4, 0, number=2).labels.tolist() == [*labels[8:10], *labels[:2]]

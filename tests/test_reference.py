@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,21 @@ from cnnbench.variants import VARIANTS, Variant
 SINGLE = VARIANTS["single-block"]
 
 
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reference, "WARM_UP_STEPS", 3)
+@pytest.fixture(scope="module", autouse=True)
+def short() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "WARM_UP_STEPS", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def still(tiny_splits: Splits) -> Reference:
+    return made(tiny_splits)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_splits: Splits) -> Reference:
+    return made(tiny_splits, "train")
 
 
 def made(
@@ -34,24 +47,26 @@ def made(
     return make_reference(variant, splits, workload, 8, 0, weights)
 
 
-def test_inference_is_answered_with_the_weights_that_are_given_on(tiny_splits: Splits) -> None:
-    found = made(tiny_splits)
-    model = model_of(SINGLE, 1, tiny_splits.input_shape, 2, "float32", found.weights)
+def test_inference_is_answered_with_the_weights_that_are_given_on(
+    tiny_splits: Splits, still: Reference
+) -> None:
+    model = model_of(SINGLE, 1, tiny_splits.input_shape, 2, "float32", still.weights)
     held_out = Pictures(tiny_splits.validation_pictures(), tiny_splits.validation.labels)
-    np.testing.assert_array_equal(found.probabilities, evaluate(model, held_out).probabilities)
-    assert (found.trained, found.trained_steps) == (None, 0)
+    np.testing.assert_array_equal(still.probabilities, evaluate(model, held_out).probabilities)
+    assert (still.trained, still.trained_steps) == (None, 0)
 
 
-def test_the_same_arguments_give_the_same_answers(tiny_splits: Splits) -> None:
-    one, other = made(tiny_splits, "train"), made(tiny_splits, "train")
+def test_the_same_arguments_give_the_same_answers(tiny_splits: Splits, trained: Reference) -> None:
+    one, other = trained, made(tiny_splits, "train")
     np.testing.assert_array_equal(one.probabilities, other.probabilities)
     assert one.trained is not None
     assert other.trained is not None
     np.testing.assert_array_equal(one.trained, other.trained)
 
 
-def test_training_begins_with_the_weights_of_inference(tiny_splits: Splits) -> None:
-    trained, still = made(tiny_splits, "train"), made(tiny_splits)
+def test_training_begins_with_the_weights_of_inference(
+    trained: Reference, still: Reference
+) -> None:
     for one, other in zip(trained.weights, still.weights, strict=True):
         np.testing.assert_array_equal(one, other)
     assert trained.trained_steps == TRAINED_STEPS
@@ -74,8 +89,7 @@ def test_training_that_draws_numbers_is_not_compared(tiny_splits: Splits) -> Non
     assert len(found.probabilities) == len(tiny_splits.validation.names)
 
 
-def test_operations_are_counted(tiny_splits: Splits) -> None:
-    found = made(tiny_splits)
-    assert found.inference_flops
-    assert found.training_flops
-    assert found.training_flops > 2 * found.inference_flops
+def test_operations_are_counted(still: Reference) -> None:
+    assert still.inference_flops
+    assert still.training_flops
+    assert still.training_flops > 2 * still.inference_flops

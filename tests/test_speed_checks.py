@@ -99,7 +99,7 @@ def timing(**changes):
 
 
 def test_time_that_grows_with_the_steps_is_linear():
-    assert linearity(measurement(timing=timing_proof())) == pytest.approx(1.0)
+    assert linearity(timing_proof()) == pytest.approx(1.0)
     assert timing().verdict == "pass"
     assert "4 steps 100.0 ms, 8 steps 200.0 ms, 16 steps 400.0 ms" in timing().detail
 

@@ -59,7 +59,7 @@ def throughput_row(measurement: Measurement, peak: Peak | None = None) -> Row:
         "peak_memory_mb": measurement.peak_memory_mb,
         "out_of_memory": "yes" if measurement.out_of_memory else "",
         **{name: getattr(agreement, name, None) for name in _SAME_NAME},
-        "queue_linearity": linearity(measurement),
+        "queue_linearity": linearity(proof),
         "drain_ms": proof.drain_seconds * 1e3 if proof else None,
         "placed_on": "+".join(placement.devices) if placement else "",
         "weight_dtype": "+".join(placement.weight_dtypes) if placement else "",
