@@ -77,7 +77,7 @@ def both(backend: str, workload: str, threads: int, exported: Path, seed: int = 
         SHAPE,
         2,
         weights,
-        exported,  # type: ignore
+        exported,
     )
 
     def ours() -> Ours:
