@@ -81,7 +81,7 @@ print(json.dumps(dict(
 """
 
 
-@pytest.fixture(scope="module", params=["tensorflow", "jax"])
+@pytest.fixture(scope="module", params=[pytest.param("tensorflow", marks=pytest.mark.slow), "jax"])
 def child(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What a process with four virtual devices says."""
     backend = request.param

@@ -36,7 +36,14 @@ def answers(tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-@pytest.fixture(scope="module", params=TRAINING_BACKENDS)
+# JAX and PyTorch take most of a minute each: `make slow` runs them.
+BACKENDS = [
+    pytest.param(name, marks=pytest.mark.slow if name != "tensorflow" else ())
+    for name in TRAINING_BACKENDS
+]
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
 def measured(request: pytest.FixtureRequest, tiny_manifest: Path, answers: Path) -> Measured:
     backend = request.param
     if missing(backend):

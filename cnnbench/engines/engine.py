@@ -24,7 +24,8 @@ class Program(Protocol):
             targets: for training, what the model's loss takes, on the device.
 
         Returns:
-            Probabilities `(batch_size, outputs)` of inference, the loss `()` of a training step.
+            Probabilities `(batch_size, outputs)` of inference, of a training step
+            Keras' running mean of the loss `()`.
         """
 
     def answer(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -49,30 +49,21 @@ def main() -> int:
         for workload in workloads
         if workload == "inference" or backend in TRAINING_BACKENDS
     ]
-    rows = []
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        exported = Path(folder, "network.onnx")
+        exported, result = Path(folder, "network.onnx"), Path(folder, "result.json")
         if any(backend not in TRAINING_BACKENDS for backend, _ in kinds):
-            child("tensorflow", "export", 0, wanted, exported, Path(folder, "none"))
-        found: dict[tuple[str, str], list[dict[str, Any]]] = {kind: [] for kind in kinds}
+            child("tensorflow", "export", 0, wanted, exported, result)
         for process in range(wanted.processes):  # all kinds in turn: no one has the quiet hour
             for kind in kinds:
-                result = Path(folder, "result.json")
                 child(*kind, process, wanted, exported, result)
-                found[kind].append(json.loads(result.read_text()))
-                print(f"process {process + 1}: {line(row_of(*kind, found[kind][-1:], wanted))}")
-    for kind in kinds:
-        rows.append(row_of(*kind, found[kind], wanted))
-    writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    if wanted.out:
-        with wanted.out.open("w", newline="") as file:
-            kept = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            kept.writeheader()
-            kept.writerows(rows)
-    if wanted.raw:
-        wanted.raw.write_text(json.dumps({"/".join(kind): runs for kind, runs in found.items()}))
+                found.setdefault(kind, []).append(json.loads(result.read_text()))
+                rows = [row_of(*one, runs, wanted) for one, runs in found.items()]
+                keep(rows, found, wanted)  # now, so that an interrupted run is worth something
+                last = row_of(*kind, found[kind][-1:], wanted)
+                print(f"process {process + 1}: {line(last)}", flush=True)
+    write(rows, sys.stdout)
     return int(any(row["within"] != "yes" for row in rows))
 
 
@@ -93,6 +84,20 @@ def arguments() -> argparse.Namespace:
     if (wanted.backend, wanted.workload) in (("openvino", "train"), ("onnxruntime", "train")):
         parser.error(f"{wanted.backend} does not train")
     return wanted
+
+
+def keep(rows: list[dict[str, Any]], found: dict[Any, Any], wanted: argparse.Namespace) -> None:
+    if wanted.out:
+        with wanted.out.open("w", newline="") as file:
+            write(rows, file)
+    if wanted.raw:
+        wanted.raw.write_text(json.dumps({"/".join(kind): runs for kind, runs in found.items()}))
+
+
+def write(rows: list[dict[str, Any]], file: Any) -> None:
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
 
 
 def child(
