@@ -1,5 +1,6 @@
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from factories import agreement, measurement, placement, timing_proof
@@ -206,3 +207,18 @@ def test_two_counts_that_differ_are_red():
 @pytest.mark.parametrize("name", ["flops_per_picture", "backend_flops_per_picture"])
 def test_one_count_alone_is_not_judged(name):
     assert check_flops(measurement(**{name: 1e6})) is None
+
+
+@pytest.mark.parametrize(("workload", "verdict"), [("inference", "fail"), ("train", "pass")])
+def test_training_steps_may_differ_more(workload, verdict):
+    differing = replace(agreement(), probability_difference=2e-4)
+    result = check_agreement(measurement(workload=workload, agreement=differing))
+    assert result is not None
+    assert result.verdict == verdict
+
+
+def test_training_steps_may_not_differ_much_more():
+    differing = replace(agreement(), probability_difference=2e-3)
+    result = check_agreement(measurement(workload="train", agreement=differing))
+    assert result is not None
+    assert result.verdict == "fail"

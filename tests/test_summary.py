@@ -208,3 +208,9 @@ def test_unknown_conditions_are_said_to_be_unknown():
     assert "unknown CPU, ? CPUs" in lines
     assert "timing threads -, rounds -" in lines
     assert "data ? (? training, ? held-out pictures)" in lines
+
+
+def test_a_speed_that_is_not_believed_is_one_rows():
+    wrong = check_result(check="same_answers", verdict="fail", device="gpu")
+    rows = frame(training_run(), measurement(), measurement(device="gpu"), wrong)
+    assert rows["failed"].tolist() == ["-", "same_answers"]
