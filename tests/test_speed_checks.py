@@ -209,16 +209,9 @@ def test_one_count_alone_is_not_judged(name):
     assert check_flops(measurement(**{name: 1e6})) is None
 
 
-@pytest.mark.parametrize(("workload", "verdict"), [("inference", "fail"), ("train", "pass")])
-def test_training_steps_may_differ_more(workload, verdict):
+@pytest.mark.parametrize("workload", ["inference", "train"])
+def test_both_workloads_are_held_against_the_same_bound(workload):
     differing = replace(agreement(), probability_difference=2e-4)
     result = check_agreement(measurement(workload=workload, agreement=differing))
-    assert result is not None
-    assert result.verdict == verdict
-
-
-def test_training_steps_may_not_differ_much_more():
-    differing = replace(agreement(), probability_difference=2e-3)
-    result = check_agreement(measurement(workload="train", agreement=differing))
     assert result is not None
     assert result.verdict == "fail"
