@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.agreement import Reference, load_weights
+from cnnbench.agreement import Reference, TrainingAnswers, load_weights
 from cnnbench.batches import Pictures, drawn_batch
 from cnnbench.engines.keras_model import has_random_layers, model_of
 from cnnbench.evaluation import evaluate
@@ -17,12 +19,28 @@ from cnnbench.measurements import Workload
 from cnnbench.model import targets_for
 from cnnbench.variants import Variant
 
-# So many training steps are compared: enough for each weight to have moved, and few enough for
+if TYPE_CHECKING:
+    import keras
+
+# So many training steps are compared: enough for Adam's moments to count, and few enough for
 # rounding not to have grown into another network.
 TRAINED_STEPS = 3
 # Without a trained network: so many steps make answers that are not all near one half.
 WARM_UP_STEPS = 40
 WARM_UP_BATCH_SIZE = 32
+
+# Rounding that moves answers by more is a question that no backend can be held to: 1e-4 is allowed.
+ROUNDING = 1e-5
+# Weights are changed by so many units in their last place, at most, to see what rounding does:
+# sums of hundreds of products are off by about as much.
+UNITS = 4
+# Answers that are so near to another class are one or the other by chance in bfloat16, of whose
+# classes 2 % may differ.
+UNDECIDED = 0.025
+UNDECIDED_SHARE = 0.01
+TRIES = 10
+
+Weights = tuple[npt.NDArray[np.float32], ...]
 
 
 def make_reference(
@@ -38,42 +56,121 @@ def make_reference(
     Args:
         variant: what answers.
         splits: pictures.
-        workload: `train` adds the answers after `TRAINED_STEPS` steps.
+        workload: `train` adds what `TRAINED_STEPS` steps make of a new network.
         batch_size: of those steps.
         seed: of weights and batches.
         weights: those of a trained network; without, one is trained for `WARM_UP_STEPS` steps.
     """
-    classes = len(splits.classes)
-    model = model_of(variant, seed, splits.input_shape, classes, "float32")
-    side = Pictures(splits.train_pictures(), splits.train.labels)
-
-    def train(size: int, steps: int, seed: int) -> None:
-        for number in range(steps):
-            batch = drawn_batch(side, size, seed, number)
-            model.train_on_batch(batch.pictures, targets_for(model, batch.labels, classes))
-
+    network = _Network(variant, splits, seed)
+    model = network.model
     if weights is None:
-        train(WARM_UP_BATCH_SIZE, WARM_UP_STEPS, seed + 1)
-        begun = tuple(np.array(weight) for weight in model.get_weights())
-        # The reference begins with a new optimizer, as what is held against it does.
-        model = model_of(variant, seed, splits.input_shape, classes, "float32", begun)
+        network.train(WARM_UP_BATCH_SIZE, WARM_UP_STEPS, seed + 1)
+        known = tuple(model.get_weights())
     else:
-        begun = load_weights(weights)
-        model.set_weights(list(begun))
-    held_out = Pictures(splits.validation_pictures(), splits.validation.labels)
-
-    def answers() -> npt.NDArray[np.float32]:
-        return evaluate(model, held_out).probabilities.astype(np.float32)
-
-    probabilities, trained = answers(), None
-    if workload == "train":
-        train(batch_size, TRAINED_STEPS, seed)
-        trained = None if has_random_layers(model) else answers()
+        known = load_weights(weights)
+        model.set_weights(list(known))
+    probabilities, training = network.answers(), None
+    if workload == "train" and not has_random_layers(model):
+        training = training_answers(
+            network.begun,
+            lambda begun, first: network.trained(begun, batch_size, seed, first),
+            seed,
+        )
     return Reference(
-        weights=begun,
+        weights=known,
         probabilities=probabilities,
-        trained=trained,
-        trained_steps=TRAINED_STEPS if workload == "train" else 0,
+        training=training,
         inference_flops=inference_flops(model),
         training_flops=training_flops(model),
     )
+
+
+def training_answers(
+    begun: Weights,
+    trained: Callable[[Weights, int], npt.NDArray[np.float32]],
+    seed: int,
+) -> TrainingAnswers | None:
+    """Looks for training steps whose outcome rounding does not decide.
+
+    A network's gradient jumps where a relu or the winner of a pool changes, and Adam's first
+    steps are as long for a tiny gradient as for a large one: where two values are equal but for
+    rounding, two right backends make different networks of the same weights and pictures. Such
+    batches ask nothing of a backend, and others are taken; also where many answers are undecided,
+    as long as there are others.
+
+    Args:
+        begun: weights to begin with.
+        trained: returns answers after `TRAINED_STEPS` from these weights on, on the batches from
+            this one on.
+        seed: of the changes.
+
+    Returns:
+        The answers; `None` if rounding decides all `TRIES`.
+    """
+    generator = np.random.default_rng(seed)
+    best, least = None, 1.0
+    for first in range(0, TRIES * TRAINED_STEPS, TRAINED_STEPS):
+        answers = trained(begun, first)
+        undecided = undecided_share(answers)
+        if best is not None and undecided >= least:
+            continue
+        others = trained(tuple(_rounded(weight, generator) for weight in begun), first)
+        rounding = float(np.abs(answers - others).max())
+        if rounding > ROUNDING:
+            continue
+        best = TrainingAnswers(begun, first, TRAINED_STEPS, answers, rounding)
+        least = undecided
+        if undecided <= UNDECIDED_SHARE:
+            break
+    return best
+
+
+def undecided_share(answers: npt.NDArray[np.float32]) -> float:
+    """Returns the share of answers `(n, outputs)` whose class a change of `UNDECIDED` changes."""
+    if answers.shape[1] == 1:
+        margin = np.abs(answers[:, 0] - 0.5)
+    else:
+        ordered = np.sort(answers, axis=1)
+        margin = (ordered[:, -1] - ordered[:, -2]) / 2
+    return float((margin < UNDECIDED).mean())
+
+
+def _rounded(
+    weight: npt.NDArray[np.float32], generator: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    units = generator.uniform(-UNITS, UNITS, weight.shape)
+    return (weight * (1 + units * np.finfo(np.float32).eps)).astype(weight.dtype)
+
+
+class _Network:
+    """A variant's model, compiled once, which begins anew as often as it is told to."""
+
+    def __init__(self, variant: Variant, splits: Splits, seed: int) -> None:
+        self._splits, self._classes = splits, len(splits.classes)
+        self.model: keras.Model = model_of(
+            variant, seed, splits.input_shape, self._classes, "float32"
+        )
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.begun: Weights = tuple(self.model.get_weights())
+        self._optimizer = [variable.numpy() for variable in self.model.optimizer.variables]
+        self._side = Pictures(splits.train_pictures(), splits.train.labels)
+        self._held_out = Pictures(splits.validation_pictures(), splits.validation.labels)
+
+    def train(self, batch_size: int, steps: int, seed: int, first: int = 0) -> None:
+        for number in range(first, first + steps):
+            batch = drawn_batch(self._side, batch_size, seed, number)
+            targets = targets_for(self.model, batch.labels, self._classes)
+            self.model.train_on_batch(batch.pictures, targets)
+
+    def trained(
+        self, begun: Weights, batch_size: int, seed: int, first: int
+    ) -> npt.NDArray[np.float32]:
+        """Returns answers after `TRAINED_STEPS` with a new optimizer."""
+        self.model.set_weights(list(begun))
+        for variable, value in zip(self.model.optimizer.variables, self._optimizer, strict=True):
+            variable.assign(value)
+        self.train(batch_size, TRAINED_STEPS, seed, first)
+        return self.answers()
+
+    def answers(self) -> npt.NDArray[np.float32]:
+        return evaluate(self.model, self._held_out).probabilities.astype(np.float32)

@@ -50,7 +50,8 @@ def check_agreement(measurement: Measurement) -> CheckResult | None:
     """Fails if the timed program's answers are not those of float32 on a CPU.
 
     Returns:
-        The result; `None` if there is nothing to compare (training that draws random numbers).
+        The result; `None` if there is nothing to compare (training that draws random numbers, or
+        whose outcome rounding decides).
     """
     found = measurement.agreement
     if found is None:

@@ -65,7 +65,7 @@ def measure(
 
     A step works on uint8 pictures that lie on the device; a round queues steps and waits for all
     of them. Before it is timed, the program answers the held-out pictures (a training program
-    after its first steps), beside the reference.
+    after its first steps with new weights), beside the reference.
 
     Args:
         plan: what is measured.
@@ -135,6 +135,8 @@ def _measured(
     side = Pictures(splits.train_pictures(), splits.train.labels)
     classes = len(splits.classes)
     start = time.perf_counter()
+    training = known.training if known and plan.workload == "train" else None
+    begun = training or known
     recipe = Recipe(
         plan.variant,
         plan.workload,
@@ -143,23 +145,23 @@ def _measured(
         plan.seed,
         splits.input_shape,
         classes,
-        known.weights if known else None,
+        begun.weights if begun else None,
         exported,
     )
     bench = program_for(engine, place.backend, recipe)
-    batch = drawn_batch(side, plan.batch_size, plan.seed)
+    first = training.first_batch if training else 0
+    batch = drawn_batch(side, plan.batch_size, plan.seed, first)
     pictures, targets = engine.put(batch.pictures), _targets(bench, batch, classes)
     engine.synchronize([bench.program.run(pictures, targets)])
     first_step_seconds = time.perf_counter() - start
 
-    trains = plan.workload == "train"
-    for number in range(1, known.trained_steps if known and trains else 1):
-        own = drawn_batch(side, plan.batch_size, plan.seed, number)
+    for number in range(1, training.steps if training else 1):
+        own = drawn_batch(side, plan.batch_size, plan.seed, first + number)
         bench.program.run(engine.put(own.pictures), _targets(bench, own, classes))
-    expected = None
-    if known is not None:
-        expected = known.trained if trains else known.probabilities
-    agreement = _agreement(bench, splits, plan.batch_size, expected)
+    expected = training or (known if plan.workload == "inference" else None)
+    agreement = _agreement(
+        bench, splits, plan.batch_size, expected.probabilities if expected else None
+    )
 
     def step() -> object:
         return bench.program.run(pictures, targets)

@@ -46,6 +46,6 @@ def judge_each(cnnbench_judge):
             if result is not None:
                 cnnbench_judge(result)
         if all(result is None for result in results):
-            pytest.skip("nothing to compare: random layers, a full memory or several devices")
+            pytest.skip("nothing to compare: random layers, rounding decides, or no memory")
 
     return judge

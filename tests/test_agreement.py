@@ -5,6 +5,7 @@ import pytest
 
 from cnnbench.agreement import (
     Reference,
+    TrainingAnswers,
     agreement_of,
     classes_of,
     load_weights,
@@ -56,19 +57,33 @@ def test_an_undecided_sigmoid_answers_the_first_class():
     assert classes_of(np.array([[0.5]])).tolist() == [0]
 
 
-@pytest.mark.parametrize("trained", [None, SIGMOID / 2])
+TRAINING = TrainingAnswers(tuple(2 * one for one in WEIGHTS), 6, 3, SIGMOID / 2, 1e-7)
+
+
 @pytest.mark.parametrize("flops", [None, 1e6])
-def test_a_reference_is_read_as_it_was_written(tmp_path, trained, flops):
-    made = Reference(WEIGHTS, SIGMOID, trained, 3, flops, None if flops is None else 3 * flops)
+def test_a_reference_is_read_as_it_was_written(tmp_path, flops):
+    made = Reference(WEIGHTS, SIGMOID, None, flops, None if flops is None else 3 * flops)
     made.save(tmp_path / "reference.npz")
     found = Reference.load(tmp_path / "reference.npz")
-    numbers = (found.trained_steps, found.inference_flops, found.training_flops)
-    assert numbers == (3, made.inference_flops, made.training_flops)
+    assert (found.inference_flops, found.training_flops) == (flops, made.training_flops)
+    assert found.training is None
     np.testing.assert_array_equal(found.probabilities, SIGMOID)
-    assert (found.trained is None) == (trained is None)
-    if trained is not None:
-        np.testing.assert_array_equal(found.trained, trained)
-    for one, other in zip(found.weights, WEIGHTS, strict=True):
+    assert_same(found.weights, WEIGHTS)
+
+
+def test_the_answers_of_training_are_read_as_they_were_written(tmp_path):
+    Reference(WEIGHTS, SIGMOID, TRAINING, None, None).save(tmp_path / "reference.npz")
+    found = Reference.load(tmp_path / "reference.npz")
+    assert_same(found.weights, WEIGHTS)
+    assert found.training is not None
+    assert (found.training.first_batch, found.training.steps) == (6, 3)
+    assert found.training.rounding == 1e-7
+    np.testing.assert_array_equal(found.training.probabilities, SIGMOID / 2)
+    assert_same(found.training.weights, TRAINING.weights)
+
+
+def assert_same(found, known):
+    for one, other in zip(found, known, strict=True):
         np.testing.assert_array_equal(one, other)
         assert one.dtype == other.dtype
 

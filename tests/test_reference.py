@@ -10,12 +10,20 @@ import pytest
 
 from cnnbench import reference
 from cnnbench.agreement import Reference, load_weights, save_weights
-from cnnbench.batches import Pictures
+from cnnbench.batches import Pictures, drawn_batch
 from cnnbench.engines.keras_model import model_of
 from cnnbench.evaluation import evaluate
 from cnnbench.images.dataset import Splits
 from cnnbench.measurements import Workload
-from cnnbench.reference import TRAINED_STEPS, make_reference
+from cnnbench.model import targets_for
+from cnnbench.reference import (
+    ROUNDING,
+    TRAINED_STEPS,
+    TRIES,
+    make_reference,
+    training_answers,
+    undecided_share,
+)
 from cnnbench.variants import VARIANTS, Variant
 
 SINGLE = VARIANTS["single-block"]
@@ -53,26 +61,40 @@ def test_inference_is_answered_with_the_weights_that_are_given_on(
     model = model_of(SINGLE, 1, tiny_splits.input_shape, 2, "float32", still.weights)
     held_out = Pictures(tiny_splits.validation_pictures(), tiny_splits.validation.labels)
     np.testing.assert_array_equal(still.probabilities, evaluate(model, held_out).probabilities)
-    assert (still.trained, still.trained_steps) == (None, 0)
+    assert still.training is None
 
 
 def test_the_same_arguments_give_the_same_answers(tiny_splits: Splits, trained: Reference) -> None:
     one, other = trained, made(tiny_splits, "train")
     np.testing.assert_array_equal(one.probabilities, other.probabilities)
-    assert one.trained is not None
-    assert other.trained is not None
-    np.testing.assert_array_equal(one.trained, other.trained)
+    assert one.training is not None
+    assert other.training is not None
+    np.testing.assert_array_equal(one.training.probabilities, other.training.probabilities)
 
 
-def test_training_begins_with_the_weights_of_inference(
-    trained: Reference, still: Reference
+def test_training_begins_with_the_weights_that_the_seed_draws(
+    tiny_splits: Splits, trained: Reference, still: Reference
 ) -> None:
-    for one, other in zip(trained.weights, still.weights, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert trained.trained_steps == TRAINED_STEPS
     np.testing.assert_array_equal(trained.probabilities, still.probabilities)
-    assert trained.trained is not None
-    assert np.abs(trained.trained - still.probabilities).max() > 1e-4
+    assert trained.training is not None
+    new = model_of(SINGLE, 0, tiny_splits.input_shape, 2, "float32").get_weights()
+    for one, other in zip(trained.training.weights, new, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_training_is_that_of_a_new_network_step_by_step(
+    tiny_splits: Splits, trained: Reference
+) -> None:
+    found = trained.training
+    assert found is not None
+    model = model_of(SINGLE, 0, tiny_splits.input_shape, 2, "float32")
+    side = Pictures(tiny_splits.train_pictures(), tiny_splits.train.labels)
+    for number in range(found.first_batch, found.first_batch + TRAINED_STEPS):
+        batch = drawn_batch(side, 8, 0, number)
+        model.train_on_batch(batch.pictures, targets_for(model, batch.labels, 2))
+    held_out = Pictures(tiny_splits.validation_pictures(), tiny_splits.validation.labels)
+    np.testing.assert_array_equal(found.probabilities, evaluate(model, held_out).probabilities)
+    assert found.rounding <= ROUNDING
 
 
 def test_trained_weights_are_taken(tiny_splits: Splits, tmp_path: Path) -> None:
@@ -85,7 +107,7 @@ def test_trained_weights_are_taken(tiny_splits: Splits, tmp_path: Path) -> None:
 
 def test_training_that_draws_numbers_is_not_compared(tiny_splits: Splits) -> None:
     found = made(tiny_splits, "train", VARIANTS["dropout"])
-    assert (found.trained, found.trained_steps) == (None, TRAINED_STEPS)
+    assert found.training is None
     assert len(found.probabilities) == len(tiny_splits.validation.names)
 
 
@@ -93,3 +115,66 @@ def test_operations_are_counted(still: Reference) -> None:
     assert still.inference_flops
     assert still.training_flops
     assert still.training_flops > 2 * still.inference_flops
+
+
+# Which steps are asked about, by answers that were thought out
+
+BEGUN = (np.ones((4, 4), np.float32),)
+
+
+def answered(sensitive: int, undecided: int = 0):
+    """Returns what trains, and leaves things open in its first tries.
+
+    Of the first `sensitive` tries, rounding decides what comes out, and the classes of the first
+    `undecided` hang in the balance.
+    """
+
+    def trained(begun, first):
+        by_rounding = 1e3 if first < sensitive * TRAINED_STEPS else 1.0
+        answer = 0.5 if first < undecided * TRAINED_STEPS else 0.75
+        return np.full((2, 1), answer, np.float32) + by_rounding * (begun[0] - 1).max()
+
+    return trained
+
+
+def test_the_first_batches_are_taken_where_rounding_decides_nothing() -> None:
+    found = training_answers(BEGUN, answered(0), 0)
+    assert found is not None
+    assert (found.first_batch, found.steps) == (0, TRAINED_STEPS)
+    assert 0 < found.rounding <= ROUNDING
+
+
+def test_batches_of_which_rounding_decides_are_passed_over() -> None:
+    found = training_answers(BEGUN, answered(2), 0)
+    assert found is not None
+    assert found.first_batch == 2 * TRAINED_STEPS
+    np.testing.assert_array_equal(found.probabilities, np.full((2, 1), 0.75))
+
+
+def test_answers_in_the_balance_are_passed_over_while_there_are_others() -> None:
+    found = training_answers(BEGUN, answered(0, undecided=3), 0)
+    assert found is not None
+    assert found.first_batch == 3 * TRAINED_STEPS
+
+
+def test_answers_in_the_balance_are_better_than_none() -> None:
+    found = training_answers(BEGUN, answered(1, undecided=TRIES), 0)
+    assert found is not None
+    assert found.first_batch == TRAINED_STEPS
+
+
+@pytest.mark.parametrize(
+    ("answers", "share"),
+    [
+        ([[0.49], [0.52], [0.6], [0.1]], 0.5),
+        ([[0.48, 0.5, 0.02], [0.1, 0.1, 0.8]], 0.5),
+    ],
+)
+def test_an_answer_near_another_class_is_undecided(
+    answers: list[list[float]], share: float
+) -> None:
+    assert undecided_share(np.array(answers, np.float32)) == share
+
+
+def test_training_that_rounding_decides_each_time_is_not_compared() -> None:
+    assert training_answers(BEGUN, answered(TRIES), 0) is None
