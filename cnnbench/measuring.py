@@ -1,21 +1,20 @@
-"""The measurements of a session: references, exported models and peaks, each made once."""
+"""The measurements of a session, each made once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median
 from typing import cast
 
-from cnnbench.backends import TRAINING_BACKENDS, missing
 from cnnbench.measurements import Measurement, Peak, ScenarioName, ScenarioRun, Workload
 from cnnbench.options import Options
 from cnnbench.progress import Progress
-from cnnbench.variants import Variant, variant_named
+from cnnbench.references import Question, References
+from cnnbench.variants import variant_named
 from cnnbench.workers.crew import Crew
-from cnnbench.workers.jobs import Export, Job, MakeReference, Measure, MeasurePeak, RunScenario
+from cnnbench.workers.jobs import Job, Measure, MeasurePeak, RunScenario
 from cnnbench.workers.process import JobError, Result, WorkerDied, WorkerSpec
 
 SWEEP_FROM = 1
@@ -44,6 +43,9 @@ class Wanted:
     rounds: int
     warmup_rounds: int
 
+    def question(self) -> Question:
+        return Question(self.variant, self.workload, self.batch_size)
+
 
 class Measuring:
     """Measures with the machine otherwise idle.
@@ -53,9 +55,8 @@ class Measuring:
         crew: the session's workers.
         progress: shows what is waited for.
         splits: manifest of the pictures.
-        scratch: folder for weights, answers and exported models.
+        references: what is measured is held against.
         threads: of a worker.
-        trained: returns the file of a variant's trained weights, if it was trained here.
         keep: keeps a record that no worker made.
         wanted: rows of this session, so that each fresh process can measure all of them.
     """
@@ -66,18 +67,16 @@ class Measuring:
         crew: Crew,
         progress: Progress,
         splits: str,
-        scratch: Path,
+        references: References,
         threads: int,
-        trained: Callable[[Variant], Path | None],
         keep: Callable[[Measurement], None],
         wanted: Sequence[Wanted] = (),
     ) -> None:
         self._options, self._crew, self._progress = options, crew, progress
-        self._splits, self._scratch, self._threads = splits, scratch, threads
-        self._trained, self._keep = trained, keep
+        self._splits, self._references, self._threads = splits, references, threads
+        self._keep = keep
         self._wanted = tuple(wanted)
         self._done: dict[tuple[Wanted, int], Measurement] = {}
-        self._references: dict[tuple[str, int], str] = {}
 
     def measurements(self, wanted: Wanted) -> tuple[Measurement, ...]:
         """Returns a measurement of each process."""
@@ -122,7 +121,7 @@ class Measuring:
     ) -> ScenarioRun:
         """Returns one of MLPerf's scenarios."""
         options = self._options
-        reference, exported = self._answers(variant, "inference", spot, batch_size)
+        reference, exported = self._answers(Question(variant, "inference", batch_size), spot)
         job = RunScenario(
             scenario=scenario,
             driver=options.scenario_driver,
@@ -144,9 +143,7 @@ class Measuring:
         if (wanted, process) in self._done:
             return self._done[wanted, process]
         spot = wanted.spot
-        reference, exported = self._answers(
-            wanted.variant, wanted.workload, spot, wanted.batch_size
-        )
+        reference, exported = self._answers(wanted.question(), spot)
         job = Measure(
             variant=variant_named(wanted.variant),
             splits=self._splits,
@@ -195,56 +192,8 @@ class Measuring:
         self._keep(row)
         return row
 
-    def _answers(
-        self, variant: str, workload: Workload, spot: Spot, batch_size: int
-    ) -> tuple[str, str]:
-        """Makes the reference and, where one is needed, the exported model; returns the files."""
-        reference = self._reference(variant, workload, batch_size)
-        if spot.backend in TRAINING_BACKENDS:
-            return reference, ""
-        int8 = spot.dtype == "int8"
-        stem = self._scratch / f"{variant_named(variant).fingerprint()}{'-int8' if int8 else ''}"
-        exported, quantized = f"{stem}.onnx", f"{stem}-quantized.onnx" if int8 else ""
-        job = Export(
-            variant_named(variant),
-            self._splits,
-            self._options.seeds[0],
-            reference,
-            exported,
-            quantized,
-        )
-        self._wait(self._cpu(self._exporter()), job)
-        return reference, quantized or exported
-
-    def _reference(self, variant: str, workload: Workload, batch_size: int) -> str:
-        made = variant_named(variant)
-        key = (made.fingerprint(), batch_size if workload == "train" else 0)
-        if workload == "inference":
-            # One that was made for training has these answers, too.
-            key = next((one for one in self._references if one[0] == key[0]), key)
-        target = self._references.get(key)
-        if target is None:
-            target = str(self._scratch / f"{key[0]}-{key[1]}.npz")
-            job = MakeReference(
-                made,
-                self._splits,
-                workload,
-                key[1],
-                self._options.seeds[0],
-                str(self._trained(made) or ""),
-                target,
-            )
-            self._wait(self._cpu(self._options.training_backend()), job)
-            self._references[key] = target
-        return target
-
-    def _exporter(self) -> str:
-        first = self._options.training_backend()
-        others = [name for name in ("tensorflow", "torch") if missing(name) is None]
-        return first if first in ("tensorflow", "torch") or not others else others[0]
-
-    def _cpu(self, backend: str) -> WorkerSpec:
-        return WorkerSpec(backend, "cpu", self._threads)
+    def _answers(self, question: Question, spot: Spot) -> tuple[str, str]:
+        return self._references.answers(question, spot.backend, spot.dtype, self._threads)
 
     def _spec(self, spot: Spot) -> WorkerSpec:
         return WorkerSpec(spot.backend, spot.device, self._threads)

@@ -124,7 +124,7 @@ def _plan(bench: Session, ours: list[pytest.Item]) -> None:
         bench.check_models(names)
     jobs = list(dict.fromkeys(job for item in ours for job in _jobs_of(bench, item)))
     bench.plan(jobs)
-    bench.wanted = tuple(dict.fromkeys(row for item in ours for row in wanted_of(item)))
+    bench.plan_measurements(dict.fromkeys(row for item in ours for row in wanted_of(item)))
     from cnnbench.trainings import estimate
 
     data, protocol = bench.data_set, bench.options.training_protocol()

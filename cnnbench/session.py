@@ -27,6 +27,7 @@ from cnnbench.records import (
     SanityRun,
     TrainingRun,
 )
+from cnnbench.references import References
 from cnnbench.report.folder import new_report_folder
 from cnnbench.report.outcome import in_words
 from cnnbench.variants import Variant, variant_named
@@ -63,6 +64,7 @@ class Session:
         self._crew = Crew(self.progress, self._finished)
         self.presence = Presence(options, self._crew, self.progress)
         self._measuring: Measuring | None = None
+        self._references: References | None = None
         self.wanted: tuple[Wanted, ...] = ()
         self._lock = threading.Lock()
         self._journal: Journal | None = None
@@ -102,6 +104,10 @@ class Session:
         self._record(Environment(self.environment))
         if data_set is not None:
             self._record(data_set)
+            self._references = References(
+                *(options, self._crew, self.progress, self._splits()),
+                *(Path(self._scratch.name), self._weights),
+            )
 
     def check_models(self, variants: Iterable[str]) -> None:
         """Builds each model once, so that a bad one is told before any training.
@@ -118,6 +124,24 @@ class Session:
         """Submits trainings ahead, in order; each distinct one once."""
         for job in jobs:
             self._train(job)
+
+    def plan_measurements(self, wanted: Iterable[Wanted]) -> None:
+        """Has what measurements are held against made behind the trainings, by their workers."""
+        self.wanted = tuple(wanted)
+        spec, first = self._reference_spec(), self.options.seeds[0]
+
+        def trained(variant: str) -> Future[Result] | None:
+            return self._crew.planned(self._training_spec(), self.train_job(variant, first))
+
+        questions = [one.question() for one in self.wanted if one.batch_size]
+        workers = self.training_workers() if spec == self._training_spec() else 1
+        assert self._references is not None
+        made = self._references.plan(questions, spec, workers, trained)
+        if made:
+            # By then every training has begun: a CPU is idle soon, and imports take seconds.
+            spot = self.wanted[0].spot
+            measurer = WorkerSpec(spot.backend, spot.device, self._measuring_threads())
+            made[0].add_done_callback(lambda _: self._crew.warm_up(measurer))
 
     def train_job(self, variant: str, seed: int) -> Train:
         made = variant_named(variant)
@@ -145,21 +169,15 @@ class Session:
     def measuring(self) -> Measuring:
         """Returns what measures; every training is waited for, so that the machine is idle."""
         self._crew.settle()
-        threads = self.options.threads or environment.usable_cpus()
-        spec = self._training_spec()
-        if spec.device == "cpu" and spec.threads != threads:
-            self._crew.rest(spec)
+        threads = self._measuring_threads()
+        for spec in (self._training_spec(), self._reference_spec()):
+            if spec.device == "cpu" and spec.threads != threads:
+                self._crew.rest(spec)
         if self._measuring is None:
+            assert self._references is not None
             self._measuring = Measuring(
-                self.options,
-                self._crew,
-                self.progress,
-                self._splits(),
-                Path(self._scratch.name),
-                threads,
-                self._trained,
-                self._record,
-                self.wanted,
+                *(self.options, self._crew, self.progress, self._splits(), self._references),
+                *(threads, self._record, self.wanted),
             )
         return self._measuring
 
@@ -248,9 +266,11 @@ class Session:
     def _weights(self, variant: Variant) -> Path:
         return Path(self._scratch.name) / f"{variant.fingerprint()}-trained.npz"
 
-    def _trained(self, variant: Variant) -> Path | None:
-        path = self._weights(variant)
-        return path if path.is_file() else None
+    def _reference_spec(self) -> WorkerSpec:
+        return WorkerSpec(self.options.training_backend(), "cpu", 1)
+
+    def _measuring_threads(self) -> int:
+        return self.options.threads or environment.usable_cpus()
 
     # What happens to jobs
 

@@ -29,7 +29,7 @@ LAYERS = (
     "throughput throughput_parallel data_parallel replicas serving speed_rows ratios ratio_gate "
     "packing report.*",
     "workers.*",
-    "presence measuring session ab.* jury trainings resampling calibration",
+    "presence references measuring session ab.* jury trainings resampling calibration",
     "pytest_items pytest_fixtures pytest_speed pytest_gates pytest_session commands.*",
     "plugin plugin_speed cli",
 )

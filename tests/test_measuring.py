@@ -11,11 +11,12 @@ from typing import Any, cast
 import pytest
 from factories import measurement, peak, scenario_run
 
-from cnnbench import measuring
+from cnnbench import references as made_ahead
 from cnnbench.measurements import Measurement
-from cnnbench.measuring import Measuring, Spot, Wanted, images_per_second
+from cnnbench.measuring import SWEEP_TO, Measuring, Spot, Wanted, images_per_second
 from cnnbench.options import Options
 from cnnbench.progress import Progress
+from cnnbench.references import References
 from cnnbench.workers.crew import Crew
 from cnnbench.workers.jobs import Export, Job, MakeReference, Measure, MeasurePeak, RunScenario
 from cnnbench.workers.process import JobError, WorkerDied, WorkerSpec
@@ -36,10 +37,14 @@ class FakeCrew:
         self.images = images
         self.log: list[tuple[WorkerSpec, Any]] = []
         self.futures: dict[tuple[WorkerSpec, Job], Future[Any]] = {}
+        self.waited: list[Future[Any] | None] = []
 
-    def submit(self, spec: WorkerSpec, job: Job) -> Future[Any]:
+    def submit(
+        self, spec: WorkerSpec, job: Job, size: int = 1, after: Future[Any] | None = None
+    ) -> Future[Any]:
         if (spec, job) not in self.futures:
             self.log.append((spec, job))
+            self.waited.append(after)
             future = self.futures[spec, job] = Future()
             result = self.result(job)
             if isinstance(result, Exception):
@@ -71,12 +76,23 @@ class FakeCrew:
         return [job for _, job in self.log if isinstance(job, kind)]
 
 
+def referring(crew: FakeCrew, tmp_path: Path, **options: Any) -> References:
+    return References(
+        Options(**options),
+        cast(Crew, crew),
+        Progress(lambda line: None),
+        "manifest",
+        tmp_path,
+        lambda variant: tmp_path / f"{variant.name}-trained.npz",
+    )
+
+
 def measures(
     crew: FakeCrew,
     tmp_path: Path,
     *wanted: Wanted,
     kept: list[Measurement] | None = None,
-    trained: Path | None = None,
+    references: References | None = None,
     **options: Any,
 ) -> Measuring:
     return Measuring(
@@ -84,9 +100,8 @@ def measures(
         cast(Crew, crew),
         Progress(lambda line: None),
         "manifest",
-        tmp_path,
+        references or referring(crew, tmp_path, **options),
         2,
-        lambda variant: trained,
         (kept if kept is not None else []).append,
         wanted,
     )
@@ -104,8 +119,33 @@ def test_a_row_is_measured_once_with_its_reference(tmp_path: Path) -> None:
 
 def test_trained_weights_are_what_answers(tmp_path: Path) -> None:
     crew = FakeCrew()
-    measures(crew, tmp_path, trained=Path("weights.npz")).measurements(WANTED)
-    assert crew.done(MakeReference)[0].weights == "weights.npz"
+    measures(crew, tmp_path).measurements(WANTED)
+    assert crew.done(MakeReference)[0].weights == str(tmp_path / "documented-trained.npz")
+
+
+def test_references_made_ahead_are_not_made_again(tmp_path: Path) -> None:
+    crew = FakeCrew()
+    references, spec = referring(crew, tmp_path), WorkerSpec("tensorflow", "cpu", 1)
+    rows = (WANTED, replace(WANTED, workload="train"), replace(WANTED, variant="wide"))
+    made = references.plan([row.question() for row in rows], spec, 2, lambda variant: None)
+    bench = measures(crew, tmp_path, references=references)
+    for row in rows:
+        bench.measurements(row)
+    # One of training serves inference, too.
+    assert [(job.variant.name, job.workload) for job in crew.done(MakeReference)] == [
+        ("documented", "train"),
+        ("wide", "inference"),
+    ]
+    assert len(set(made)) == 2
+    assert [one for one, job in crew.log if isinstance(job, MakeReference)] == [spec] * 2
+
+
+def test_references_made_ahead_wait_for_the_training_of_their_network(tmp_path: Path) -> None:
+    crew = FakeCrew()
+    trained: Future[Any] = Future()
+    spec = WorkerSpec("tensorflow", "cpu", 1)
+    referring(crew, tmp_path).plan([WANTED.question()], spec, 1, lambda variant: trained)
+    assert crew.waited == [trained]
 
 
 def test_one_reference_serves_every_place_and_batch_size(tmp_path: Path) -> None:
@@ -131,7 +171,7 @@ def test_training_has_a_reference_for_each_batch_size(tmp_path: Path) -> None:
 def test_exported_models_are_made_where_keras_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "missing", lambda backend: None)
+    monkeypatch.setattr(made_ahead, "missing", lambda backend: None)
     crew = FakeCrew()
     measures(crew, tmp_path).measurements(ONNX)
     kinds = [(type(job).__name__, spec.backend) for spec, job in crew.log]
@@ -146,7 +186,7 @@ def test_exported_models_are_made_where_keras_is(
 
 
 def test_int8_is_of_a_quantized_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "missing", lambda backend: None)
+    monkeypatch.setattr(made_ahead, "missing", lambda backend: None)
     crew = FakeCrew()
     measures(crew, tmp_path).measurements(replace(ONNX, spot=Spot("openvino", "cpu", "int8")))
     (exported,), (job,) = crew.done(Export), crew.done(Measure)
@@ -219,7 +259,7 @@ def test_a_sweep_ends_where_memory_does(tmp_path: Path) -> None:
 
 def test_a_sweep_that_never_ends_does(tmp_path: Path) -> None:
     crew = FakeCrew(lambda job: 100.0 * job.batch_size)
-    assert measures(crew, tmp_path).sweep(WANTED)[-1].batch_size == measuring.SWEEP_TO
+    assert measures(crew, tmp_path).sweep(WANTED)[-1].batch_size == SWEEP_TO
 
 
 # A worker that is killed

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from cnnbench.workers.jobs import Job
@@ -47,9 +48,15 @@ class WorkerPool:
         for _ in range(count):
             self._give_back(self._start())
 
-    def submit(self, job: Job) -> Future[Result]:
-        """Queues a job; the future raises `JobError` if it fails."""
-        return self._executor.submit(self._run, job)
+    def submit(self, job: Job, after: Future[Result] | None = None) -> Future[Result]:
+        """Queues a job; the future raises `JobError` if it fails.
+
+        Args:
+            job: what is done.
+            after: the job begins when this one has ended, well or badly. Jobs start in the order of
+                submission, so one that was submitted here before can be waited for.
+        """
+        return self._executor.submit(self._run, job, after)
 
     def close(self) -> None:
         """Ends every process and drops the jobs that wait."""
@@ -60,7 +67,10 @@ class WorkerPool:
         for worker in workers:
             worker.stop()
 
-    def _run(self, job: Job) -> Result:
+    def _run(self, job: Job, after: Future[Result] | None) -> Result:
+        if after is not None:
+            with suppress(CancelledError):
+                after.exception()
         try:
             result = self._do(job)
         except BaseException as error:

@@ -103,7 +103,8 @@ def _written(job: MakeReference | Export, splits: Splits) -> dict[str, Any]:
     if isinstance(job, MakeReference):
         from cnnbench.reference import make_reference
 
-        weights = Path(job.weights) if job.weights else None
+        path = Path(job.weights)
+        weights = path if path.is_file() else None  # a variant that was not trained has none
         reference = make_reference(
             job.variant, splits, job.workload, job.batch_size, job.seed, weights
         )
