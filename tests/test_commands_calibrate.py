@@ -265,7 +265,7 @@ def test_what_real_trainings_propose_is_accepted_by_the_suites(
     done = run_command(
         *("calibrate", "--out", "t.toml", "--baseline", "b.json", "--data", str(pictures)),
         *("--variants", "faults:healthy", "--seeds", "1000-1009", "--sessions", "100"),
-        *("--epochs", "6", "--image-size", "24", "--max-seeds", "3"),
+        *("--epochs", "6", "--image-size", "24", "--max-seeds", "3", "--workers", "1"),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
@@ -280,6 +280,7 @@ def test_what_real_trainings_propose_is_accepted_by_the_suites(
         f"--cnnbench-targets={tmp_path / 't.toml'}",
         f"--cnnbench-baseline={tmp_path / 'b.json'}",
         *("--cnnbench-epochs=6", "--cnnbench-image-size=24", "--cnnbench-max-seeds=3"),
+        "--cnnbench-workers=1",
     )
     assert suites.code == 0, suites.output
     names = ("accuracy", "accuracy_drop", "train_accuracy", "overfitting")

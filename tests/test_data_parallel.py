@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,13 @@ from cnnbench.replicas import Shard, check_shards, make_trainer
 from cnnbench.variants import VARIANTS
 
 COUNT, BATCH, STEPS = 4, 32, 30
+PARALLEL_BACKENDS = ("tensorflow", "jax")
 DOCUMENTED = VARIANTS["documented"]
 
 CHILD = """
 import json, sys
 from cnnbench.data_parallel import measure_scaling, set_up_devices, train_in_parallel
-backend, count, batch, steps = sys.argv[1], *map(int, sys.argv[2:])
+backend, part, count, batch, steps = *sys.argv[1:3], *map(int, sys.argv[3:])
 set_up_devices(backend, f"cpu*{count}")
 import numpy as np
 from tiny import picture
@@ -47,6 +49,14 @@ variant = VARIANTS["documented"]
 def trained(devices, steps=steps, name="documented"):
     return train_in_parallel(VARIANTS[name], side, 2, 0, devices, batch, steps)
 one, many = trained(1), trained(count)
+found = dict(
+    one=one.losses, many=many.losses,
+    batch=[(s.device, s.shape) for s in many.batch],
+    weight=[(s.device, s.shape) for s in many.weight],
+)
+if part == "curves":
+    print(json.dumps(found))
+    sys.exit()
 other = trained(count, 2, "global-pooling")
 scaling = measure_scaling(variant, side, 2, 0, count, 8, rounds=2, warmup_rounds=1,
                           steps_per_round=3)
@@ -72,22 +82,19 @@ def lost(array, parts):  # the last device sees its neighbour's share
 replicas.np.split = lost
 wrong = trained(count).losses if backend == "tensorflow" else ()
 replicas.np.split = real
-print(json.dumps(dict(
-    one=one.losses, many=many.losses, other=len(other.losses), share=share, wrong=wrong,
-    batch=[(s.device, s.shape) for s in many.batch], refused=refused(2),
-    weight=[(s.device, s.shape) for s in many.weight],
+print(json.dumps(found | dict(
+    other=len(other.losses), share=share, wrong=wrong, refused=refused(2),
     single=scaling.single_seconds, parallel=scaling.parallel_seconds,
 )))
 """
 
 
-@pytest.fixture(scope="module", params=[pytest.param("tensorflow", marks=pytest.mark.slow), "jax"])
-def child(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What a process with four virtual devices says."""
-    backend = request.param
+@cache
+def said(backend: str, part: str) -> dict[str, Any]:
+    """Returns what a process with four virtual devices says."""
     pytest.importorskip(backend)
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, backend, *map(str, (COUNT, BATCH, STEPS))],
+        [sys.executable, "-c", CHILD, backend, part, *map(str, (COUNT, BATCH, STEPS))],
         capture_output=True,
         text=True,
         timeout=300,
@@ -103,10 +110,23 @@ def child(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"backend": backend, **json.loads(done.stdout.splitlines()[-1])}
 
 
-def test_four_devices_have_the_loss_curve_of_one(child: dict[str, Any]) -> None:
-    assert len(child["many"]) == STEPS
-    np.testing.assert_allclose(child["many"], child["one"], rtol=LOSS_TOLERANCE, atol=0)
-    assert child["one"][-1] < child["one"][0] / 5  # it is a curve that learns
+ALL = [pytest.param((backend, "all"), marks=pytest.mark.slow) for backend in PARALLEL_BACKENDS]
+
+
+@pytest.fixture(scope="module", params=ALL, ids="-".join)
+def child(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return said(*request.param)
+
+
+@pytest.fixture(scope="module", params=[("jax", "curves"), *ALL], ids="-".join)
+def curves(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return said(*request.param)
+
+
+def test_four_devices_have_the_loss_curve_of_one(curves: dict[str, Any]) -> None:
+    assert len(curves["many"]) == STEPS
+    np.testing.assert_allclose(curves["many"], curves["one"], rtol=LOSS_TOLERANCE, atol=0)
+    assert curves["one"][-1] < curves["one"][0] / 5  # it is a curve that learns
 
 
 def test_a_share_that_is_lost_is_another_loss_curve(child: dict[str, Any]) -> None:
@@ -116,10 +136,10 @@ def test_a_share_that_is_lost_is_another_loss_curve(child: dict[str, Any]) -> No
     assert difference > 100 * LOSS_TOLERANCE
 
 
-def test_each_device_has_its_share_of_the_batch_and_all_weights(child: dict[str, Any]) -> None:
+def test_each_device_has_its_share_of_the_batch_and_all_weights(curves: dict[str, Any]) -> None:
     devices = [f"cpu:{number}" for number in range(COUNT)]
-    assert child["batch"] == [[device, [BATCH // COUNT, 24, 24, 3]] for device in devices]
-    assert child["weight"] == [[device, [3, 3, 3, 32]] for device in devices]
+    assert curves["batch"] == [[device, [BATCH // COUNT, 24, 24, 3]] for device in devices]
+    assert curves["weight"] == [[device, [3, 3, 3, 32]] for device in devices]
 
 
 def test_each_device_computes_its_share_only(child: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from few import few_or_all
 
 from cnnbench.images.dataset import Splits
 from cnnbench.places import Place
@@ -14,7 +15,7 @@ from cnnbench.variants import VARIANTS, variant_named
 PLACE = Place("tensorflow", "cpu", 1)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", few_or_all(VARIANTS))
 def test_every_variant_learns_a_tiny_batch_by_heart(name: str, tiny_splits: Splits) -> None:
     run = memorize(VARIANTS[name], tiny_splits, 0, PLACE)
     assert run.accuracy == 1.0

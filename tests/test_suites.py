@@ -17,6 +17,9 @@ QUICK = (
     "--cnnbench-epochs=4",
     "--cnnbench-rounds=2",
     "--cnnbench-warmup-rounds=1",
+    # One process does everything: each imports a backend, which takes longer than these trainings.
+    "--cnnbench-workers=1",
+    "--cnnbench-threads=1",
 )
 
 
@@ -46,6 +49,8 @@ def healthy(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Suit
         f"--cnnbench-variants={','.join(VARIANTS)}",
         f"--cnnbench-seeds={','.join(SEEDS)}",
         *QUICK,
+        # As without any option: trainings side by side, then a process of its own that measures.
+        *("--cnnbench-workers=2", "--cnnbench-threads=2"),
     )
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from few import FEW
 
 from cnnbench.agreement import load_weights
 from cnnbench.protocols import Protocol
@@ -71,12 +72,14 @@ def test_a_job_travels_as_plain_data(job: Job) -> None:
     assert from_data(to_data(job)) == job
 
 
+@pytest.mark.parametrize("names", [FEW, pytest.param(tuple(VARIANTS), marks=pytest.mark.slow)])
 def test_every_variant_trains_to_the_same_bits_in_different_processes(
-    tiny_manifest: Path,
+    names: tuple[str, ...], tiny_manifest: Path
 ) -> None:
+    variants = [VARIANTS[name] for name in names]
     pools = [new_pool(), new_pool()]
     try:
-        orders = list(VARIANTS.values()), list(reversed(VARIANTS.values()))
+        orders = variants, variants[::-1]
         futures: list[dict[str, Future[Result]]] = [
             {variant.name: pool.submit(training(tiny_manifest, variant)) for variant in order}
             for pool, order in zip(pools, orders, strict=True)
@@ -87,7 +90,7 @@ def test_every_variant_trains_to_the_same_bits_in_different_processes(
     finally:
         for pool in pools:
             pool.close()
-    for name in VARIANTS:
+    for name in names:
         one, other = first[name], second[name]
         assert isinstance(one, TrainingRun)
         assert isinstance(other, TrainingRun)
