@@ -49,6 +49,10 @@ class Progress:
         seconds = self.elapsed()
         self._lines.put(f"[{self._finished}/{self._planned}, {seconds:.0f} s] {title}: {outcome}")
 
+    def count(self) -> None:
+        """Takes the end of a job that has nothing to tell; called from any thread."""
+        self._finished += 1
+
     def elapsed(self) -> float:
         """Returns the seconds since the session began."""
         return self._clock() - self._started

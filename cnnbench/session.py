@@ -277,7 +277,9 @@ class Session:
     def _finished(self, job: Job, outcome: Result | BaseException) -> None:
         if isinstance(outcome, BaseException):
             self.progress.finished(job.title(), f"failed: {outcome}")
-        elif not isinstance(outcome, dict):
+        elif isinstance(outcome, dict):
+            self.progress.count()
+        else:
             self._record(outcome)
             self.progress.finished(job.title(), in_words(outcome))
 

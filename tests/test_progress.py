@@ -142,3 +142,11 @@ def test_nothing_is_told_when_nothing_runs(watch, slow):
     watch.progress.tell("measure b", {"state": "compiling"})
     watch.progress.wait(slow(3, seconds=STATUS_SECONDS * 2))
     assert [line.split("] ")[1] for line in watch.told()] == ["train a: done"]
+
+
+def test_a_job_with_nothing_to_tell_is_counted(watch):
+    watch.progress.plan(2)
+    watch.progress.count()
+    watch.progress.finished("training", "well")
+    watch.progress.wait(ready())
+    assert watch.told() == ["[2/2, 0 s] training: well"]
