@@ -79,6 +79,14 @@ def test_a_pack_is_read_as_the_report(report):
         pd.testing.assert_frame_equal(frame, other.tables()[name], check_exact=True)
 
 
+def test_a_table_that_lacks_a_column_is_named_in_its_pack(report):
+    runs = pd.read_csv(report / "runs.csv", dtype="str")
+    runs.drop(columns="seed").to_csv(report / "runs.csv", index=False)
+    out = packed(report)
+    with pytest.raises(ValueError, match=f"^{out}/runs.csv lacks the columns seed"):
+        load_report(out)
+
+
 def test_a_killed_run_is_packed_by_its_journal(report):
     for path in report.glob("*.csv"):
         path.unlink()

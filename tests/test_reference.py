@@ -176,5 +176,19 @@ def test_an_answer_near_another_class_is_undecided(
     assert undecided_share(np.array(answers, np.float32)) == share
 
 
+def test_one_change_that_shows_nothing_is_not_enough() -> None:
+    seen = 0
+
+    def trained(begun, first):
+        nonlocal seen
+        seen += 1
+        tie = 0.1 if first == 0 and seen == 1 + 4 else 0.0  # only the fourth change shows the tie
+        return np.full((2, 1), 0.75 + tie, np.float32)
+
+    found = training_answers(BEGUN, trained, 0, changes=4)
+    assert found is not None
+    assert found.first_batch == TRAINED_STEPS
+
+
 def test_training_that_rounding_decides_each_time_is_not_compared() -> None:
     assert training_answers(BEGUN, answered(TRIES), 0) is None

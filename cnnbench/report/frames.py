@@ -99,7 +99,11 @@ def load_report(path: str | Path) -> Report:
     directory = Path(path)
     if directory.suffix == ".zip" and directory.is_file():
         with unpacked(directory) as folder:
-            return load_report(folder)
+            try:
+                return load_report(folder)
+            except (ValueError, FileNotFoundError) as error:
+                # The file that was given counts for people, not where it was unpacked.
+                raise type(error)(str(error).replace(str(folder), str(path))) from None
     if not directory.is_dir():
         raise FileNotFoundError(f"No such report folder. Received: path={str(path)!r}")
     if all((directory / f"{name}.csv").is_file() for name in SCHEMA if name not in LATER_TABLES):
