@@ -32,8 +32,10 @@ WARM_UP_BATCH_SIZE = 32
 # Rounding that moves answers by more is a question that no backend can be held to: 1e-4 is allowed.
 ROUNDING = 1e-5
 # To see what rounding does, weights are changed at random, by so many units in their last place at
-# most: backends add hundreds of products in orders of their own, and do not take a variance alike.
+# most: backends add hundreds of products in orders of their own. A batch normalization's scale is
+# changed by more: some take a variance as a difference of two means, which costs digits.
 UNITS = 16
+UNITS_OF_SCALE = 128
 CHANGES = 4  # a tie falls to either side, so that one change may not show it
 CHANGED_PICTURES = 1024  # in all changes together: of a large batch a single picture decides less
 # Answers that are so near to another class are one or the other by chance in bfloat16, of whose
@@ -147,7 +149,8 @@ def undecided_share(answers: npt.NDArray[np.float32]) -> float:
 def _rounded(
     weight: npt.NDArray[np.float32], generator: np.random.Generator
 ) -> npt.NDArray[np.float32]:
-    units = generator.uniform(-UNITS, UNITS, weight.shape)
+    most = UNITS_OF_SCALE if weight.ndim == 1 else UNITS  # biases begin at 0 and stay there
+    units = generator.uniform(-most, most, weight.shape)
     return (weight * (1 + units * np.finfo(np.float32).eps)).astype(weight.dtype)
 
 

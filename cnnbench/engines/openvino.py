@@ -84,6 +84,7 @@ class OpenVinoProgram:
     def __init__(self, engine: OpenVinoEngine, path: Path, hint: str, batch_size: int) -> None:
         self.engine, self.path, self.hint, self.batch_size = engine, path, hint, batch_size
         self._requests: dict[int, Any] = {}
+        self._bound: Tensor = None
         self._compiled(batch_size)
 
     def _compiled(self, batch_size: int) -> Any:
@@ -103,7 +104,9 @@ class OpenVinoProgram:
 
     def run(self, pictures: Tensor, targets: Tensor | None = None) -> Tensor:
         request = self._compiled(self.batch_size)
-        request.set_input_tensor(pictures)
+        if pictures is not self._bound:  # once is enough, and costs time between two steps
+            request.set_input_tensor(pictures)
+            self._bound = pictures
         request.infer()
         # The next step would write over the tensor itself.
         return request.get_output_tensor().data.copy()
@@ -111,7 +114,7 @@ class OpenVinoProgram:
     def answer(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         # A single picture has a program of its own, or its latency would be that of a batch.
         size = 1 if len(pictures) == 1 else self.batch_size
-        request = self._compiled(size)
+        request, self._bound = self._compiled(size), None
         answers = []
         for start in range(0, len(pictures), size):
             batch = np.ascontiguousarray(pictures[start : start + size])

@@ -58,7 +58,8 @@ def main() -> int:
             print(f"{backend} has answered", file=sys.stderr)
     if wanted.out:
         with wanted.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(next(iter(rows.values()))))
+            names = dict.fromkeys(name for row in rows.values() for name in row)
+            writer = csv.DictWriter(file, list(names))
             writer.writeheader()
             writer.writerows(rows.values())
     report(list(rows.values()))
