@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +23,9 @@ from cnnbench.variants import Variant
 if TYPE_CHECKING:
     import keras
 
-# So many training steps are compared: enough for Adam's moments to count, and few enough for
-# rounding not to have grown into another network.
-TRAINED_STEPS = 2
+# So many training steps are compared: two, for Adam's moments to count, or one where rounding has
+# made another network of every second one.
+TRAINED_STEPS = (2, 1)
 # Without a trained network: so many steps make answers that are not all near one half.
 WARM_UP_STEPS = 40
 WARM_UP_BATCH_SIZE = 32
@@ -42,7 +43,7 @@ CHANGED_PICTURES = 1024  # in all changes together: of a large batch a single pi
 # classes 2 % may differ.
 UNDECIDED = 0.025
 UNDECIDED_SHARE = 0.01
-TRIES = 20
+TRIES = 8  # with so many steps
 
 Weights = tuple[npt.NDArray[np.float32], ...]
 
@@ -60,7 +61,7 @@ def make_reference(
     Args:
         variant: what answers.
         splits: pictures.
-        workload: `train` adds what `TRAINED_STEPS` steps make of a new network.
+        workload: `train` adds what a few steps make of a new network.
         batch_size: of those steps.
         seed: of weights and batches.
         weights: those of a trained network; without, one is trained for `WARM_UP_STEPS` steps.
@@ -77,7 +78,7 @@ def make_reference(
     if workload == "train" and not has_random_layers(model):
         training = training_answers(
             network.begun,
-            lambda begun, first: network.trained(begun, batch_size, seed, first),
+            lambda begun, first, steps: network.trained(begun, batch_size, seed, first, steps),
             seed,
             changes=max(1, min(CHANGES, CHANGED_PICTURES // batch_size)),
         )
@@ -92,7 +93,7 @@ def make_reference(
 
 def training_answers(
     begun: Weights,
-    trained: Callable[[Weights, int], npt.NDArray[np.float32]],
+    trained: Callable[[Weights, int, int], npt.NDArray[np.float32]],
     seed: int,
     changes: int = CHANGES,
 ) -> TrainingAnswers | None:
@@ -106,31 +107,32 @@ def training_answers(
 
     Args:
         begun: weights to begin with.
-        trained: returns answers after `TRAINED_STEPS` from these weights on, on the batches from
-            this one on.
+        trained: returns answers after training from these weights on, on the batches from this one
+            on, so many steps.
         seed: of the changes that stand for rounding.
         changes: how many of them there are.
 
     Returns:
-        The answers; `None` if rounding decides all `TRIES`.
+        The answers; `None` if rounding decides all that was tried.
     """
     generator = np.random.default_rng(seed)
     best, least = None, 1.0
-    for first in range(0, TRIES * TRAINED_STEPS, TRAINED_STEPS):
-        answers = trained(begun, first)
+    for steps, number in itertools.product(TRAINED_STEPS, range(TRIES)):
+        first = steps * number
+        answers = trained(begun, first, steps)
         undecided = undecided_share(answers)
         if best is not None and undecided >= least:
             continue
         rounding = 0.0
         for _ in range(changes):
             changed = tuple(_rounded(weight, generator) for weight in begun)
-            rounding = max(rounding, float(np.abs(answers - trained(changed, first)).max()))
+            moved = np.abs(answers - trained(changed, first, steps)).max()
+            rounding = max(rounding, float(moved))
             if rounding > ROUNDING:
                 break
         if rounding > ROUNDING:
             continue
-        best = TrainingAnswers(begun, first, TRAINED_STEPS, answers, rounding)
-        least = undecided
+        best, least = TrainingAnswers(begun, first, steps, answers, rounding), undecided
         if undecided <= UNDECIDED_SHARE:
             break
     return best
@@ -175,13 +177,13 @@ class _Network:
             self.model.train_on_batch(batch.pictures, targets)
 
     def trained(
-        self, begun: Weights, batch_size: int, seed: int, first: int
+        self, begun: Weights, batch_size: int, seed: int, first: int, steps: int
     ) -> npt.NDArray[np.float32]:
-        """Returns answers after `TRAINED_STEPS` with a new optimizer."""
+        """Returns answers after training with a new optimizer."""
         self.model.set_weights(list(begun))
         for variable, value in zip(self.model.optimizer.variables, self._optimizer, strict=True):
             variable.assign(value)
-        self.train(batch_size, TRAINED_STEPS, seed, first)
+        self.train(batch_size, steps, seed, first)
         return self.answers()
 
     def answers(self) -> npt.NDArray[np.float32]:

@@ -89,7 +89,7 @@ def test_training_is_that_of_a_new_network_step_by_step(
     assert found is not None
     model = model_of(SINGLE, 0, tiny_splits.input_shape, 2, "float32")
     side = Pictures(tiny_splits.train_pictures(), tiny_splits.train.labels)
-    for number in range(found.first_batch, found.first_batch + TRAINED_STEPS):
+    for number in range(found.first_batch, found.first_batch + found.steps):
         batch = drawn_batch(side, 8, 0, number)
         model.train_on_batch(batch.pictures, targets_for(model, batch.labels, 2))
     held_out = Pictures(tiny_splits.validation_pictures(), tiny_splits.validation.labels)
@@ -120,6 +120,7 @@ def test_operations_are_counted(still: Reference) -> None:
 # Which steps are asked about, by answers that were thought out
 
 BEGUN = (np.ones((4, 4), np.float32),)
+MOST, FEWEST = TRAINED_STEPS
 
 
 def answered(sensitive: int, undecided: int = 0):
@@ -129,9 +130,10 @@ def answered(sensitive: int, undecided: int = 0):
     `undecided` hang in the balance.
     """
 
-    def trained(begun, first):
-        by_rounding = 1e3 if first < sensitive * TRAINED_STEPS else 1.0
-        answer = 0.5 if first < undecided * TRAINED_STEPS else 0.75
+    def trained(begun, first, steps):
+        number = first // steps + (TRIES if steps == FEWEST else 0)
+        by_rounding = 1e3 if number < sensitive else 1.0
+        answer = 0.5 if number < undecided else 0.75
         return np.full((2, 1), answer, np.float32) + by_rounding * (begun[0] - 1).max()
 
     return trained
@@ -140,27 +142,33 @@ def answered(sensitive: int, undecided: int = 0):
 def test_the_first_batches_are_taken_where_rounding_decides_nothing() -> None:
     found = training_answers(BEGUN, answered(0), 0)
     assert found is not None
-    assert (found.first_batch, found.steps) == (0, TRAINED_STEPS)
+    assert (found.first_batch, found.steps) == (0, MOST)
     assert 0 < found.rounding <= ROUNDING
 
 
 def test_batches_of_which_rounding_decides_are_passed_over() -> None:
     found = training_answers(BEGUN, answered(2), 0)
     assert found is not None
-    assert found.first_batch == 2 * TRAINED_STEPS
+    assert found.first_batch == 2 * MOST
     np.testing.assert_array_equal(found.probabilities, np.full((2, 1), 0.75))
 
 
 def test_answers_in_the_balance_are_passed_over_while_there_are_others() -> None:
     found = training_answers(BEGUN, answered(0, undecided=3), 0)
     assert found is not None
-    assert found.first_batch == 3 * TRAINED_STEPS
+    assert found.first_batch == 3 * MOST
 
 
 def test_answers_in_the_balance_are_better_than_none() -> None:
-    found = training_answers(BEGUN, answered(1, undecided=TRIES), 0)
+    found = training_answers(BEGUN, answered(1, undecided=2 * TRIES), 0)
     assert found is not None
-    assert found.first_batch == TRAINED_STEPS
+    assert (found.first_batch, found.steps) == (MOST, MOST)
+
+
+def test_where_rounding_decides_two_steps_one_is_asked_about() -> None:
+    found = training_answers(BEGUN, answered(TRIES + 1), 0)
+    assert found is not None
+    assert (found.first_batch, found.steps) == (FEWEST, FEWEST)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +187,7 @@ def test_an_answer_near_another_class_is_undecided(
 def test_one_change_that_shows_nothing_is_not_enough() -> None:
     seen = 0
 
-    def trained(begun, first):
+    def trained(begun, first, steps):
         nonlocal seen
         seen += 1
         tie = 0.1 if first == 0 and seen == 1 + 4 else 0.0  # only the fourth change shows the tie
@@ -187,8 +195,8 @@ def test_one_change_that_shows_nothing_is_not_enough() -> None:
 
     found = training_answers(BEGUN, trained, 0, changes=4)
     assert found is not None
-    assert found.first_batch == TRAINED_STEPS
+    assert found.first_batch == MOST
 
 
 def test_training_that_rounding_decides_each_time_is_not_compared() -> None:
-    assert training_answers(BEGUN, answered(TRIES), 0) is None
+    assert training_answers(BEGUN, answered(2 * TRIES), 0) is None

@@ -90,7 +90,7 @@ def asked(wanted) -> dict[str, dict]:
     """Makes the answers; returns a row for each that rounding does not decide, and for others."""
     from cnnbench.agreement import save_weights
     from cnnbench.engines.keras_model import model_of
-    from cnnbench.reference import TRAINED_STEPS, make_reference
+    from cnnbench.reference import TRAINED_STEPS, TRIES, make_reference
     from cnnbench.variants import variant_named
 
     splits, rows = pictures(), {}
@@ -106,7 +106,9 @@ def asked(wanted) -> dict[str, dict]:
                 row = {"variant": name, "batch_size": size, "seed": seed, "passed_over": ""}
                 row["rounding"] = ""
                 if made.training is not None:
-                    row["passed_over"] = made.training.first_batch // TRAINED_STEPS
+                    steps = made.training.steps
+                    row["passed_over"] = made.training.first_batch // steps
+                    row["passed_over"] += TRIES * TRAINED_STEPS.index(steps)
                     row["rounding"] = made.training.rounding
                 rows[key] = row
             print(f"{name}, batch size {size}: answers are made", file=sys.stderr)
