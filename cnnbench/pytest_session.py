@@ -119,9 +119,10 @@ def _plan(bench: Session, ours: list[pytest.Item]) -> None:
         for item in ours
         if "cnnbench_variant" in params_of(item)
     )
-    # A model that takes its process along is told by the tests of that model.
-    with suppress(WorkerDied):
-        bench.check_models(names)
+    if names:  # pictures alone need no backend, whose import takes seconds
+        # A model that takes its process along is told by the tests of that model.
+        with suppress(WorkerDied):
+            bench.check_models(names)
     jobs = list(dict.fromkeys(job for item in ours for job in _jobs_of(bench, item)))
     bench.plan(jobs)
     bench.plan_measurements(dict.fromkeys(row for item in ours for row in wanted_of(item)))

@@ -178,6 +178,7 @@ def test_checkouts_are_gone(compared: subprocess.CompletedProcess[str], checkout
     assert len(listed.stdout.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_stored_record_informs(
     compared: subprocess.CompletedProcess[str], checkout: Path, tiny_folder: Path, tmp_path: Path
 ) -> None:

@@ -256,6 +256,7 @@ def test_seeds_that_do_not_learn_have_no_noise(trained, tmp_path, capsys):
 # Real trainings
 
 
+@pytest.mark.slow
 def test_what_real_trainings_propose_is_accepted_by_the_suites(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
