@@ -122,6 +122,12 @@ def test_percent_of_peak_is_of_the_larger_limit():
     assert row["percent_of_peak"] == pytest.approx(64.0)
 
 
+def test_a_model_of_two_dtypes_has_no_single_peak():
+    mixed = placement(compute_dtypes=("float32", "int8"))
+    row = throughput_row(measurement(flops_per_picture=1e9, placement=mixed), peak())
+    assert row["percent_of_peak"] is None
+
+
 @pytest.mark.parametrize("other", ["backend", "device", "dtype", "threads"])
 def test_a_peak_belongs_to_its_place(other):
     timed = measurement(flops_per_picture=1e9)

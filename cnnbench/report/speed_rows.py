@@ -46,6 +46,8 @@ def throughput_row(measurement: Measurement, peak: Peak | None = None) -> Row:
     calls, copies = measurement.latency_seconds, measurement.copy_seconds
     pictures = measurement.batch_size * measurement.steps_per_round * len(measurement.round_seconds)
     watts, seconds = telemetry.get("watts"), sum(measurement.round_seconds)
+    # Where some layers compute in another dtype (Keras' int8), no single peak is the limit.
+    one = placement is None or len(placement.compute_dtypes) == 1
     return {
         **{name: getattr(measurement, name) for name in KEY},
         "workload": measurement.workload,
@@ -67,7 +69,7 @@ def throughput_row(measurement: Measurement, peak: Peak | None = None) -> Row:
         "tf32": measurement.tf32,
         "flops_per_picture": flops,
         "backend_flops_per_picture": counted,
-        "percent_of_peak": percent_of_peak(rate, flops, peak) if rate and peak else None,
+        "percent_of_peak": percent_of_peak(rate, flops, peak) if rate and peak and one else None,
         "scaling_efficiency": rate / (_devices(measurement) * single) if rate and single else None,
         "watts": watts,
         "joules_per_1000": watts * seconds / pictures * 1000 if watts and pictures else None,
