@@ -23,7 +23,7 @@ from cnnbench.variants import variant_named
 backend, *names = sys.argv[1:]
 found = []
 for name in names:
-    model = build_model(variant_named(name), classes=3 if name == "batchnorm" else 2)
+    model = build_model(variant_named(name), classes=3 if name == "wide" else 2)
     before = [np.asarray(value) for value in map(lambda w: w.numpy().copy(), model.variables)]
     for workload, count in (("inference", inference_count), ("train", training_count)):
         counted = backend_flops(backend, model, 8, workload)
@@ -34,7 +34,7 @@ for name in names:
     assert abs(twice / backend_flops(backend, model, 8) - 2) < 1e-3
 print(json.dumps(found))
 """
-CHILD_VARIANTS = ("documented", "batchnorm", "augmented")
+CHILD_VARIANTS = ("documented", "batchnorm", "augmented", "dropout", "wide")
 
 
 def counted_by(backend):

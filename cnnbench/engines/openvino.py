@@ -104,7 +104,7 @@ class OpenVinoProgram:
 
     def run(self, pictures: Tensor, targets: Tensor | None = None) -> Tensor:
         request = self._compiled(self.batch_size)
-        if pictures is not self._bound:  # once is enough, and costs time between two steps
+        if pictures is not self._bound:  # once is enough
             request.set_input_tensor(pictures)
             self._bound = pictures
         request.infer()
