@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 # The packages that each needs, by the names they are imported under.
 PACKAGES = {
@@ -20,55 +19,37 @@ PACKAGES = {
 TRAINING_BACKENDS = ("tensorflow", "jax", "torch")  # Keras' own
 BACKENDS = tuple(PACKAGES)  # the others run exported models
 DTYPES = ("float32", "bfloat16", "float16", "int8")
-_HOST_DEVICES = "--xla_force_host_platform_device_count"
 _DTYPES_OF = {"openvino": DTYPES, "onnxruntime": ("float32", "int8")}
 
 
-@dataclass(frozen=True)
-class DeviceName:
-    """A device by name: `cpu`, `gpu`, `gpu:1`; or several of a kind at once: `cpu*4`, `gpu*2`."""
+def check_device(name: str) -> None:
+    """Checks that a name is one of a device: `cpu`, `gpu` or `gpu:1`.
 
-    kind: Literal["cpu", "gpu"]
-    index: int | None = None
-    count: int = 1
+    Raises:
+        ValueError: if it is none; says what is.
+    """
+    if not re.fullmatch("cpu|gpu(:[0-9]+)?", name):
+        raise ValueError("expected cpu, gpu, or one of several: gpu:0, gpu:1 and so on")
 
-    @classmethod
-    def parse(cls, text: str) -> DeviceName:
-        """Reads a name.
 
-        Raises:
-            ValueError: if it is none; says what is.
-        """
-        kind, colon, index = text.partition(":")
-        kind, star, count = (kind, "", "1") if colon else kind.partition("*")
-        number = index if colon else (count if star else "1")
-        good = kind in ("cpu", "gpu") and number.isdecimal() and not (colon and kind == "cpu")
-        if not good or (star and int(number) < 2):
-            raise ValueError("expected cpu, gpu, gpu:0, gpu:1 ..., or gpu*2, cpu*4 ... for several")
-        return cls(
-            "gpu" if kind == "gpu" else "cpu",
-            int(index) if colon else None,
-            int(count) if star else 1,
-        )
+def kind_of(device: str) -> str:
+    """Returns `gpu` for `gpu:1`."""
+    return device.partition(":")[0]
 
-    @property
-    def gpus_needed(self) -> int:
-        """How many GPUs a machine must have for it."""
-        if self.kind == "cpu":
-            return 0
-        return max(self.count, (self.index or 0) + 1)
+
+def gpus_needed(device: str) -> int:
+    """Returns how many GPUs a machine must have for a device."""
+    kind, _, index = device.partition(":")
+    return int(index or 0) + 1 if kind == "gpu" else 0
 
 
 def can_run(backend: str, workload: str, device: str, dtype: str) -> bool:
     """Returns whether a backend is made for this at all; what is not is no test."""
-    name = DeviceName.parse(device)
     if dtype == "int8" and workload == "train":
-        return False
-    if name.count > 1 and (workload != "train" or backend not in ("tensorflow", "jax")):
         return False
     if backend in TRAINING_BACKENDS:
         return True
-    return workload != "train" and name.kind == "cpu" and dtype in _DTYPES_OF[backend]
+    return workload != "train" and device == "cpu" and dtype in _DTYPES_OF[backend]
 
 
 def missing(backend: str) -> str | None:
@@ -103,7 +84,6 @@ def require_backends(backends: Iterable[str]) -> None:
 
 def worker_variables(backend: str, device: str, threads: int) -> dict[str, str]:
     """Returns the environment variables of a worker; they bind when the backend is imported."""
-    name = DeviceName.parse(device) if device != "any" else None
     variables = {
         "OMP_NUM_THREADS": str(threads),
         "TF_NUM_INTRAOP_THREADS": str(threads),
@@ -115,26 +95,17 @@ def worker_variables(backend: str, device: str, threads: int) -> dict[str, str]:
     }
     if backend in TRAINING_BACKENDS:
         variables["KERAS_BACKEND"] = backend
-    if name is None:
-        return variables
-    if name.kind == "cpu":
+    _, _, index = device.partition(":")
+    if device == "cpu":
         variables |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-        own = os.environ.get("XLA_FLAGS", "").split()
-        flags = [flag for flag in own if not flag.startswith(_HOST_DEVICES)]
         if threads == 1:
-            flags.append("--xla_cpu_multi_thread_eigen=false")
-        if name.count > 1:
-            flags.append(f"{_HOST_DEVICES}={name.count}")
-        if flags:
-            variables["XLA_FLAGS"] = " ".join(flags)
-    elif name.index is not None or name.count > 1:
-        # The worker sees these GPUs alone; a list that the user set is what is counted in.
+            own = os.environ.get("XLA_FLAGS", "")
+            variables["XLA_FLAGS"] = f"{own} --xla_cpu_multi_thread_eigen=false".strip()
+    elif index:
+        # The worker sees this GPU alone; a list that the user set is what is counted in.
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         seen = [one.strip() for one in visible.split(",") if one.strip()]
-        first = name.index or 0
-        chosen = range(first, first + name.count)
-        names = [seen[index] if index < len(seen) else str(index) for index in chosen]
-        variables["CUDA_VISIBLE_DEVICES"] = ",".join(names)
+        variables["CUDA_VISIBLE_DEVICES"] = seen[int(index)] if int(index) < len(seen) else index
     return variables
 
 

@@ -8,7 +8,7 @@ import resource
 import sys
 from pathlib import Path
 
-from cnnbench.backends import TRAINING_BACKENDS, DeviceName
+from cnnbench.backends import TRAINING_BACKENDS, kind_of
 
 
 def auto_devices() -> tuple[str, ...]:
@@ -23,7 +23,7 @@ def auto_devices() -> tuple[str, ...]:
         count = len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
     if count < 2:
         return ("cpu", "gpu")
-    return ("cpu", *(f"gpu:{index}" for index in range(count)), f"gpu*{count}")
+    return ("cpu", *(f"gpu:{index}" for index in range(count)))
 
 
 def limit_threads(backend: str, threads: int) -> None:
@@ -66,7 +66,7 @@ def gpus(backend: str) -> tuple[str, ...]:
 
 def reset_peak_memory(backend: str, device: str) -> None:
     """Starts a new measurement of peak memory, where the system allows one."""
-    if DeviceName.parse(device).kind == "cpu":
+    if kind_of(device) == "cpu":
         # Not Linux, or not allowed: the peak is then that of the whole process.
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
@@ -82,7 +82,7 @@ def reset_peak_memory(backend: str, device: str) -> None:
 
 def peak_memory_mb(backend: str, device: str) -> float:
     """Returns the peak memory in 10^6 bytes: resident set (CPU) or device memory (GPU)."""
-    if DeviceName.parse(device).kind == "gpu":
+    if kind_of(device) == "gpu":
         return _device_peak_bytes(backend) / 1e6
     try:
         for line in Path("/proc/self/status").read_text().splitlines():

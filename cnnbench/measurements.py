@@ -56,8 +56,7 @@ class Measurement:
     peak of the worker process (CPU) or of the device (GPU), in 10^6 bytes. Where the batch did not
     fit into memory, `out_of_memory` says so and there are no rounds. `process` counts the fresh
     processes that measured the same thing. `flops_per_picture` are counted from the layers,
-    `backend_flops_per_picture` by the backend. `single_device_images_per_second` belongs to
-    data-parallel training: what one of the devices did in the same process.
+    `backend_flops_per_picture` by the backend.
     """
 
     variant: str
@@ -85,7 +84,6 @@ class Measurement:
     tf32: str = ""
     flops_per_picture: float | None = None
     backend_flops_per_picture: float | None = None
-    single_device_images_per_second: float | None = None
     telemetry: dict[str, Any] = field(default_factory=dict)
 
 

@@ -100,7 +100,7 @@ OPTIONS: dict[str, Option] = {
             "devices",
             option_values.devices,
             "NAMES",
-            "cpu, gpu, gpu:1, data-parallel gpu*2 or cpu*4, or auto (default: all that there are)",
+            "cpu, gpu, gpu:1, or auto (default: all that there are)",
         ),
         Option(
             "dtypes",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cnnbench.backends import BACKENDS, DTYPES, DeviceName
+from cnnbench.backends import BACKENDS, DTYPES, check_device
 from cnnbench.protocols import protocol_named
 from cnnbench.variants import VARIANTS, variant_named
 
@@ -97,7 +97,7 @@ def devices(text: str) -> tuple[str, ...]:
     names = distinct(words(text), "device")
     for name in names:
         if name != "auto":
-            DeviceName.parse(name)
+            check_device(name)
     return _or_auto(names, "devices")
 
 

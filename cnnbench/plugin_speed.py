@@ -29,7 +29,7 @@ def cnnbench_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def cnnbench_device(request: pytest.FixtureRequest) -> str:
-    """Device to measure on, `cpu`, `gpu`, `gpu:1` or `gpu*2`; a test runs once for each.
+    """Device to measure on, `cpu`, `gpu` or `gpu:1`; a test runs once for each.
 
     Skips the test if the backend does not see the device.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from cnnbench import environment
-from cnnbench.backends import TRAINING_BACKENDS, DeviceName, missing
+from cnnbench.backends import TRAINING_BACKENDS, gpus_needed, missing
 from cnnbench.options import Options
 from cnnbench.progress import Progress
 from cnnbench.workers.crew import Crew
@@ -43,7 +43,7 @@ class Presence:
         problem = missing(backend)
         if problem is not None:
             return problem
-        needed = DeviceName.parse(device).gpus_needed
+        needed = gpus_needed(device)
         found = len(self.gpus(backend)) if needed else 0
         if found >= needed:
             return None

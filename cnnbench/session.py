@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cnnbench import environment
-from cnnbench.backends import DeviceName, missing, require_backends
+from cnnbench.backends import kind_of, missing, require_backends
 from cnnbench.journal import JOURNAL_NAME, Journal
 from cnnbench.measurements import Measurement, ScenarioRun
 from cnnbench.measuring import Measuring, Wanted
@@ -243,15 +243,13 @@ class Session:
     def training_device(self) -> str:
         """Returns where trainings run: the device named first, or with `auto` a GPU if any."""
         if self.options.devices != ("auto",):
-            first = self.options.devices[0]
-            # One training runs on one device; several at once are a measurement.
-            return DeviceName.parse(first).kind if "*" in first else first
+            return self.options.devices[0]
         return "gpu" if self.gpus() else "cpu"
 
     def training_workers(self) -> int:
         """Returns how many trainings run at once."""
         # One training at a time on a GPU: a worker takes the memory of the whole device.
-        if DeviceName.parse(self.training_device()).kind == "gpu":
+        if kind_of(self.training_device()) == "gpu":
             return 1
         return self.options.workers or environment.usable_cpus()
 

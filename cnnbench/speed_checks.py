@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cnnbench.backends import TRAINING_BACKENDS, DeviceName
+from cnnbench.backends import TRAINING_BACKENDS, kind_of
 from cnnbench.measurements import Measurement, TimingProof
 from cnnbench.peaks.limits import COUNT_TOLERANCE, counts_agree
 from cnnbench.records import CheckResult, Verdict
@@ -141,7 +141,7 @@ def check_placement(measurement: Measurement) -> CheckResult | None:
     found = measurement.placement
     if found is None:
         return None
-    kind, dtype = DeviceName.parse(measurement.device).kind, measurement.dtype
+    kind, dtype = kind_of(measurement.device), measurement.dtype
     backend = measurement.backend
     wrong = []
     if found.devices != (kind,):

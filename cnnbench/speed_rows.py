@@ -83,11 +83,6 @@ def process_of(number: int, seconds: Sequence[float]) -> Process:
     return Process(number, math.log(median(seconds)), len(seconds), sd)
 
 
-def kind_of(device: str) -> str:
-    """Returns `gpu` for `gpu:0`; several devices at once (`gpu*2`) are a kind of their own."""
-    return device.split(":")[0]
-
-
 def is_wrong(equal_share: float | None, dtype: str) -> bool:
     """Returns whether so few answers are equal that a speed says nothing; unknown is not wrong."""
     if equal_share is None or math.isnan(equal_share):

@@ -26,7 +26,7 @@ LAYERS = (
     "backend_flops agreement speed_checks peaks.* scenarios.* exporting devices "
     "answers evidence baselines gates training_gates targets option_values option_table options",
     "training sanity keras_steps classifier pictures progress comparison engines.* reference "
-    "throughput throughput_parallel data_parallel replicas serving speed_rows ratios ratio_gate "
+    "throughput serving speed_rows ratios ratio_gate "
     "packing report.*",
     "workers.*",
     "presence references measuring session ab.* jury trainings resampling calibration",
@@ -39,7 +39,7 @@ HEAVY = ("keras", "tensorflow", "jax", "torch", "pandas", "numpy", "PIL", "scipy
 PANDAS = {"report.answers", "report.frames", "report.summary", "report.speeds"}
 PANDAS |= {"report.ratio_tables"}
 KERAS = {"model", "evaluation", "inspection", "training", "sanity", "classifier", "keras_steps"}
-KERAS |= {"workers.child", "flops", "flop_rules", "backend_flops", "exporting", "replicas"}
+KERAS |= {"workers.child", "flops", "flop_rules", "backend_flops", "exporting"}
 KERAS |= {f"engines.{name}" for name in ("keras_model", "quantized", *TRAINING_BACKENDS)}
 OTHERS = dict.fromkeys(("variants", "session"), "")  # modules for tests that a check can fail
 

@@ -112,7 +112,7 @@ def test_what_proves_a_speed_stands_beside_it():
 def test_what_was_not_found_out_is_missing():
     row = throughput_row(measurement())
     numbers = ("equal_share", "queue_linearity", "drain_ms", "copy_ms", "watts", "clock_mhz")
-    assert {row[name] for name in (*numbers, "percent_of_peak", "scaling_efficiency")} == {None}
+    assert {row[name] for name in (*numbers, "percent_of_peak")} == {None}
     assert {row[name] for name in ("placed_on", "weight_dtype", "throttled", "concerns")} == {""}
 
 
@@ -136,12 +136,6 @@ def test_a_peak_belongs_to_its_place(other):
     assert row["percent_of_peak"] is None
     (row,) = derive([elsewhere, timed, peak()])["throughput"]
     assert row["percent_of_peak"] == pytest.approx(64.0)
-
-
-def test_scaling_efficiency_is_the_speed_of_all_over_that_of_each():
-    # 64 pictures a second on 4 devices, of which one alone makes 20.
-    timed = measurement(device="cpu*4", single_device_images_per_second=20.0)
-    assert throughput_row(timed)["scaling_efficiency"] == 0.8
 
 
 def test_energy_is_of_a_thousand_pictures():

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from cnnbench.backends import TRAINING_BACKENDS, DeviceName
+from cnnbench.backends import TRAINING_BACKENDS, kind_of
 from cnnbench.engines.engine import Engine, Program
 from cnnbench.measurements import Workload
 from cnnbench.variants import Variant
@@ -44,7 +44,7 @@ class Bench:
 
 def engine_for(backend: str, device: str, threads: int) -> Engine:
     """Returns the engine of this process; it imports the backend."""
-    kind = DeviceName.parse(device).kind
+    kind = kind_of(device)
     if backend == "tensorflow":
         from cnnbench.engines.tensorflow import TensorFlowEngine
 

@@ -28,7 +28,7 @@ LATER = {
         *("process", "copy_ms", "out_of_memory", "equal_share", "probability_difference"),
         *("accuracy_difference", "queue_linearity", "drain_ms", "placed_on", "weight_dtype"),
         *("compute_dtype", "tf32", "flops_per_picture", "backend_flops_per_picture"),
-        *("percent_of_peak", "scaling_efficiency", "watts", "joules_per_1000", "clock_mhz"),
+        *("percent_of_peak", "watts", "joules_per_1000", "clock_mhz"),
         *("throttled", "concerns", "data_hash"),
     },
 }

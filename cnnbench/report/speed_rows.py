@@ -39,7 +39,7 @@ def throughput_row(measurement: Measurement, peak: Peak | None = None) -> Row:
     """
     speeds = _speeds(measurement)
     rate = speeds["images_per_second"]
-    flops, single = measurement.flops_per_picture, measurement.single_device_images_per_second
+    flops = measurement.flops_per_picture
     agreement, placement = measurement.agreement, measurement.placement
     telemetry, proof = measurement.telemetry, measurement.timing
     counted = measurement.backend_flops_per_picture
@@ -70,7 +70,6 @@ def throughput_row(measurement: Measurement, peak: Peak | None = None) -> Row:
         "flops_per_picture": flops,
         "backend_flops_per_picture": counted,
         "percent_of_peak": percent_of_peak(rate, flops, peak) if rate and peak and one else None,
-        "scaling_efficiency": rate / (_devices(measurement) * single) if rate and single else None,
         "watts": watts,
         "joules_per_1000": watts * seconds / pictures * 1000 if watts and pictures else None,
         "clock_mhz": telemetry.get("clock_mhz_last"),
@@ -96,10 +95,6 @@ def _speeds(measurement: Measurement) -> Row:
         "step_time_ms": step * 1e3,
         "step_time_iqr_ms": (high - low) * 1e3,
     }
-
-
-def _devices(measurement: Measurement) -> int:
-    return int(measurement.device.partition("*")[2] or 1)
 
 
 def scenario_row(run: ScenarioRun) -> Row:

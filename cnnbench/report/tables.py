@@ -77,7 +77,6 @@ SCHEMA: dict[str, dict[str, str]] = {
         "flops_per_picture": "float64",
         "backend_flops_per_picture": "float64",
         "percent_of_peak": "float64",
-        "scaling_efficiency": "float64",
         "watts": "float64",
         "joules_per_1000": "float64",
         "clock_mhz": "float64",

@@ -29,12 +29,10 @@ def main(backend: str, device: str, threads: int) -> None:
     sys.path[:] = list(dict.fromkeys([*sys.path, *setup["sys_path"]]))
 
     from cnnbench.backends import TRAINING_BACKENDS
-    from cnnbench.data_parallel import set_up_devices
     from cnnbench.devices import limit_threads
 
     limit_threads(backend, threads)
     if backend in TRAINING_BACKENDS:
-        set_up_devices(backend, device)
         import keras  # the import that costs seconds; done while the parent still prepares data
 
         assert keras.backend.backend() == backend

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnnbench.backends import DeviceName
+from cnnbench.backends import kind_of
 from cnnbench.images.dataset import Splits
 from cnnbench.places import Place
 from cnnbench.records import Record
@@ -37,8 +37,7 @@ def run(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]:
     if isinstance(job, MeasurePeak):
         from cnnbench.peaks.measure import measure as measure_peak
 
-        kind = DeviceName.parse(job.device).kind
-        found = measure_peak(job.backend, kind, job.dtype, place.threads)
+        found = measure_peak(job.backend, kind_of(job.device), job.dtype, place.threads)
         return replace(found, device=job.device)
     splits = Splits.open(Path(job.splits))
     if isinstance(job, (CheckModels, Train, Sanity)):
@@ -135,10 +134,6 @@ def _measured(job: Measure, splits: Splits, place: Place) -> Record:
         job.warmup_rounds,
         job.process,
     )
-    if DeviceName.parse(job.device).count > 1:
-        from cnnbench.throughput_parallel import measure_parallel
-
-        return measure_parallel(plan, splits, place)
     return measure(
         plan,
         splits,
