@@ -32,7 +32,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 # The tests run the other backends, too; PyTorch's download is gigabytes, so where it is absent they skip it.
 $(ALL_INSTALLED): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[tensorflow,jax,openvino,pictures,loadgen,nvml,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[tensorflow,jax,openvino,pictures,nvml,dev]'
 	touch $@
 
 clean:

@@ -29,7 +29,6 @@ PACKAGES = (
     "onnxruntime",
     "onnx",
     "tf2onnx",
-    "mlcommons-loadgen",
     "nvidia-ml-py",
     "numpy",
     "pillow",

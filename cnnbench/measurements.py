@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Workload = Literal["train", "inference"]
-ScenarioName = Literal["single-stream", "offline", "server"]
 
 
 @dataclass(frozen=True)
@@ -102,36 +101,3 @@ class Peak:
     matmul_flops_per_second: float | None
     convolution_flops_per_second: float | None
     bytes_per_second: float | None
-
-
-@dataclass(frozen=True)
-class ScenarioRun:
-    """One of MLPerf's scenarios: how a model answers queries that come in a stated way.
-
-    `latency_seconds` are those of the queries in the order of their arrival; `offline` has one a
-    batch. `queries_per_second` is the rate that was reached (single-stream: one after the other;
-    offline: pictures a second; server: the highest rate of Poisson arrivals that held the bound).
-    `percentile` of the latencies is `percentile_seconds`, an upper bound at `confidence` by
-    MLPerf's rule of early stopping where so few queries allow one, else `None`.
-    """
-
-    scenario: ScenarioName
-    driver: str
-    variant: str
-    seed: int
-    backend: str
-    device: str
-    dtype: str
-    batch_size: int
-    threads: int
-    queries: int
-    seconds: float
-    queries_per_second: float
-    percentile: float
-    percentile_seconds: float | None
-    confidence: float
-    latency_bound_seconds: float | None
-    latency_seconds: tuple[float, ...]
-    is_valid: bool
-    detail: str
-    fingerprint: str

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import cast
 
-from cnnbench.measurements import Measurement, Peak, ScenarioName, ScenarioRun, Workload
+from cnnbench.measurements import Measurement, Peak, Workload
 from cnnbench.options import Options
 from cnnbench.progress import Progress
 from cnnbench.references import Question, References
 from cnnbench.variants import variant_named
 from cnnbench.workers.crew import Crew
-from cnnbench.workers.jobs import Job, Measure, MeasurePeak, RunScenario
+from cnnbench.workers.jobs import Job, Measure, MeasurePeak
 from cnnbench.workers.process import JobError, Result, WorkerDied, WorkerSpec
 
 SWEEP_FROM = 1
@@ -115,29 +115,6 @@ class Measuring:
         """Returns what the backend reaches at best there."""
         job = MeasurePeak(spot.backend, spot.device, spot.dtype)
         return cast(Peak, self._wait(self._spec(spot), job))
-
-    def scenario(
-        self, scenario: ScenarioName, variant: str, spot: Spot, batch_size: int
-    ) -> ScenarioRun:
-        """Returns one of MLPerf's scenarios."""
-        options = self._options
-        reference, exported = self._answers(Question(variant, "inference", batch_size), spot)
-        job = RunScenario(
-            scenario=scenario,
-            driver=options.scenario_driver,
-            variant=variant_named(variant),
-            splits=self._splits,
-            backend=spot.backend,
-            device=spot.device,
-            dtype=spot.dtype,
-            batch_size=batch_size,
-            seed=options.seeds[0],
-            seconds=options.scenario_seconds,
-            latency_bound=options.latency_bound,
-            reference=reference,
-            exported=exported,
-        )
-        return cast(ScenarioRun, self._wait(self._spec(spot), job))
 
     def _measure(self, wanted: Wanted, process: int = 0) -> Measurement:
         if (wanted, process) in self._done:

@@ -152,30 +152,6 @@ OPTIONS: dict[str, Option] = {
             "fresh processes that measure each throughput, for intervals that hold; default: 1",
         ),
         Option(
-            "scenarios",
-            option_values.scenarios,
-            "NAMES",
-            "MLPerf's single-stream, offline, server; default: none",
-        ),
-        Option(
-            "scenario_seconds",
-            option_values.seconds,
-            "SECONDS",
-            "of each scenario; MLPerf's rules say 600; default: 10",
-        ),
-        Option(
-            "scenario_driver",
-            option_values.one_of(("cnnbench", "loadgen")),
-            "NAME",
-            "cnnbench (default) or MLPerf's own loadgen",
-        ),
-        Option(
-            "latency_bound",
-            option_values.seconds,
-            "SECONDS",
-            "that 99 of 100 queries of the server scenario hold; default: 0.015",
-        ),
-        Option(
             "threads",
             option_values.at_least(1),
             "N",

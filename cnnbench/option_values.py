@@ -9,7 +9,6 @@ from cnnbench.backends import BACKENDS, DTYPES, check_device
 from cnnbench.protocols import protocol_named
 from cnnbench.variants import VARIANTS, variant_named
 
-SCENARIOS = ("single-stream", "offline", "server")
 SWEEP = "sweep"
 
 
@@ -87,10 +86,6 @@ def backends(text: str) -> tuple[str, ...]:
 
 def dtypes(text: str) -> tuple[str, ...]:
     return named(text, DTYPES, "dtype")
-
-
-def scenarios(text: str) -> tuple[str, ...]:
-    return named(text, SCENARIOS, "scenario")
 
 
 def devices(text: str) -> tuple[str, ...]:

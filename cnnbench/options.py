@@ -39,10 +39,6 @@ class Options:
     split_seed: int = 0
     validation_fraction: float = 0.2
     processes: int = 1
-    scenarios: tuple[str, ...] = ()
-    scenario_seconds: float = 10.0
-    scenario_driver: str = "cnnbench"
-    latency_bound: float = 0.015
     threads: int | None = None
     workers: int | None = None
     alpha: float = 0.01
@@ -101,7 +97,7 @@ class Options:
 
 MARKER_FIELDS = (
     *("variants", "seeds", "backends", "devices", "dtypes", "batch_sizes"),
-    *("rounds", "warmup_rounds", "processes", "scenarios"),
+    *("rounds", "warmup_rounds", "processes"),
 )
 
 assert set(OPTIONS) == {field.name for field in fields(Options)}

@@ -9,7 +9,7 @@ import pytest
 from cnnbench import pytest_speed as speed
 
 if TYPE_CHECKING:
-    from cnnbench.measurements import Measurement, ScenarioName, ScenarioRun, Workload
+    from cnnbench.measurements import Measurement, Workload
 
 
 @pytest.fixture
@@ -47,12 +47,6 @@ def cnnbench_batch_size(request: pytest.FixtureRequest) -> int | str:
     """Pictures a step, or `sweep`; a test that asks for it runs once for each."""
     size: int | str = request.param
     return size
-
-
-@pytest.fixture
-def cnnbench_scenario(request: pytest.FixtureRequest) -> str:
-    """One of MLPerf's scenarios by name; a test that asks for it runs once for each."""
-    return str(request.param)
 
 
 @pytest.fixture
@@ -99,17 +93,3 @@ def cnnbench_measured(
     It requests `benchmark` and leaves its use to the test: the throughput fixtures show the rounds.
     """
     return speed.measured(request, cnnbench_variant, cnnbench_workload)
-
-
-@pytest.fixture
-def cnnbench_served(
-    request: pytest.FixtureRequest,
-    cnnbench_scenario: ScenarioName,
-    cnnbench_variant: str,
-    cnnbench_backend: str,
-    cnnbench_device: str,
-    cnnbench_dtype: str,
-    benchmark: Any,
-) -> ScenarioRun:
-    """How the variant answers in one of MLPerf's scenarios. Benchmarks the seconds of a query."""
-    return speed.served(request, benchmark, cnnbench_variant, cnnbench_scenario)

@@ -20,7 +20,6 @@ WORKLOADS: tuple[Workload, ...] = ("train", "inference")
 WORKLOAD_OF: dict[str, Workload] = {
     "cnnbench_training_throughput": "train",
     "cnnbench_inference_throughput": "inference",
-    "cnnbench_served": "inference",
 }
 MEASUREMENTS = (*WORKLOAD_OF, "cnnbench_measured")
 
@@ -32,13 +31,11 @@ GROUPS = {
     "cnnbench_shuffled_labels": "sanity: seconds of a short training",
     "cnnbench_training_throughput": "training: one picture (OPS = pictures/s)",
     "cnnbench_inference_throughput": "inference: one picture (OPS = pictures/s)",
-    "cnnbench_served": "scenario: seconds of a query",
 }
 
 _PARAMETERS: dict[str, Callable[[Options], Iterable[object]]] = {
     "cnnbench_variant": lambda options: options.variants,
     "cnnbench_seed": lambda options: options.seeds,
-    "cnnbench_scenario": lambda options: options.scenarios,
     "cnnbench_workload": lambda options: WORKLOADS,
 }
 # One parameter of several parts: not every backend does everything, and what it is not made for

@@ -14,11 +14,9 @@ from cnnbench.pytest_items import WORKLOAD_OF
 from cnnbench.pytest_session import options_of, params_of
 
 if TYPE_CHECKING:
-    from cnnbench.measurements import Measurement, ScenarioName, ScenarioRun, Workload
+    from cnnbench.measurements import Measurement, Workload
     from cnnbench.measuring import Spot, Wanted
     from cnnbench.session import Session
-
-SHOWN = 1000  # queries in pytest-benchmark's table; all of them are in the journal
 
 
 def present(request: pytest.FixtureRequest) -> str:
@@ -39,8 +37,9 @@ def wanted_of(item: pytest.Item) -> tuple[Wanted, ...]:
     names = getattr(item, "fixturenames", ())
     workload = next((WORKLOAD_OF[name] for name in names if name in WORKLOAD_OF), None)
     workload = params.get("cnnbench_workload", workload)
-    ours = "cnnbench_served" not in names and "cnnbench_variant" in params
-    if workload is None or not ours or params.get("cnnbench_batch_size", SWEEP) == SWEEP:
+    if workload is None or "cnnbench_variant" not in params:
+        return ()
+    if params.get("cnnbench_batch_size", SWEEP) == SWEEP:
         return ()
     return (_wanted(item, str(params["cnnbench_variant"]), workload),)
 
@@ -115,24 +114,3 @@ def _seconds_a_picture(found: Sequence[Measurement]) -> list[float]:
         for one in found
         for seconds in one.round_seconds
     ]
-
-
-def served(
-    request: pytest.FixtureRequest, benchmark: Any, variant: str, scenario: ScenarioName
-) -> ScenarioRun:
-    """Returns one of MLPerf's scenarios and shows the seconds of its queries."""
-    options, spot = options_of(request.node), _spot(request.node)
-    sizes = [size for size in options.batch_sizes if size != SWEEP]
-    size = int(sizes[0]) if sizes else 32
-    run = awaited(request, lambda bench: bench.measuring().scenario(scenario, variant, spot, size))
-    show_rounds(benchmark, request.node.stash[CLOCK], run.latency_seconds[:SHOWN])
-    benchmark.extra_info.update(
-        variant=variant,
-        scenario=scenario,
-        backend=spot.backend,
-        device=spot.device,
-        dtype=spot.dtype,
-        queries_per_second=run.queries_per_second,
-        detail=run.detail,
-    )
-    return run

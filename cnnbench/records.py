@@ -11,16 +11,9 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from cnnbench.measurements import (
-    Agreement,
-    Measurement,
-    Peak,
-    Placement,
-    ScenarioRun,
-    TimingProof,
-)
+from cnnbench.measurements import Agreement, Measurement, Peak, Placement, TimingProof
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # An error is a check that could not be judged: its training failed, say.
 Verdict = Literal["pass", "fail", "inconclusive", "error"]
@@ -155,16 +148,11 @@ class CheckResult:
     values: int | None = None
 
 
-Record = (
-    Environment | DataSet | TrainingRun | SanityRun | Measurement | Peak | ScenarioRun | CheckResult
-)
+Record = Environment | DataSet | TrainingRun | SanityRun | Measurement | Peak | CheckResult
 
 _TYPES: dict[str, type[Any]] = {
     cls.__name__: cls
-    for cls in (
-        *(Environment, DataSet, TrainingRun, SanityRun),
-        *(Measurement, Peak, ScenarioRun, CheckResult),
-    )
+    for cls in (Environment, DataSet, TrainingRun, SanityRun, Measurement, Peak, CheckResult)
 }
 _PARTS: dict[str, type[Any]] = {
     "agreement": Agreement,

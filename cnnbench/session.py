@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cnnbench import environment
 from cnnbench.backends import kind_of, missing, require_backends
 from cnnbench.journal import JOURNAL_NAME, Journal
-from cnnbench.measurements import Measurement, ScenarioRun
+from cnnbench.measurements import Measurement
 from cnnbench.measuring import Measuring, Wanted
 from cnnbench.options import Options
 from cnnbench.pictures import OpenedPictures, open_pictures
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from cnnbench.report.frames import Report
 
 
-FINISHED = (TrainingRun, SanityRun, Measurement, ScenarioRun, CheckResult)
+FINISHED = (TrainingRun, SanityRun, Measurement, CheckResult)
 
 
 class Session:

@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cnnbench.measurements import (
-    Agreement,
-    Measurement,
-    Peak,
-    Placement,
-    ScenarioRun,
-    TimingProof,
-)
+from cnnbench.measurements import Agreement, Measurement, Peak, Placement, TimingProof
 from cnnbench.records import CheckResult, DataSet, SanityRun, TrainingRun
 
 
@@ -142,33 +135,6 @@ def peak(**changes: Any) -> Peak:
         bytes_per_second=1e10,
     )
     return replace(limits, **changes)
-
-
-def scenario_run(**changes: Any) -> ScenarioRun:
-    """Returns five queries, one after the other."""
-    run = ScenarioRun(
-        scenario="single-stream",
-        driver="cnnbench",
-        variant="documented",
-        seed=0,
-        backend="tensorflow",
-        device="cpu",
-        dtype="float32",
-        batch_size=1,
-        threads=2,
-        queries=5,
-        seconds=2.0,
-        queries_per_second=2.5,
-        percentile=0.9,
-        percentile_seconds=0.75,
-        confidence=0.99,
-        latency_bound_seconds=None,
-        latency_seconds=(0.25, 0.25, 0.25, 0.5, 0.75),
-        is_valid=True,
-        detail="5 queries",
-        fingerprint="f00d",
-    )
-    return replace(run, **changes)
 
 
 def check_result(**changes: Any) -> CheckResult:

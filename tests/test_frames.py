@@ -12,7 +12,6 @@ from factories import (
     peak,
     placement,
     sanity_run,
-    scenario_run,
     timing_proof,
     training_run,
 )
@@ -42,7 +41,6 @@ RECORDS = (
     ),
     measurement(batch_size=64, out_of_memory=True, round_seconds=(), latency_seconds=()),
     peak(),
-    scenario_run(),
     check_result(),
     check_result(check="finished", seed=1, batch_size=None),
 )

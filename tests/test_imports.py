@@ -23,10 +23,10 @@ LAYERS = (
     "measurements records variants protocols environment backends places meters telemetry timing "
     "pytest_clock stats.* images.*",
     "model batches evaluation inspection journal checks data_checks flop_rules flops "
-    "backend_flops agreement speed_checks peaks.* scenarios.* exporting devices "
+    "backend_flops agreement speed_checks peaks.* exporting devices "
     "answers evidence baselines gates training_gates targets option_values option_table options",
     "training sanity keras_steps classifier pictures progress comparison engines.* reference "
-    "throughput serving speed_rows ratios ratio_gate "
+    "throughput speed_rows ratios ratio_gate "
     "packing report.*",
     "workers.*",
     "presence references measuring session ab.* jury trainings resampling calibration",

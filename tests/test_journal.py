@@ -10,7 +10,7 @@ from factories import check_result, data_set, measurement, sanity_run, training_
 
 from cnnbench import journal as journal_module
 from cnnbench.journal import JOURNAL_NAME, Journal, read_journal
-from cnnbench.records import Environment, encode
+from cnnbench.records import SCHEMA_VERSION, Environment, encode
 
 RECORDS = [
     Environment({"commit": "abc"}),
@@ -102,9 +102,9 @@ def test_a_damaged_line_before_the_last_is_named(path, line):
 
 
 def test_records_of_another_schema_are_no_silent_loss(path):
-    text = written(path, RECORDS[0]).read_text().replace('"schema": 3', '"schema": 4')
-    path.write_text(text)
-    with pytest.raises(ValueError, match=r"line 1: Expected a record of schema 3 .*schema=4"):
+    text = written(path, RECORDS[0]).read_text()
+    path.write_text(text.replace(f'"schema": {SCHEMA_VERSION}', '"schema": 0'))
+    with pytest.raises(ValueError, match=r"line 1: Expected a record of schema .*schema=0"):
         read_journal(path)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from factories import measurement, peak, scenario_run
+from factories import measurement, peak
 
 from cnnbench import references as made_ahead
 from cnnbench.measurements import Measurement
@@ -18,7 +18,7 @@ from cnnbench.options import Options
 from cnnbench.progress import Progress
 from cnnbench.references import References
 from cnnbench.workers.crew import Crew
-from cnnbench.workers.jobs import Export, Job, MakeReference, Measure, MeasurePeak, RunScenario
+from cnnbench.workers.jobs import Export, Job, MakeReference, Measure, MeasurePeak
 from cnnbench.workers.process import JobError, WorkerDied, WorkerSpec
 
 SPOT = Spot("tensorflow", "cpu", "float32")
@@ -56,8 +56,6 @@ class FakeCrew:
     def result(self, job: Job) -> Any:
         if isinstance(job, MeasurePeak):
             return peak(backend=job.backend)
-        if isinstance(job, RunScenario):
-            return scenario_run(scenario=job.scenario)
         if not isinstance(job, Measure):
             return {}
         found = self.images(job)
@@ -193,13 +191,10 @@ def test_int8_is_of_a_quantized_model(tmp_path: Path, monkeypatch: pytest.Monkey
     assert job.exported == exported.int8 != exported.target
 
 
-def test_peaks_and_scenarios_are_asked_of_their_place(tmp_path: Path) -> None:
+def test_peaks_are_asked_of_their_place(tmp_path: Path) -> None:
     crew = FakeCrew()
-    bench = measures(crew, tmp_path, scenario_seconds=2.0, latency_bound=0.5)
+    bench = measures(crew, tmp_path)
     assert bench.peak(replace(SPOT, backend="jax")).backend == "jax"
-    assert bench.scenario("server", "documented", SPOT, 8).scenario == "server"
-    (job,) = crew.done(RunScenario)
-    assert (job.seconds, job.latency_bound, job.batch_size) == (2.0, 0.5, 8)
     assert crew.log[0][0] == WorkerSpec("jax", "cpu", 2)
 
 

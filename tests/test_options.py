@@ -87,10 +87,6 @@ def test_empty_text_is_the_default():
         ("split_seed", "0", 0),
         ("validation_fraction", "0.25", 0.25),
         ("processes", "3", 3),
-        ("scenarios", "single-stream,offline,server", ("single-stream", "offline", "server")),
-        ("scenario_seconds", "0.5", 0.5),
-        ("scenario_driver", "loadgen", "loadgen"),
-        ("latency_bound", "0.1", 0.1),
         ("threads", "4", 4),
         ("workers", "1", 1),
         ("alpha", "0.001", 0.001),
@@ -148,11 +144,6 @@ def test_values(name, text, expected):
         ("validation_fraction", "nan", "expected a number between 0 and 1"),
         ("validation_fraction", "half", "expected a number between 0 and 1"),
         ("processes", "0", "expected a whole number of at least 1"),
-        ("scenarios", "multi-stream", "expected one of single-stream, offline, server"),
-        ("scenarios", "server,server", "each scenario once"),
-        ("scenario_seconds", "0", "expected seconds, more than 0"),
-        ("scenario_driver", "mlperf", "expected one of cnnbench, loadgen"),
-        ("latency_bound", "-1", "expected seconds, more than 0"),
         ("threads", "0", "expected a whole number of at least 1"),
         ("workers", "0", "expected a whole number of at least 1"),
         ("alpha", "0", "expected a number between 0 and 1"),
@@ -238,13 +229,13 @@ def test_a_marker_takes_values_and_texts(given, expected):
 def test_marker_arguments_are_options():
     values = {"variants": "wide", "seeds": 0, "devices": ["cpu"], "batch_sizes": (8, 16)}
     values |= {"rounds": 3, "warmup_rounds": 0, "processes": 2}
-    values |= {"backends": ["jax", "torch"], "dtypes": "int8", "scenarios": ("server",)}
+    values |= {"backends": ["jax", "torch"], "dtypes": "int8"}
     assert set(values) == set(MARKER_FIELDS)
     options = Options().overridden(values)
     assert (options.variants, options.devices) == (("wide",), ("cpu",))
     assert (options.batch_sizes, options.rounds, options.warmup_rounds) == ((8, 16), 3, 0)
     assert (options.backends, options.dtypes) == (("jax", "torch"), ("int8",))
-    assert (options.processes, options.scenarios) == (2, ("server",))
+    assert options.processes == 2
 
 
 def test_unknown_marker_arguments_list_the_valid_ones():

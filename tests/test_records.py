@@ -13,12 +13,11 @@ from factories import (
     peak,
     placement,
     sanity_run,
-    scenario_run,
     timing_proof,
     training_run,
 )
 
-from cnnbench.records import Environment, decode, encode
+from cnnbench.records import SCHEMA_VERSION, Environment, decode, encode
 
 AWKWARD = (0.1 + 0.2, 1 / 3, 1e-308, 5e-324, 1.7976931348623157e308, 2.0**53 + 2, 0.0, -0.0)
 NOT_FINITE = (math.nan, math.inf, -math.inf)
@@ -39,8 +38,6 @@ RECORDS = (
     measurement(out_of_memory=True, round_seconds=(), peak_memory_mb=math.nan),
     peak(),
     peak(convolution_flops_per_second=None),
-    scenario_run(),
-    scenario_run(percentile_seconds=None, latency_bound_seconds=0.015),
     check_result(),
     check_result(seed=3, batch_size=None),
 )
@@ -88,7 +85,7 @@ def test_a_record_is_one_line():
 
 def test_what_is_encoded_says_what_it_is():
     data = json.loads(encode(sanity_run()))
-    assert (data["record"], data["schema"]) == ("SanityRun", 3)
+    assert (data["record"], data["schema"]) == ("SanityRun", SCHEMA_VERSION)
 
 
 @pytest.mark.parametrize(
@@ -108,15 +105,19 @@ def test_a_long_line_is_shown_in_part():
 
 @pytest.mark.parametrize("name", ["Trial", None, ["TrainingRun"]])
 def test_unknown_records_list_the_valid_ones(name):
-    line = json.dumps({"record": name, "schema": 3})
+    line = json.dumps({"record": name, "schema": SCHEMA_VERSION})
     with pytest.raises(ValueError, match=r"\(Environment, DataSet, .*Received: record="):
         decode(line)
 
 
-@pytest.mark.parametrize("schema", [0, 1, 2, 4, "3", None])
+@pytest.mark.parametrize(
+    "schema", [SCHEMA_VERSION - 1, SCHEMA_VERSION + 1, str(SCHEMA_VERSION), None]
+)
 def test_other_schema_versions_are_refused(schema):
     line = json.dumps({**json.loads(encode(sanity_run())), "schema": schema})
-    message = rf"record of schema 3 .*version of cnnbench that wrote it.*schema={schema!r}"
+    message = (
+        rf"record of schema {SCHEMA_VERSION} .*version of cnnbench that wrote it.*schema={schema!r}"
+    )
     with pytest.raises(ValueError, match=message):
         decode(line)
 

@@ -2,9 +2,9 @@ import random
 from statistics import quantiles
 
 import pytest
-from factories import agreement, measurement, peak, placement, scenario_run, timing_proof
+from factories import agreement, measurement, peak, placement, timing_proof
 
-from cnnbench.report.speed_rows import percentile, scenario_row, throughput_row
+from cnnbench.report.speed_rows import percentile, throughput_row
 from cnnbench.report.tables import derive
 
 # Throughput and rounds
@@ -147,28 +147,12 @@ def test_energy_is_of_a_thousand_pictures():
     assert row["concerns"] == "The device was throttled: power."
 
 
-# Peaks and scenarios
+# Peaks
 
 
 def test_a_peak_is_a_row_of_its_own():
     (row,) = derive([peak(convolution_flops_per_second=None)])["peaks"]
     assert (row["matmul_flops_per_second"], row["convolution_flops_per_second"]) == (1e11, None)
-
-
-def test_latencies_of_a_scenario_are_of_queries_that_were_asked():
-    row = scenario_row(scenario_run(latency_bound_seconds=0.5))
-    latencies = [row[f"latency_p{share}_ms"] for share in (50, 90, 99)]
-    assert latencies == [250.0, 750.0, 750.0]
-    assert (row["percentile_ms"], row["latency_bound_ms"]) == (750.0, 500.0)
-    assert (row["is_valid"], row["queries_per_second"]) == ("yes", 2.5)
-
-
-def test_a_scenario_without_latencies_has_none():
-    run = scenario_run(latency_seconds=(), percentile_seconds=None, is_valid=False)
-    row = scenario_row(run)
-    names = ("latency_p50_ms", "latency_p99_ms", "percentile_ms", "latency_bound_ms")
-    assert {row[name] for name in names} == {None}
-    assert row["is_valid"] == "no"
 
 
 def test_the_percentile_of_one_value_is_that_value():

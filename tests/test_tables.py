@@ -7,7 +7,6 @@ from factories import (
     measurement,
     peak,
     sanity_run,
-    scenario_run,
     training_run,
 )
 
@@ -23,7 +22,6 @@ EVERYTHING = (
     measurement(),
     measurement(workload="train", latency_seconds=()),
     peak(),
-    scenario_run(),
     check_result(),
 )
 

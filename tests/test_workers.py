@@ -21,7 +21,6 @@ from cnnbench.workers.jobs import (
     MakeReference,
     Measure,
     MeasurePeak,
-    RunScenario,
     Sanity,
     Train,
     from_data,
@@ -60,10 +59,6 @@ def training(manifest: Path, variant: Variant, seed: int = 0) -> Train:
         Export(VARIANTS["documented"], "m", 0, "answers.npz", "model.onnx", ""),
         Measure(VARIANTS["documented"], "m", "train", "jax", "cpu", "bfloat16", 32, 0, 10, 2, 1),
         MeasurePeak("torch", "gpu:1", "float16"),
-        RunScenario(
-            *("server", "loadgen", VARIANTS["documented"], "m", "openvino", "cpu", "int8"),
-            *(1, 0, 10.0, 0.015, "answers.npz", "model.onnx"),
-        ),
         CheckModels((VARIANTS["documented"], variant_named("a.b:c")), "m"),
     ],
     ids=lambda job: type(job).__name__,

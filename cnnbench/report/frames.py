@@ -32,7 +32,7 @@ LATER = {
         *("throttled", "concerns", "data_hash"),
     },
 }
-LATER_TABLES = {"peaks", "scenarios"}
+LATER_TABLES = {"peaks"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,6 @@ class Report:
     rounds: pd.DataFrame
     throughput: pd.DataFrame
     peaks: pd.DataFrame
-    scenarios: pd.DataFrame
     checks: pd.DataFrame
     predictions: pd.DataFrame
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnbench.measurements import Measurement, Peak, ScenarioRun
+from cnnbench.measurements import Measurement, Peak
 from cnnbench.records import Record, SanityRun, TrainingRun
 from cnnbench.report.speed_rows import throughput_row
 
@@ -24,6 +24,4 @@ def in_words(record: Record) -> str:
         found = (record.matmul_flops_per_second, record.convolution_flops_per_second)
         known = [f"{value / 1e9:.0f} GFLOP/s" for value in found if value is not None]
         return f"{' and '.join(known) or 'not to be had'} (matrix product, convolution)"
-    if isinstance(record, ScenarioRun):
-        return f"{record.queries_per_second:.1f} queries/s; {record.detail}"
     return "done"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median, quantiles
 from typing import Any
 
-from cnnbench.measurements import Measurement, Peak, ScenarioRun
+from cnnbench.measurements import Measurement, Peak
 from cnnbench.peaks.limits import percent_of_peak
 from cnnbench.speed_checks import linearity
 from cnnbench.telemetry import concerns
@@ -94,25 +94,6 @@ def _speeds(measurement: Measurement) -> Row:
         "images_per_second": measurement.batch_size / step,
         "step_time_ms": step * 1e3,
         "step_time_iqr_ms": (high - low) * 1e3,
-    }
-
-
-def scenario_row(run: ScenarioRun) -> Row:
-    """Returns the figures of a scenario; latencies are nearest-rank percentiles."""
-    same = (
-        *("scenario", "driver", *KEY, "threads", "queries", "seconds", "queries_per_second"),
-        *("percentile", "confidence", "detail", "fingerprint"),
-    )
-    latencies, bound = run.latency_seconds, run.latency_bound_seconds
-    return {
-        **{name: getattr(run, name) for name in same},
-        **{
-            f"latency_p{share}_ms": percentile(latencies, share / 100) * 1e3 if latencies else None
-            for share in (50, 90, 99)
-        },
-        "percentile_ms": None if run.percentile_seconds is None else run.percentile_seconds * 1e3,
-        "latency_bound_ms": None if bound is None else bound * 1e3,
-        "is_valid": "yes" if run.is_valid else "no",
     }
 
 

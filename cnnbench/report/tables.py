@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cnnbench.measurements import Measurement, Peak, ScenarioRun
+from cnnbench.measurements import Measurement, Peak
 from cnnbench.records import CheckResult, DataSet, Record, TrainingRun
-from cnnbench.report.speed_rows import KEY, Row, scenario_row, throughput_row
+from cnnbench.report.speed_rows import KEY, Row, throughput_row
 
 # Column -> pandas dtype. Units stand in names; nothing is rounded.
 SCHEMA: dict[str, dict[str, str]] = {
@@ -98,25 +98,6 @@ SCHEMA: dict[str, dict[str, str]] = {
         "convolution_flops_per_second": "float64",
         "bytes_per_second": "float64",
     },
-    "scenarios": {
-        "scenario": "str",
-        "driver": "str",
-        **KEY,
-        "threads": "int64",
-        "queries": "int64",
-        "seconds": "float64",
-        "queries_per_second": "float64",
-        "latency_p50_ms": "float64",
-        "latency_p90_ms": "float64",
-        "latency_p99_ms": "float64",
-        "percentile": "float64",
-        "percentile_ms": "float64",
-        "confidence": "float64",
-        "latency_bound_ms": "float64",
-        "is_valid": "str",
-        "detail": "str",
-        "fingerprint": "str",
-    },
     "checks": {
         "check": "str",
         **KEY,
@@ -157,9 +138,6 @@ def derive(records: Iterable[Record]) -> dict[str, list[Row]]:
             tables["rounds"] += _round_rows(record)
         elif isinstance(record, Peak):
             tables["peaks"].append(_fields(record, SCHEMA["peaks"]))
-        elif isinstance(record, ScenarioRun):
-            row = scenario_row(record)
-            tables["scenarios"].append({column: row[column] for column in SCHEMA["scenarios"]})
         elif isinstance(record, CheckResult):
             tables["checks"].append(_fields(record, SCHEMA["checks"]))
     for name, order in _ORDERS.items():

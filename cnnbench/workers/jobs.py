@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cnnbench.measurements import ScenarioName, Workload
+from cnnbench.measurements import Workload
 from cnnbench.protocols import Protocol
 from cnnbench.records import SanityKind
 from cnnbench.variants import Variant
@@ -127,46 +127,9 @@ class MeasurePeak:
         return f"peak of {self.backend} on {self.device}, {self.dtype}"
 
 
-@dataclass(frozen=True)
-class RunScenario:
-    """One of MLPerf's scenarios."""
+Job = FindGpus | CheckModels | Train | Sanity | MakeReference | Export | Measure | MeasurePeak
 
-    scenario: ScenarioName
-    driver: str
-    variant: Variant
-    splits: str
-    backend: str
-    device: str
-    dtype: str
-    batch_size: int
-    seed: int
-    seconds: float
-    latency_bound: float
-    reference: str = ""
-    exported: str = ""
-
-    def title(self) -> str:
-        return (
-            f"{self.scenario} of {self.variant.name}, {self.backend} on {self.device}, {self.dtype}"
-        )
-
-
-Job = (
-    FindGpus
-    | CheckModels
-    | Train
-    | Sanity
-    | MakeReference
-    | Export
-    | Measure
-    | MeasurePeak
-    | RunScenario
-)
-
-_KINDS = (
-    *(FindGpus, CheckModels, Train, Sanity),
-    *(MakeReference, Export, Measure, MeasurePeak, RunScenario),
-)
+_KINDS = (FindGpus, CheckModels, Train, Sanity, MakeReference, Export, Measure, MeasurePeak)
 _TYPES: dict[str, type[Any]] = {kind.__name__: kind for kind in _KINDS}
 
 

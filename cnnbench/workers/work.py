@@ -19,7 +19,6 @@ from cnnbench.workers.jobs import (
     MakeReference,
     Measure,
     MeasurePeak,
-    RunScenario,
     Sanity,
     Train,
 )
@@ -44,23 +43,6 @@ def run(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]:
         return _trained(job, splits, place, progress)
     if isinstance(job, (MakeReference, Export)):
         return _written(job, splits)
-    if isinstance(job, RunScenario):
-        from cnnbench.serving import serve
-
-        return serve(
-            job.scenario,
-            job.variant,
-            splits,
-            place,
-            job.dtype,
-            job.batch_size,
-            job.seed,
-            seconds=job.seconds,
-            latency_bound=job.latency_bound,
-            driver=job.driver,
-            reference=Path(job.reference),
-            exported=Path(job.exported) if job.exported else None,
-        )
     return _measured(job, splits, place)
 
 
