@@ -29,7 +29,7 @@ def check_device(name: str) -> None:
         ValueError: if it is none; says what is.
     """
     if not re.fullmatch("cpu|gpu(:[0-9]+)?", name):
-        raise ValueError("expected cpu, gpu, or one of several: gpu:0, gpu:1 and so on")
+        raise ValueError("expected cpu, gpu, or gpu:0, gpu:1 and so on")
 
 
 def kind_of(device: str) -> str:

@@ -43,7 +43,7 @@ def test_a_device_has_a_kind_and_needs_gpus(device, kind, needed):
     "name", ["", "tpu", "GPU", "cpu:0", "gpu:", "gpu:x", "gpu:-1", "gpu:1 ", "gpu*2", "cpu*4"]
 )
 def test_what_is_no_device_says_what_is(name):
-    with pytest.raises(ValueError, match="expected cpu, gpu, or one of several: gpu:0"):
+    with pytest.raises(ValueError, match="expected cpu, gpu, or gpu:0"):
         check_device(name)
 
 
