@@ -90,8 +90,8 @@ class Measurement:
 class Peak:
     """What a backend reaches at best on a device: the limit that speeds are held against.
 
-    Floating point operations a second of a large matrix product and of a convolution, and bytes a
-    second of updating a large array in place (read and written). `None` where the backend can't.
+    Floating point operations a second of a large matrix product and of a convolution; `None` where
+    the backend can't.
     """
 
     backend: str
@@ -100,4 +100,3 @@ class Peak:
     threads: int
     matmul_flops_per_second: float | None
     convolution_flops_per_second: float | None
-    bytes_per_second: float | None

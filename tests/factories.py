@@ -132,7 +132,6 @@ def peak(**changes: Any) -> Peak:
         threads=2,
         matmul_flops_per_second=1e11,
         convolution_flops_per_second=5e10,
-        bytes_per_second=1e10,
     )
     return replace(limits, **changes)
 

@@ -21,10 +21,10 @@ def measure(
     dtype: str,
     threads: int,
     *,
-    seconds: float = 1.0,
+    seconds: float = 0.7,
     clock: Clock = time.perf_counter,
 ) -> Peak:
-    """Measures matrix product, convolution and memory bandwidth, a third of the time each.
+    """Measures a matrix product and a convolution, half of the time each.
 
     The best of several calls counts, each waited for: a limit is what the machine can do when
     nothing disturbs it. Arrays are arguments of the compiled programs, or weights as a network
@@ -59,14 +59,12 @@ def measure(
         module = importlib.import_module(f"cnnbench.peaks.on_{backend}")
         bench = cast(sizes.Bench, module.bench(device, dtype, threads))
     except sizes.Unsupported:
-        return Peak(backend, device, dtype, threads, None, None, None)
-    third = seconds / 3
-    works = (
-        (bench.matmul, sizes.MATMUL),
-        (bench.convolution, sizes.CONVOLUTION),
-        (bench.update, sizes.copying(device)),
+        return Peak(backend, device, dtype, threads, None, None)
+    matmul, convolution = (
+        sizes.best_rate(make, ladder, seconds=seconds / 2, clock=clock)
+        for make, ladder in (
+            (bench.matmul, sizes.MATMUL),
+            (bench.convolution, sizes.CONVOLUTION),
+        )
     )
-    matmul, convolution, update = (
-        sizes.best_rate(make, ladder, seconds=third, clock=clock) for make, ladder in works
-    )
-    return Peak(backend, device, dtype, threads, matmul, convolution, update)
+    return Peak(backend, device, dtype, threads, matmul, convolution)

@@ -44,16 +44,6 @@ class _Bench:
         x = self._array(batch, INPUT_SIDE, INPUT_SIDE, CHANNELS)
         return self._call(convolve, x, self._array(KERNEL, KERNEL, CHANNELS, CHANNELS))
 
-    def update(self, bytes_: int) -> Call:
-        # Donated, the array is updated in place: no fresh pages each time.
-        program = jax.jit(lambda x: x + 1, donate_argnums=0)
-        held = [jax.device_put(jnp.zeros(bytes_ // 4, "float32"), self._device)]
-
-        def call() -> None:
-            held[0] = jax.block_until_ready(program(held[0]))
-
-        return call
-
     def _array(self, *shape: int) -> Any:
         return jax.device_put(jnp.ones(shape, self._dtype), self._device)
 

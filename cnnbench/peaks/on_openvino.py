@@ -45,11 +45,6 @@ class _Bench:
         flat = ([1, 1], [0, 0], [0, 0], [1, 1])  # strides, padding at both ends, dilations
         return self._call(x, ops.convolution(self._fed(x), weights, *flat))
 
-    def update(self, bytes_: int) -> Call:
-        x = ops.parameter([bytes_ // 4], np.float32)
-        one = ops.constant(np.ones(1, np.float32))
-        return self._call(x, ops.add(x, one), in_place=True)
-
     def _fed(self, x: Any) -> Any:
         if self._dtype != "int8":
             return x
@@ -62,7 +57,7 @@ class _Bench:
         whole = ops.constant((array / SCALE).astype(np.int8))
         return ops.multiply(ops.convert(whole, "f32"), ops.constant(np.float32(SCALE)))
 
-    def _call(self, x: Any, result: Any, in_place: bool = False) -> Call:
+    def _call(self, x: Any, result: Any) -> Call:
         compiled = self._core.compile_model(ov.Model([result], [x]), "CPU", self._settings)
         used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         if used != PRECISIONS[self._dtype]:
@@ -72,8 +67,6 @@ class _Bench:
         fed = ov.Tensor(ov.Type.f32, compiled.inputs[0].shape)
         fed.data[:] = 1
         request.set_input_tensor(fed)
-        if in_place:  # no fresh pages each time
-            request.set_output_tensor(fed)
 
         def call() -> None:
             request.start_async()  # unlike infer(), it copies no results

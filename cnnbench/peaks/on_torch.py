@@ -37,10 +37,6 @@ class _Bench:
         w = self._array(CHANNELS, CHANNELS, KERNEL, KERNEL).contiguous(memory_format=nhwc)
         return self._call(lambda: torch.nn.functional.conv2d(x, w))
 
-    def update(self, bytes_: int) -> Call:
-        a = torch.zeros(bytes_ // 4, device=self._device)
-        return self._call(lambda: a.add_(1))
-
     def _array(self, *shape: int) -> torch.Tensor:
         # Ones: neither denormal numbers nor infinities, which some CPUs are slow with.
         return torch.ones(shape, dtype=self._dtype, device=self._device)

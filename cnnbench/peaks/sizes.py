@@ -19,16 +19,13 @@ KERNEL, CHANNELS, SIDE = 3, 64, 56
 INPUT_SIDE = SIDE + KERNEL - 1
 CONVOLUTION_FLOPS = 2 * SIDE**2 * CHANNELS**2 * KERNEL**2  # a picture
 
-# Much more than caches hold.
-CPU_COPY_BYTES, GPU_COPY_BYTES = 256 * 2**20, 2**30
-
 
 class Unsupported(Exception):
     """A backend has no such operation on this device or for this dtype."""
 
 
 class Bench(Protocol):
-    """The three works of one backend, one device and one dtype.
+    """The two works of one backend, one device and one dtype.
 
     Each is made for a size and may raise: `Unsupported`, or whatever the backend raises.
     """
@@ -38,9 +35,6 @@ class Bench(Protocol):
 
     def convolution(self, batch: int) -> Call:
         """Returns a convolution of `(batch, INPUT_SIDE, INPUT_SIDE, CHANNELS)`."""
-
-    def update(self, bytes_: int) -> Call:
-        """Returns a call that reads and writes a float32 array of so many bytes."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +56,8 @@ def convolution_flops(batch: int) -> float:
     return float(CONVOLUTION_FLOPS * batch)
 
 
-def update_bytes(bytes_: int) -> float:
-    """Returns bytes read and written."""
-    return 2.0 * bytes_
-
-
 MATMUL = Ladder(512, 8192, matmul_flops)
 CONVOLUTION = Ladder(1, 512, convolution_flops)
-
-
-def copying(device: str) -> Ladder:
-    """Returns the one size of array for a kind of device."""
-    size = CPU_COPY_BYTES if device == "cpu" else GPU_COPY_BYTES
-    return Ladder(size, size, update_bytes)
 
 
 def best_rate(

@@ -96,7 +96,6 @@ SCHEMA: dict[str, dict[str, str]] = {
         "threads": "int64",
         "matmul_flops_per_second": "float64",
         "convolution_flops_per_second": "float64",
-        "bytes_per_second": "float64",
     },
     "checks": {
         "check": "str",
