@@ -20,17 +20,21 @@ Runs = Sequence[TrainingRun]
 
 
 def check_finished(run: TrainingRun) -> CheckResult:
-    """Passes if the loss of every epoch and the final loss are finite numbers."""
+    """Passes if the loss of every batch and the final losses are finite numbers."""
     losses = (*run.history["loss"], run.train_loss, run.val_loss)
     broken = sum(not math.isfinite(loss) for loss in losses)
+    where = ""
+    if run.non_finite is not None:
+        epoch, batch = run.non_finite
+        where = f"; training stopped in epoch {epoch}, whose batch {batch} has such a loss"
     return _result(
         "finished",
         [run],
-        passed=broken == 0,
+        passed=broken == 0 and run.non_finite is None,
         observed=broken,
         threshold=0,
         detail=f"{broken} of {len(losses)} losses are not finite; last training loss "
-        f"{run.history['loss'][-1]:.4g}",
+        f"{run.history['loss'][-1]:.4g}{where}",
         seed=run.seed,
     )
 

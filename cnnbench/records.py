@@ -59,9 +59,11 @@ class TrainingRun:
     """One training of one variant under one seed.
 
     Accuracies and losses are those of the final weights in inference mode;
-    `history` holds Keras' own History, a value an epoch. `val_probabilities` has a
-    row for each held-out picture: one number (the probability of the second class)
-    for a sigmoid, one a class for a softmax. Losses are in nats, seconds wall clock.
+    `history` holds Keras' own History, a value an epoch. `non_finite` is the epoch and
+    the batch, both from 1, of a loss that is not finite: training stopped there.
+    `val_probabilities` has a row for each held-out picture: one number (the probability of
+    the second class) for a sigmoid, one a class for a softmax. Losses are in nats, seconds
+    wall clock.
     `prediction_difference` is the largest absolute difference between two predictions of the same
     held-out pictures, `dead_units` the share of each relu layer's units that are zero for all.
     """
@@ -90,6 +92,7 @@ class TrainingRun:
     weights_sha256: str
     data_hash: str
     fingerprint: str
+    non_finite: tuple[int, int] | None
     history: dict[str, tuple[float, ...]]
     val_probabilities: tuple[tuple[float, ...], ...]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -113,7 +114,9 @@ def train_model(
     before = [np.array(weight) for weight in model.get_weights()]
 
     start = time.perf_counter()
-    history, steps = _fit(model, variant, train_side, held_out, seed, protocol, classes, progress)
+    history, steps, non_finite = _fit(
+        model, variant, train_side, held_out, seed, protocol, classes, progress
+    )
     seconds = time.perf_counter() - start
 
     start = time.perf_counter()
@@ -152,6 +155,7 @@ def train_model(
         weights_sha256=_hash(after),
         data_hash=splits.content_hash,
         fingerprint=variant.fingerprint(),
+        non_finite=non_finite,
         history=history,
         val_probabilities=tuple(tuple(map(float, row)) for row in on_held_out.probabilities),
     )
@@ -167,8 +171,12 @@ def _fit(
     protocol: Protocol,
     classes: int,
     progress: Progress,
-) -> tuple[dict[str, tuple[float, ...]], int]:
-    """Does what Keras' `fit` does, step by step; returns its History and the steps an epoch.
+) -> tuple[dict[str, tuple[float, ...]], int, tuple[int, int] | None]:
+    """Does what Keras' `fit` does, step by step.
+
+    Returns:
+        Keras' History, the steps an epoch, and epoch and batch of a loss that is not finite, where
+        training stops.
 
     `fit` itself hands Python's batches to TensorFlow through tf.data, whose tuning thread now
     and then sleeps on when a pipeline ends: one in five trainings took twice its time for it.
@@ -194,22 +202,30 @@ def _fit(
     history = keras.callbacks.History()
     listeners = keras.callbacks.CallbackList([*callbacks, history], model=model)
     model.stop_training = False
+    non_finite: tuple[int, int] | None = None
     listeners.on_train_begin()
     for epoch in range(protocol.epochs):
         listeners.on_epoch_begin(epoch)
-        model.reset_metrics()
-        logs: dict[str, Any] = {}
-        for rows in epoch_batches(count, batch_size, steps, seed, epoch):
+        # Keras resets its metrics at every batch: the epoch's are means over pictures.
+        totals, seen = Counter[str](), 0
+        for batch, rows in enumerate(epoch_batches(count, batch_size, steps, seed, epoch)):
             logs = model.train_on_batch(train_side.pictures[rows], targets[rows], return_dict=True)
+            seen += len(rows)
+            for name, value in logs.items():
+                totals[name] += value * len(rows)
+            if not math.isfinite(logs["loss"]):
+                non_finite = (epoch + 1, batch + 1)
+                break
         validation = evaluate(model, held_out, shown)
-        values = {name: float(value) for name, value in logs.items()}
+        values = {name: total / seen for name, total in totals.items()}
         values |= {"val_accuracy": validation.accuracy, "val_loss": validation.loss}
         listeners.on_epoch_end(epoch, values)
         progress({"epoch": epoch + 1, "epochs": protocol.epochs, **values})
-        if model.stop_training:
+        if model.stop_training or non_finite:
             break
     listeners.on_train_end()
-    return {name: tuple(map(float, seen)) for name, seen in history.history.items()}, steps
+    curves = {name: tuple(map(float, values)) for name, values in history.history.items()}
+    return curves, steps, non_finite
 
 
 def _monitor_split(side: Pictures, seed: int) -> tuple[Pictures, Pictures]:

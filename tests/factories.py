@@ -52,6 +52,7 @@ def training_run(**changes: Any) -> TrainingRun:
         weights_sha256="ab" * 32,
         data_hash="c0ffee",
         fingerprint="f00d",
+        non_finite=None,
         history={
             "loss": (0.6, 0.4),
             "accuracy": (0.625, 0.75),

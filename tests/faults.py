@@ -90,6 +90,26 @@ def augmented(input_shape: tuple[int, int, int]) -> keras.Model:
     return _built(keras.Sequential([_AlwaysOn(), *_network().layers]), input_shape)
 
 
+class _NaNOnce(layers.Layer):
+    """Makes the loss NaN in one batch; no gradient passes through it."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()
+        self._batch = batch
+        self._seen = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, pictures: Any, training: bool = False) -> Any:
+        if training:
+            self._seen.assign_add(1.0)
+            self.add_loss(keras.ops.where(self._seen == self._batch, float("nan"), 0.0))
+        return pictures
+
+
+def nan_once(input_shape: tuple[int, int, int]) -> keras.Model:
+    """The loss of the fifth batch is NaN, and that of no other."""
+    return _built(keras.Sequential([_NaNOnce(5), *_network().layers]), input_shape)
+
+
 def three_classes(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     """A user's own softmax, for any number of classes."""
     inputs = keras.Input(input_shape)

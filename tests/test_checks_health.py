@@ -56,6 +56,12 @@ def test_finished_counts_the_broken_losses():
     assert "3 of 5 losses are not finite; last training loss nan" in check_finished(run).detail
 
 
+def test_a_batch_whose_loss_is_not_finite_is_named():
+    result = check_finished(training_run(non_finite=(2, 7)))
+    assert result.verdict == "fail"
+    assert result.detail.endswith("; training stopped in epoch 2, whose batch 7 has such a loss")
+
+
 # Initial loss
 
 

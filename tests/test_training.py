@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from tiny import write_pictures
 
+from cnnbench.batches import epoch_batches
 from cnnbench.images.dataset import Splits, load_splits
+from cnnbench.model import targets_for
 from cnnbench.places import Place
 from cnnbench.protocols import PROTOCOLS, Protocol
 from cnnbench.records import TrainingRun
-from cnnbench.training import train
+from cnnbench.training import seeded_model, train
 from cnnbench.variants import VARIANTS, Variant, variant_named
 
 PLACE = Place("tensorflow", "cpu", 1)
@@ -102,6 +104,36 @@ def test_early_stopping_stops_and_keeps_the_best_weights(tmp_path: Path, own_cac
     best = int(np.argmin(run.history["monitor_loss"]))
     assert run.epochs == best + 1 + 2 < 40
     assert run.val_loss == run.history["val_loss"][best]
+
+
+@pytest.mark.parametrize("name", ["documented", "dropout", "batchnorm"])
+def test_curves_are_those_of_keras_fit(name: str, tiny_splits: Splits) -> None:
+    protocol = Protocol("one-pass", epochs=2, batch_size=36)  # 36, 36 and 24 pictures
+    run = train(VARIANTS[name], tiny_splits, 0, protocol, PLACE)
+    model = seeded_model(VARIANTS[name], 0, tiny_splits.input_shape, 2)
+    pictures = tiny_splits.train_pictures()
+    targets = targets_for(model, tiny_splits.train.labels, 2)
+    batches = [rows for epoch in (0, 1) for rows in epoch_batches(96, 36, 3, 0, epoch)]
+    fitted = model.fit(
+        ((pictures[rows], targets[rows]) for rows in batches),
+        steps_per_epoch=3,
+        shuffle=False,
+        epochs=2,
+        validation_data=(
+            tiny_splits.validation_pictures(),
+            targets_for(model, tiny_splits.validation.labels, 2),
+        ),
+        verbose=0,
+    )
+    assert set(run.history) == set(fitted.history)
+    for curve, values in fitted.history.items():
+        assert run.history[curve] == pytest.approx(values, abs=1e-6), curve
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_is_named(tiny_splits: Splits) -> None:
+    run = train(variant_named("faults:nan_once"), tiny_splits, 0, replace(SHORT, epochs=3), PLACE)
+    assert (run.non_finite, run.epochs) == ((2, 2), 2)
+    assert math.isnan(run.history["loss"][1])
 
 
 def test_progress_tells_each_epoch(tiny_splits: Splits) -> None:
