@@ -81,10 +81,12 @@ def _layers(variant: Variant, classes: int) -> Sequence[keras.Layer]:
     for filters in variant.blocks:
         stack += _with_relu(variant, layers.Conv2D, filters, 3)
         stack.append(layers.MaxPooling2D(2))
-    if variant.pooling == "flatten":
-        stack.append(layers.Flatten())
-    else:
+    if variant.pooling == "global_average":
         stack.append(layers.GlobalAveragePooling2D())
+    elif variant.api == "functional":
+        stack.append(layers.Reshape((-1,)))
+    else:
+        stack.append(layers.Flatten())
     stack += _with_relu(variant, layers.Dense, variant.dense_units)
     if variant.dropout:
         stack.append(layers.Dropout(variant.dropout))

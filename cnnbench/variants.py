@@ -25,7 +25,8 @@ class Variant:
         batch_normalization: before each relu, of convolutions and of the dense layer.
         dropout: share dropped before the output layer, in training only.
         augmentation: random flips and small shifts, in training only.
-        api: whether the layers stand in `Sequential` or in `Model` and `Input`.
+        api: `sequential` is `Sequential` with `Flatten`, `functional` is `Model`, `Input` and
+            `Reshape`.
         early_stopping_patience: epochs without improvement on a monitor split
             (taken out of the training set) before training stops; `None`
             trains all epochs.
@@ -87,7 +88,7 @@ VARIANTS: dict[str, Variant] = _by_name(
     Variant(
         "global-pooling", "global average pooling instead of Flatten", pooling="global_average"
     ),
-    Variant("functional", "documented, through Input and Model", api="functional"),
+    Variant("functional", "documented, through Input, Model and Reshape", api="functional"),
     Variant(
         "early-stopping",
         "stops when a monitor split of the training set stops improving",

@@ -69,6 +69,13 @@ def test_wide_has_more_parameters() -> None:
     assert wide.count_params() > 2 * documented.count_params()
 
 
+def test_functional_flattens_with_reshape() -> None:
+    documented, functional = (kinds(build_model(VARIANTS[n])) for n in ("documented", "functional"))
+    assert [kind for kind in functional if kind != "InputLayer"] == [
+        "Reshape" if kind == "Flatten" else kind for kind in documented
+    ]
+
+
 def test_functional_is_the_same_network_with_the_same_weights() -> None:
     sequential = seeded_model(VARIANTS["documented"], 3, (24, 24, 3), 2).get_weights()
     functional = seeded_model(VARIANTS["functional"], 3, (24, 24, 3), 2).get_weights()
