@@ -18,7 +18,7 @@ from factories import (
 
 from cnnbench.journal import JOURNAL_NAME, Journal
 from cnnbench.records import Environment
-from cnnbench.report.frames import LATER, LATER_TABLES, Report, load_report, report_of, write_report
+from cnnbench.report.frames import Report, load_report, report_of, write_report
 from cnnbench.report.tables import SCHEMA
 
 AWKWARD = (0.1 + 0.2, 1 / 3, 1e-308, 5e-324, 1.7976931348623157e308, -0.0, math.nan, math.inf)
@@ -269,35 +269,3 @@ def test_an_empty_table_lacks_its_columns(tmp_path):
     (tmp_path / "runs.csv").write_bytes(b"")
     with pytest.raises(ValueError, match=r"runs\.csv lacks the columns variant, seed, "):
         load_report(tmp_path)
-
-
-@pytest.mark.parametrize("table", LATER)
-def test_a_table_of_an_earlier_version_is_read(tmp_path, table):
-    report, _ = read_back(tmp_path, *RECORDS)
-    path = tmp_path / f"{table}.csv"
-    earlier = report.tables()[table].drop(columns=list(LATER[table]))
-    earlier.to_csv(path, index=False, lineterminator="\n")
-    found = load_report(tmp_path).tables()[table]
-    assert list(found.columns) == list(SCHEMA[table])
-    assert found.dtypes.to_dict() == report.tables()[table].dtypes.to_dict()
-    for column in LATER[table]:
-        unknown = {"str": [""], "int64": [0]}.get(SCHEMA[table][column], [None])
-        assert [None if pd.isna(value) else value for value in found[column].unique()] == unknown
-    pd.testing.assert_frame_equal(found[earlier.columns], earlier, check_exact=True)
-
-
-def test_columns_of_later_versions_are_columns_that_can_be_missing():
-    for table, columns in LATER.items():
-        for column in columns - {"process"}:  # what was measured once was process 0
-            assert SCHEMA[table][column] in ("float64", "Int64", "str")
-
-
-def test_tables_that_an_earlier_version_did_not_write_are_empty(tmp_path):
-    report, _ = read_back(tmp_path, *RECORDS)
-    for table in LATER_TABLES:
-        (tmp_path / f"{table}.csv").unlink()
-    found = load_report(tmp_path).tables()
-    for table in LATER_TABLES:
-        assert found[table].empty
-        assert found[table].dtypes.to_dict() == report.tables()[table].dtypes.to_dict()
-    pd.testing.assert_frame_equal(found["throughput"], report.throughput, check_exact=True)

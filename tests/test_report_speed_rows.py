@@ -43,6 +43,11 @@ def test_p99_is_the_nearest_rank(calls, p99):
     assert row["latency_p99_ms"] == p99 * 1e3
 
 
+def test_p90_is_the_nearest_rank():
+    row = throughput_row(measurement(latency_seconds=(0.5, *(0.125,) * 8, 0.25)))
+    assert row["latency_p90_ms"] == 250.0
+
+
 def test_p50_is_the_median():
     row = throughput_row(measurement(latency_seconds=(0.5, 0.125, 0.25)))
     assert row["latency_p50_ms"] == 250.0
@@ -50,8 +55,8 @@ def test_p50_is_the_median():
 
 def test_without_latencies_they_are_missing():
     row = throughput_row(measurement(workload="train", latency_seconds=()))
-    latencies = (row["latency_p50_ms"], row["latency_p99_ms"], row["latency_calls"])
-    assert latencies == (None, None, 0)
+    latencies = [row[f"latency_p{share}_ms"] for share in (50, 90, 99)]
+    assert (latencies, row["latency_calls"]) == ([None, None, None], 0)
 
 
 def test_the_sizes_of_a_measurement_stand_beside_it():

@@ -1,8 +1,7 @@
-"""The rows of speed of a report: folders, packs and tables of earlier versions."""
+"""The rows of speed of a report: folders and packs."""
 
 import math
 
-import pandas as pd
 import pytest
 from factories import measurement
 from speeds import speed_report
@@ -84,26 +83,6 @@ def test_conditions_of_a_report_are_flat():
         *("one, two", "0.10", "-x"),
     )
     assert (found["option protocol"], found["data"]) == ("one-pass", "pets c0ffeec0ffee")
-
-
-def test_a_table_without_its_rounds_still_has_a_speed():
-    report = speed_report({"steps": (0.32,) * 9})
-    report = report.__class__(**{**vars(report), "rounds": report.rounds.iloc[:0]})
-    (process,) = speeds_of_report(report, "A").speeds[0].processes
-    assert process.round_sd == pytest.approx(0.01, rel=0.01)
-    assert (math.exp(process.log_seconds), process.rounds) == (pytest.approx(0.01), 9)
-
-
-@pytest.mark.parametrize("missing", [None, pd.NA])
-def test_reports_of_earlier_versions_have_one_process(missing):
-    report = speed_report({"steps": (0.32,) * 3})
-    for table in (report.throughput, report.rounds):
-        if missing is None:
-            del table["process"]
-        else:
-            table["process"] = pd.Series([pd.NA] * len(table), dtype="Int64")
-    (process,) = speeds_of_report(report, "A").speeds[0].processes
-    assert (process.number, process.rounds) == (0, 3)
 
 
 def test_a_report_without_throughput_has_no_rows():

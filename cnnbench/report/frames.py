@@ -18,21 +18,6 @@ from cnnbench.report.tables import SCHEMA, derive
 ENVIRONMENT_NAME = "environment.json"
 # How Python writes a file name that is no UTF-8, as old archives hold them.
 UNDECODABLE = "surrogateescape"
-# Columns and tables that reports of earlier versions lack. What one process measured was then one
-# row, so its number is 0; everything else is unknown.
-LATER = {
-    "runs": {"prediction_difference", "worst_dead_share"},
-    "checks": {"low", "high", "p_value", "alpha", "values"},
-    "rounds": {"process"},
-    "throughput": {
-        *("process", "copy_ms", "out_of_memory", "equal_share", "probability_difference"),
-        *("accuracy_difference", "queue_linearity", "drain_ms", "placed_on", "weight_dtype"),
-        *("compute_dtype", "tf32", "flops_per_picture", "backend_flops_per_picture"),
-        *("percent_of_peak", "watts", "joules_per_1000", "clock_mhz"),
-        *("throttled", "concerns", "data_hash"),
-    },
-}
-LATER_TABLES = {"peaks"}
 
 
 @dataclass(frozen=True)
@@ -82,8 +67,7 @@ def write_report(report: Report, directory: Path) -> None:
 def load_report(path: str | Path) -> Report:
     """Reads a report folder, or a file that `cnnbench pack` made of one.
 
-    A run that was killed has a journal and no tables; they are derived from it. Columns that an
-    earlier version did not have are missing values.
+    A run that was killed has a journal and no tables; they are derived from it.
 
     Args:
         path: the folder, `reports/<UTC time>_<commit>`, or the `.zip` file.
@@ -105,7 +89,7 @@ def load_report(path: str | Path) -> Report:
                 raise type(error)(str(error).replace(str(folder), str(path))) from None
     if not directory.is_dir():
         raise FileNotFoundError(f"No such report folder. Received: path={str(path)!r}")
-    if all((directory / f"{name}.csv").is_file() for name in SCHEMA if name not in LATER_TABLES):
+    if all((directory / f"{name}.csv").is_file() for name in SCHEMA):
         environment_file = directory / ENVIRONMENT_NAME
         environment = (
             json.loads(environment_file.read_text(encoding="utf-8"))
@@ -123,18 +107,13 @@ def load_report(path: str | Path) -> Report:
 
 def _read(path: Path) -> pd.DataFrame:
     columns = SCHEMA[path.stem]
-    if path.stem in LATER_TABLES and not path.is_file():
-        return pd.DataFrame(columns=list(columns)).astype(columns)
     header = path.read_text(encoding="utf-8", errors=UNDECODABLE).split("\n", 1)[0].split(",")
-    later = LATER.get(path.stem, set()) - set(header)
-    missing = [column for column in columns if column not in header and column not in later]
+    missing = [column for column in columns if column not in header]
     if missing:
         raise ValueError(f"{path} lacks the columns {', '.join(missing)}.")
     # As text first: a class may be called "NA", and pandas' own reader of floats may be off in
     # the last bit, which Python's is not.
     texts = pd.read_csv(path, dtype="str", keep_default_na=False, encoding_errors=UNDECODABLE)
-    for column in later:
-        texts[column] = "0" if column == "process" else ""
     return pd.DataFrame(
         {column: _parsed(texts[column], dtype) for column, dtype in columns.items()}
     )

@@ -55,6 +55,7 @@ def throughput_row(measurement: Measurement, peak: Peak | None = None) -> Row:
         "threads": measurement.threads,
         **speeds,
         "latency_p50_ms": median(calls) * 1e3 if calls else None,
+        "latency_p90_ms": percentile(calls, 0.9) * 1e3 if calls else None,
         "latency_p99_ms": percentile(calls, 0.99) * 1e3 if calls else None,
         "first_step_seconds": measurement.first_step_seconds,
         "copy_ms": median(copies) * 1e3 if copies else None,

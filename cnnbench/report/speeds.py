@@ -15,7 +15,6 @@ from cnnbench.speed_rows import (
     KEY,
     OUT_OF_MEMORY,
     WRONG_ANSWERS,
-    Process,
     Source,
     Speed,
     is_wrong,
@@ -28,7 +27,6 @@ ROW_CONDITIONS = (
     *("warmup_rounds", "throttled"),
 )
 OPTION_CONDITIONS = ("protocol", "image_size")
-NORMAL_IQR = 1.349  # interquartile range of a normal distribution, in standard deviations
 
 
 def read_speeds(path: Path) -> Source:
@@ -65,7 +63,7 @@ def _rounds(table: pd.DataFrame) -> dict[tuple[str, ...], list[float]]:
 
 
 def _place(row: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(row.get(name, 0)) for name in (*KEY, "seed", "process"))
+    return tuple(str(row[name]) for name in (*KEY, "seed", "process"))
 
 
 def _speed(rows: pd.DataFrame, rounds: dict[tuple[str, ...], list[float]]) -> Speed:
@@ -73,7 +71,7 @@ def _speed(rows: pd.DataFrame, rounds: dict[tuple[str, ...], list[float]]) -> Sp
     timed: dict[int, list[dict[str, Any]]] = {}
     for row in every:
         if not math.isnan(row["step_time_ms"]):
-            timed.setdefault(_number(row.get("process")), []).append(row)
+            timed.setdefault(int(row["process"]), []).append(row)
     problems = []
     if any(row.get("out_of_memory") == "yes" for row in every):
         problems.append(OUT_OF_MEMORY)
@@ -88,7 +86,10 @@ def _speed(rows: pd.DataFrame, rounds: dict[tuple[str, ...], list[float]]) -> Sp
         batch_size=int(first["batch_size"]),
         unit="images/s",
         fingerprint=first["fingerprint"],
-        processes=tuple(_process(number, own, rounds) for number, own in sorted(timed.items())),
+        processes=tuple(
+            process_of(number, [each for row in own for each in rounds[_place(row)]])
+            for number, own in sorted(timed.items())
+        ),
         conditions={
             name: _together(row.get(name) for row in every)
             for name in ROW_CONDITIONS
@@ -96,22 +97,6 @@ def _speed(rows: pd.DataFrame, rounds: dict[tuple[str, ...], list[float]]) -> Sp
         },
         problems=tuple(problems),
     )
-
-
-def _number(process: Any) -> int:
-    return 0 if process is None or pd.isna(process) else int(process)  # older reports have none
-
-
-def _process(
-    number: int, rows: list[dict[str, Any]], rounds: dict[tuple[str, ...], list[float]]
-) -> Process:
-    seconds = [each for row in rows for each in rounds.get(_place(row), [])]
-    if seconds:
-        return process_of(number, seconds)
-    row = rows[0]  # a table without its rounds
-    step, spread = row["step_time_ms"], row["step_time_iqr_ms"] / NORMAL_IQR
-    log_seconds = math.log(step / 1e3 / row["batch_size"])
-    return Process(number, log_seconds, int(row["rounds"]), spread / step)
 
 
 def _together(values: Iterable[Any]) -> str:

@@ -60,6 +60,7 @@ SCHEMA: dict[str, dict[str, str]] = {
         "step_time_ms": "float64",
         "step_time_iqr_ms": "float64",
         "latency_p50_ms": "float64",
+        "latency_p90_ms": "float64",
         "latency_p99_ms": "float64",
         "first_step_seconds": "float64",
         "copy_ms": "float64",
