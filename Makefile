@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ALL_INSTALLED := $(VENV)/.all-installed
 
-.PHONY: bench test lint slow clean
+.PHONY: bench test lint docs slow clean
 
 bench: $(INSTALLED)
 	$(BIN)/python -m pytest suites/ --benchmark-only $(ARGS)
@@ -19,6 +19,9 @@ lint: $(ALL_INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(ALL_INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 # Proofs that take long; `make test` runs bounded versions of them.
 slow: $(ALL_INSTALLED)
@@ -32,7 +35,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 # The tests run the other backends, too; PyTorch's download is gigabytes, so where it is absent they skip it.
 $(ALL_INSTALLED): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[tensorflow,jax,openvino,pictures,nvml,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[tensorflow,jax,openvino,pictures,nvml,docs,dev]'
 	touch $@
 
 clean:
