@@ -5,11 +5,6 @@ What a backend reaches beneath them is `throughput`'s.
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-
-import keras
-
 from cnnbench.batches import Pictures
 from cnnbench.images.dataset import Splits
 from cnnbench.measurements import Workload
@@ -19,18 +14,9 @@ from cnnbench.training import seeded_model
 from cnnbench.variants import Variant
 
 
-@dataclass(frozen=True)
-class FirstStep:
-    """A workload whose first step was made: a model, the next step, and what it cost."""
-
-    model: keras.Model
-    step: Step
-    seconds: float
-
-
-def make_first_step(
+def first_step(
     variant: Variant, splits: Splits, workload: Workload, batch: Pictures, seed: int
-) -> FirstStep:
+) -> Step:
     """Builds a model and makes the first step, which compiles it.
 
     A training step is Keras' `train_on_batch` and an inference step `predict_on_batch`,
@@ -44,10 +30,9 @@ def make_first_step(
         seed: of the weights.
 
     Returns:
-        The model, a synchronized step and the seconds of all of this.
+        A synchronized step.
     """
     classes = len(splits.classes)
-    start = time.perf_counter()
     model = seeded_model(variant, seed, splits.input_shape, classes)
     targets = targets_for(model, batch.labels, classes)
 
@@ -59,4 +44,4 @@ def make_first_step(
 
     step = train_step if workload == "train" else inference_step
     step()
-    return FirstStep(model, step, time.perf_counter() - start)
+    return step

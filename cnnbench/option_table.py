@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 from cnnbench import option_values
 from cnnbench.protocols import PROTOCOLS
 from cnnbench.variants import DEFAULT_VARIANTS
+
+PREFIX = "--cnnbench-"  # of pytest's flags
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,22 @@ class Option:
 
     @property
     def flag(self) -> str:
-        return f"--cnnbench-{self.field.replace('_', '-')}"
+        return f"{PREFIX}{self.stem}"
+
+    @property
+    def stem(self) -> str:
+        return self.field.replace("_", "-")
 
     @property
     def ini(self) -> str:
         return f"cnnbench_{self.field}"
 
-    def value(self, text: str) -> Any:
+    def value(self, text: str, name: str | None = None) -> Any:
         """Parses a value.
+
+        Args:
+            text: what was written.
+            name: of the option in an error; default: pytest's flag.
 
         Raises:
             ValueError: if the value is bad; names the option, what was expected and the value.
@@ -42,7 +52,26 @@ class Option:
         try:
             return self.parse(text)
         except ValueError as error:
-            raise ValueError(f"{self.flag}: {error}. Received: {text!r}") from error
+            raise ValueError(f"{name or self.flag}: {error}. Received: {text!r}") from error
+
+
+def parse_all(
+    options: Mapping[str, Option], texts: Mapping[str, str], prefix: str = PREFIX
+) -> dict[str, Any]:
+    """Parses texts by the field of their option; `prefix` is that of its name in an error.
+
+    Raises:
+        ValueError: names every bad value at once.
+    """
+    values, problems = {}, []
+    for name, text in texts.items():
+        try:
+            values[name] = options[name].value(text, f"{prefix}{options[name].stem}")
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError("\n".join(problems))
+    return values
 
 
 OPTIONS: dict[str, Option] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -103,22 +104,24 @@ def _or_auto(names: tuple[str, ...], what: str) -> tuple[str, ...]:
 
 
 def fraction(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 1:
-        raise ValueError("expected a number between 0 and 1")
-    return value
+    return _below(text, 1.0, "a number between 0 and 1")
+
+
+def rate(text: str) -> float:
+    return _below(text, 0.5, "a number between 0 and 0.5")
 
 
 def seconds(text: str) -> float:
+    return _below(text, math.inf, "seconds, more than 0")
+
+
+def _below(text: str, high: float, expected: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise ValueError("expected seconds, more than 0")
+        value = math.nan
+    if not 0 < value < high:
+        raise ValueError(f"expected {expected}")
     return value
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnbench.backends import BACKENDS, TRAINING_BACKENDS, missing
 from cnnbench.devices import auto_devices
-from cnnbench.option_table import OPTIONS
+from cnnbench.option_table import OPTIONS, parse_all
 from cnnbench.protocols import Protocol, protocol_named
 from cnnbench.targets import PROPERTIES
 from cnnbench.variants import DEFAULT_VARIANTS
@@ -92,7 +92,7 @@ class Options:
                 f"({', '.join(PROPERTIES)}). Received: {', '.join(unknown)}"
             )
         texts = {name: _text(value) for name, value in marker.items() if name in MARKER_FIELDS}
-        return replace(self, **_parsed(texts))
+        return replace(self, **parse_all(OPTIONS, texts))
 
 
 MARKER_FIELDS = (
@@ -109,20 +109,8 @@ def options_from(texts: Mapping[str, str | None]) -> Options:
     Raises:
         ValueError: names every bad value at once.
     """
-    return Options(**_parsed({name: text for name, text in texts.items() if text}))
+    return Options(**parse_all(OPTIONS, {name: text for name, text in texts.items() if text}))
 
 
 def _text(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-def _parsed(texts: Mapping[str, str]) -> dict[str, Any]:
-    values, problems = {}, []
-    for name, text in texts.items():
-        try:
-            values[name] = OPTIONS[name].value(text)
-        except ValueError as error:
-            problems.append(str(error))
-    if problems:
-        raise ValueError("\n".join(problems))
-    return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from cnnbench.ab.pairs import Alone, Pair, TimeSteps, measure_alone, measure_pair
+from cnnbench.ab.pairs import Pair, TimeSteps, measure_pair
 from cnnbench.ab.processes import Child, Origin, Template
 from cnnbench.ab.sides import Side
+from cnnbench.images.dataset import Splits
 from cnnbench.measurements import Workload
 
 
@@ -27,12 +28,10 @@ class Bench:
     Args:
         side_a: BASE, placed (`sides.placed`).
         side_b: HEAD, placed; equal sides are allowed.
-        splits: manifest of the pictures (`Splits.save`).
+        splits: the pictures.
         workload: `train` or `inference`.
         device: `cpu` or `gpu`.
         seed: of weights, batches and orders.
-        reference: whether the reference workload is measured in each pair too.
-        share: `False` gives each side a template of its own even so.
     """
 
     def __init__(
@@ -40,23 +39,22 @@ class Bench:
         side_a: Side,
         side_b: Side,
         *,
-        splits: Path,
+        splits: Splits,
         workload: Workload,
         device: str = "cpu",
         seed: int = 0,
-        reference: bool = False,
-        share: bool = True,
     ) -> None:
         self.sides = {"a": side_a, "b": side_b}
         self._splits, self._workload = splits, workload
-        self._device, self._seed, self._reference = device, seed, reference
-        self._share = share
-        self._templates: dict[tuple[str, Origin], Template] = {}
+        self._device, self._seed = device, seed
+        self._templates: dict[Origin, Template] = {}
         self._spent: list[Template] = []
         self._children: list[Child] = []
         self._scratch = tempfile.TemporaryDirectory(prefix="cnnbench-")
+        self._manifest = Path(self._scratch.name) / "pictures.json"
 
     def __enter__(self) -> Self:
+        self._splits.save(self._manifest)
         for party in self.sides:
             self._template(party)  # all import at the same time
         for template in self._templates.values():
@@ -74,52 +72,36 @@ class Bench:
             template.stop()
         self._scratch.cleanup()
 
-    def pair(self, number: int, steps: tuple[int, int] | None = None) -> Pair:
+    def pair(self, number: int) -> Pair:
         """Measures one pair of fresh processes.
 
         Args:
             number: of the pair; with the seed it draws every order.
-            steps: steps a round of each side, as in `measure_pair`.
 
         Raises:
             SideFailed: if a side can't be built or its process ends.
         """
         rng = np.random.default_rng((self._seed, number))
-        with self.processes(number, ("a", "b"), rng) as time_steps:
+        with self.processes(number, rng) as time_steps:
             return measure_pair(
                 number,
                 time_steps,
                 rng,
                 batch_a=self.sides["a"].batch_size,
                 batch_b=self.sides["b"].batch_size,
-                steps=steps,
             )
 
-    def alone(self, number: int) -> Alone:
-        """Measures one fresh process of HEAD beside the reference; raises as `pair` does."""
-        rng = np.random.default_rng((self._seed, number))
-        with self.processes(number, ("b",), rng) as time_steps:
-            return measure_alone(number, time_steps, rng, self.sides["b"].batch_size)
-
     @contextmanager
-    def processes(
-        self, number: int, parties: Sequence[str], rng: np.random.Generator
-    ) -> Iterator[dict[str, TimeSteps]]:
-        """Forks and builds a process for each party; they end afterwards."""
+    def processes(self, number: int, rng: np.random.Generator) -> Iterator[dict[str, TimeSteps]]:
+        """Forks and builds a process for each side, `a` and `b`; they end afterwards."""
         try:
             # Which is forked first is drawn too: it may get the better memory.
-            order = [parties[index] for index in rng.permutation(len(parties))]
+            order = ["ab"[index] for index in rng.permutation(2)]
             children = {party: self._fork(party, number) for party in order}
             for party, child in children.items():
                 child.send(self._build(party))  # both build at the same time
             for child in children.values():
                 child.answer()
-            if self._reference:
-                # A process of its own: no threads, kernels or memory of a model's beside it, and
-                # in the environment of the side that is stored.
-                children["reference"] = reference = self._fork("b", number)
-                reference.send({"do": "build", "reference": True})
-                reference.answer()
             yield {party: child.time for party, child in children.items()}
             for child in children.values():
                 child.end()
@@ -141,26 +123,22 @@ class Bench:
         self._children.append(child)
         if not template.can_fork:  # it has become the child
             self._spent.append(template)
-            del self._templates[self._key(party)]
+            del self._templates[template.origin]
         return child
 
     def _template(self, party: str) -> Template:
-        key = self._key(party)
-        if key not in self._templates:
-            self._templates[key] = Template(key[1], Path(self._scratch.name))
-        return self._templates[key]
-
-    def _key(self, party: str) -> tuple[str, Origin]:
         side = self.sides[party]
         origin = Origin(side.backend, self._device, side.threads, side.harness)
-        return "" if self._share else party, origin
+        if origin not in self._templates:
+            self._templates[origin] = Template(origin, Path(self._scratch.name))
+        return self._templates[origin]
 
     def _build(self, party: str) -> dict[str, Any]:
         side = self.sides[party]
         return {
             "do": "build",
             "variant": asdict(side.variant),
-            "splits": str(self._splits),
+            "splits": str(self._manifest),
             "workload": self._workload,
             "backend": side.backend,
             "device": self._device,

@@ -17,8 +17,6 @@ from typing import Any
 
 from cnnbench.timing import Step, time_calls
 
-REFERENCE_SIDE = 768  # rows of the reference's square matrices: 0.9 GFLOP, 5 to 10 ms a product
-
 
 def serve(message: dict[str, Any], backend: str, threads: int) -> None:
     """Answers commands on the socket that `message` names, until `end` or nobody listens.
@@ -133,12 +131,10 @@ def _is_own(path: str, working_copy: str) -> bool:
 
 
 def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
-    if command.get("reference"):
-        return reference_step()
     from cnnbench.batches import Pictures, drawn_batch
     from cnnbench.devices import gpus
     from cnnbench.images.dataset import Splits
-    from cnnbench.keras_steps import make_first_step
+    from cnnbench.keras_steps import first_step
     from cnnbench.variants import Variant
 
     if command["device"] == "gpu" and not gpus(command["backend"]):
@@ -147,28 +143,14 @@ def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
     variant, seed = Variant.from_dict(command["variant"]), command["seed"]
     side = Pictures(splits.train_pictures(), splits.train.labels)
     batch = drawn_batch(side, command["batch_size"], seed)
-    first = make_first_step(variant, splits, command["workload"], batch, seed)
+    step = first_step(variant, splits, command["workload"], batch, seed)
     if setup.get("worktree") and (found := strays(setup["working_copy"])):
         raise ValueError(
             "These modules come from the working copy and not from the revision; put the folder "
             "that they are in on PYTHONPATH, which is then looked for in the revision. "
             f"Received: modules={', '.join(found)}"
         )
-    return first.step
-
-
-def reference_step() -> Step:
-    """Returns the reference workload: one product of two fixed float32 matrices by NumPy."""
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    first, second = rng.standard_normal((2, REFERENCE_SIDE, REFERENCE_SIDE), dtype=np.float32)
-    out = np.empty_like(first)
-
-    def product() -> object:
-        return np.matmul(first, second, out=out)
-
-    return product
+    return step
 
 
 def time_steps(step: Step, steps: int) -> float:

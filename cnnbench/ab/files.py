@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from cnnbench.ab.pairs import Alone, Pair
+from cnnbench.ab.pairs import Pair
 from cnnbench.report.folder import new_report_folder
 
 PAIRS_NAME = "pairs.csv"
@@ -34,7 +34,7 @@ class PairsFile:
         self._rows.writerow(COLUMNS)
         self._file.flush()
 
-    def append(self, pair: Pair | Alone) -> None:
+    def append(self, pair: Pair) -> None:
         self._rows.writerows(rows_of(pair))
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -43,25 +43,15 @@ class PairsFile:
         self._file.close()
 
 
-Row = tuple[int, int, str, int, int, int | None, float, float | None]
-
-
-def rows_of(measured: Pair | Alone) -> list[Row]:
-    """Returns a row a round and party; `order` counts from 0 within a round."""
-    rows: list[Row] = []
-    head = measured.head() if isinstance(measured, Pair) else measured
-    for number, seconds in enumerate(head.seconds):
-        at, order, last = (head.number, number), 0, 1
-        cpu: float | None = None
-        if isinstance(measured, Pair):
-            order, last = int(measured.first[number] != "b"), 2
-            taken = measured.seconds_a[number], measured.cpu_a[number]
-            rows.append((*at, "BASE", 1 - order, measured.steps_a, measured.batch_a, *taken))
-            cpu = measured.cpu_b[number]
-        rows.append((*at, "HEAD", order, head.steps, head.batch_size, seconds, cpu))
-        if head.seconds_reference:
-            there = head.seconds_reference[number]
-            rows.append((*at, "reference", last, head.steps_reference, None, there, None))
+def rows_of(pair: Pair) -> list[tuple[object, ...]]:
+    """Returns a row per round and side; `order` counts from 0 within a round."""
+    rows: list[tuple[object, ...]] = []
+    for number, first in enumerate(pair.first):
+        at = (pair.number, number)
+        a = (pair.batch_a, pair.seconds_a[number], pair.cpu_a[number])
+        b = (pair.batch_b, pair.seconds_b[number], pair.cpu_b[number])
+        rows.append((*at, "BASE", int(first != "a"), pair.steps, *a))
+        rows.append((*at, "HEAD", int(first != "b"), pair.steps, *b))
     return rows
 
 

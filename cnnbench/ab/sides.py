@@ -10,6 +10,7 @@ from typing import Any
 
 from cnnbench.ab.processes import Folder, own_harness
 from cnnbench.ab.revisions import checked_out, commit_of, repository
+from cnnbench.ab.settings import AB_OPTIONS
 from cnnbench.backends import require_backends
 from cnnbench.variants import VARIANTS, Variant, variant_named
 
@@ -133,9 +134,7 @@ def _with(side: Side, key: str, value: str, folder: Path) -> Side:
     if key == "backend":
         require_backends((value,))
         return replace(side, backend=value)
-    number = int(value) if value.isascii() and value.isdigit() else 0
-    if number < 1:
-        raise ValueError(f"expected a whole number of at least 1. Received: {key}={value!r}")
+    number = AB_OPTIONS[key].value(value, name=key)
     return (
         replace(side, batch_size=number) if key == "batch_size" else replace(side, threads=number)
     )

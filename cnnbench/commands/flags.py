@@ -6,21 +6,24 @@ import argparse
 from collections.abc import Iterable, Mapping
 
 from cnnbench.backends import TRAINING_BACKENDS
-from cnnbench.option_table import OPTIONS
+from cnnbench.option_table import OPTIONS, Option
 from cnnbench.options import Options, options_from
 
 BACKEND_HELP = "Keras backend: tensorflow (default), jax or torch"
 
 
-def add_flags(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+def add_flags(
+    parser: argparse.ArgumentParser,
+    names: Iterable[str],
+    options: Mapping[str, Option] = OPTIONS,
+) -> None:
     """Adds `--<stem>` for each option; of backends a command has one: `--backend`."""
     for name in names:
-        option = OPTIONS[name]
+        option = options[name]
         if name == "backends":
             parser.add_argument("--backend", dest=name, metavar="NAME", help=BACKEND_HELP)
             continue
-        flag = f"--{name.replace('_', '-')}"
-        parser.add_argument(flag, metavar=option.metavar, help=option.help)
+        parser.add_argument(f"--{option.stem}", metavar=option.metavar, help=option.help)
 
 
 def options_of(

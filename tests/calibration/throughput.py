@@ -19,7 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cnnbench.ab.bench import Bench
+from cnnbench.ab.pairs import time_in_alternation
 from cnnbench.ab.sides import Side, placed
 from cnnbench.images.cache import default_cache_directory
 from cnnbench.images.dataset import load_splits
@@ -69,14 +72,12 @@ def main() -> None:
         parsed.out.open("a", newline="") as lines,
         placed(tuple(sides), Path.cwd(), Path(scratch)) as here,
     ):
-        manifest = Path(scratch) / "pictures.json"
-        splits.save(manifest)
         writer = csv.writer(lines)
         if not lines.tell():
             writer.writerow(COLUMNS)
         last = parsed.first + parsed.pairs
         for block in range(parsed.first, last, PAIRS_A_TEMPLATE):
-            with Bench(*here, splits=manifest, workload="inference", seed=block) as bench:
+            with Bench(*here, splits=splits, workload="inference", seed=block) as bench:
                 for number in range(block, min(block + PAIRS_A_TEMPLATE, last)):
                     _keep(bench, number, parsed.condition, writer)
                     lines.flush()
@@ -84,12 +85,16 @@ def main() -> None:
 
 def _keep(bench: Bench, number: int, condition: str, writer: Any) -> None:
     extra = EXTRA[condition] if number % PLANTED_EVERY == PLANTED_EVERY - 1 else 0
-    pair = bench.pair(number, (STEPS, STEPS + extra))
-    times = zip(pair.seconds_a, pair.seconds_b, pair.cpu_a, pair.cpu_b, strict=True)
+    rng = np.random.default_rng(number)
+    with bench.processes(number, rng) as timers:
+        b = timers["b"]
+        planted = {**timers, "b": lambda steps: b(steps + extra)}
+        rounds = time_in_alternation(planted, STEPS, rng)
+    times = zip(*rounds.wall.values(), *rounds.cpu.values(), strict=True)
     for turn, values in enumerate(times):
         key = (condition, extra / STEPS, number, turn)
         writer.writerow((*key, *(f"{value:.7f}" for value in values)))
-    print(f"{number}, +{extra / STEPS:.0%}: {pair.log_ratio:+.4f}", flush=True)
+    print(f"{number}, +{extra / STEPS:.0%}", flush=True)
 
 
 if __name__ == "__main__":
