@@ -3,9 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cnnbench.ab.files import COLUMNS as PAIRS
+from cnnbench.cli import main
+from cnnbench.commands.answers import rows_of
+from cnnbench.comparison import Answers, compare
+from cnnbench.option_table import OPTIONS
 from cnnbench.report.ratio_tables import COLUMNS as RATIOS
 from cnnbench.report.tables import SCHEMA
 
@@ -15,28 +20,58 @@ TABLES = {
     "pairs.csv": PAIRS,
     "Ratios of speed": RATIOS,
 }
+COMMANDS = ("show", "train", "predict", "baseline", "calibrate", "compare")
 
 
-def first_cells(page: str, title: str) -> list[str]:
+def documented(page, title):
     """Returns the names in backticks in the first column of the table below a title."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     _, found, section = text.partition(f"\n### {title}\n")
     assert found, f"docs/{page} has no section '### {title}'"
     section = re.split(r"\n#+ ", section)[0]
     cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")]
-    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    return [*documented(page, "key"), *names] if "The key, and:" in section else names
 
 
-@pytest.mark.parametrize("name", TABLES)
-def test_every_column_is_documented(name):
-    documented = first_cells("reports.md", name)
-    key = first_cells("reports.md", "key")
-    if set(key) <= set(TABLES[name]) and not set(key) <= set(documented):
-        documented += key
-    assert sorted(documented) == sorted(TABLES[name]), (
-        f"docs/reports.md, {name}: lacks {sorted(set(TABLES[name]) - set(documented))}, "
-        f"has in excess {sorted(set(documented) - set(TABLES[name]))}"
+def assert_same(page, title, found, expected):
+    lacking, excess = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    where = f"docs/{page}, section '### {title}'"
+    assert sorted(found) == sorted(expected), f"{where}: add {lacking}, remove {excess}"
+
+
+@pytest.mark.parametrize("title", TABLES)
+def test_every_column_is_documented(title):
+    assert_same("reports.md", title, documented("reports.md", title), TABLES[title])
+
+
+def test_every_column_of_answers_is_documented():
+    answers = Answers(
+        label="A",
+        data="pets",
+        data_hash="",
+        classes=("cats", "dogs"),
+        pictures=("a.jpg", "b.jpg"),
+        truth=np.array([0, 1]),
+        seeds=(0, 1),
+        given=np.array([[0, 1], [1, 1]]),
     )
+    (row, *_) = rows_of(compare(answers, answers))
+    assert_same("reports.md", "Answers", documented("reports.md", "Answers"), row)
+
+
+def test_every_option_of_pytest_is_documented():
+    found = documented("command-line.md", "Options")
+    assert_same("command-line.md", "Options", found, [one.flag for one in OPTIONS.values()])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_of_a_command_is_documented(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    flags = re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, flags=re.MULTILINE)
+    found = [name for name in documented("command-line.md", command) if name.startswith("--")]
+    assert_same("command-line.md", command, found, flags)
 
 
 @pytest.mark.parametrize(("name", "most"), [("README.md", 1000), ("CONTRIBUTING.md", 700)])
