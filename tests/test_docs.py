@@ -20,7 +20,7 @@ TABLES = {
     "pairs.csv": PAIRS,
     "Ratios of speed": RATIOS,
 }
-COMMANDS = ("show", "train", "predict", "baseline", "calibrate", "compare")
+COMMANDS = ("show", "train", "predict", "ab", "baseline", "calibrate", "compare")
 
 
 def documented(page, title):
