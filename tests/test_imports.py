@@ -22,7 +22,7 @@ LINES = 300
 LAYERS = (
     "measurements records variants protocols environment backends places meters telemetry timing "
     "pytest_clock stats.* images.*",
-    "model batches evaluation inspection journal checks data_checks flop_rules flops "
+    "model batches evaluation inspection journal checks data_checks flops "
     "backend_flops agreement speed_checks peaks.* exporting devices "
     "answers evidence baselines gates training_gates targets option_values option_table options",
     "training sanity keras_steps classifier pictures progress comparison engines.* reference "
@@ -39,7 +39,7 @@ HEAVY = ("keras", "tensorflow", "jax", "torch", "pandas", "numpy", "PIL", "scipy
 PANDAS = {"report.answers", "report.frames", "report.summary", "report.speeds"}
 PANDAS |= {"report.ratio_tables"}
 KERAS = {"model", "evaluation", "inspection", "training", "sanity", "classifier"}
-KERAS |= {"workers.child", "flops", "flop_rules", "backend_flops", "exporting"}
+KERAS |= {"workers.child", "flops", "backend_flops", "exporting"}
 KERAS |= {f"engines.{name}" for name in ("keras_model", "quantized", *TRAINING_BACKENDS)}
 OTHERS = dict.fromkeys(("variants", "session"), "")  # modules for tests that a check can fail
 
