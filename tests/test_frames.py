@@ -1,6 +1,7 @@
 import math
 import random
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -21,6 +22,7 @@ from cnnbench.records import Environment
 from cnnbench.report.frames import Report, load_report, report_of, write_report
 from cnnbench.report.tables import SCHEMA
 
+EXAMPLES = sorted((Path(__file__).parents[1] / "reports/examples").iterdir())
 AWKWARD = (0.1 + 0.2, 1 / 3, 1e-308, 5e-324, 1.7976931348623157e308, -0.0, math.nan, math.inf)
 RECORDS = (
     Environment({"commit": "abc", "machine": {"cpu": "Zählwerk"}, "gpus": []}),
@@ -269,3 +271,8 @@ def test_an_empty_table_lacks_its_columns(tmp_path):
     (tmp_path / "runs.csv").write_bytes(b"")
     with pytest.raises(ValueError, match=r"runs\.csv lacks the columns variant, seed, "):
         load_report(tmp_path)
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
+def test_kept_examples_are_read(folder):
+    assert not load_report(folder).throughput.empty
