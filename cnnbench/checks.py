@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist
 
 from cnnbench.records import CheckResult, DataSet, SanityRun, TrainingRun, Verdict
 
@@ -206,27 +206,9 @@ def _is_constant(run: TrainingRun) -> bool:
     return len(answers) == 1
 
 
-def _rise(run: TrainingRun) -> float:
-    best = _extreme(min, run.history["val_loss"])
-    if best == 0:
-        return 0.0 if run.val_loss == 0 else math.inf
-    return run.val_loss / best - 1
-
-
 def _extreme(choose: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
     """Returns the least or the largest; NaN if one is: min() and max() may pass over it."""
     return math.nan if any(map(math.isnan, values)) else choose(values)
-
-
-def _argmin(values: Sequence[float]) -> int:
-    return min(range(len(values)), key=values.__getitem__)
-
-
-def _mean_sd(values: Sequence[float]) -> str:
-    # Python 3.11's stdev() stumbles over what is not finite.
-    sd = stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else math.nan
-    spread = f" ± {sd:.4f}" if len(values) > 1 else ""
-    return f"{fmean(values):.4f}{spread} (mean{' ± sd' if spread else ''}, n={len(values)} seeds)"
 
 
 def _list(values: Iterable[float]) -> str:

@@ -30,20 +30,6 @@ def smallest_difference(
     return error * _noncentrality(df, alpha, power)
 
 
-def smallest_distance(error: float, df: float, alpha: float, power: float = 0.9) -> float:
-    """Returns how far from its threshold a mean must be to be found with `power`.
-
-    Args:
-        error: standard error of the mean.
-        df: its degrees of freedom.
-        alpha: one-sided level of the test.
-        power: chance of finding it.
-    """
-    if not df > 0 or math.isnan(error):
-        return math.inf
-    return error * _noncentrality(df, alpha, power)
-
-
 @lru_cache(maxsize=4096)
 def _noncentrality(df: float, alpha: float, power: float) -> float:
     critical = -float(special.stdtrit(df, alpha))
