@@ -18,7 +18,6 @@ class Variant:
 
     Args:
         name: how the variant is called in options, test ids and reports.
-        description: one line for people.
         blocks: filters of each Conv2D(3x3, relu) and MaxPooling2D(2x2) block.
         pooling: what turns the last feature maps into a vector.
         dense_units: units of the dense relu layer before the output.
@@ -36,7 +35,6 @@ class Variant:
     """
 
     name: str
-    description: str = ""
     blocks: tuple[int, ...] = (32, 32)
     pooling: Literal["flatten", "global_average"] = "flatten"
     dense_units: int = 128
@@ -49,8 +47,8 @@ class Variant:
     builder: str | None = None
 
     def fingerprint(self) -> str:
-        """Returns a short hash of everything that shapes the model, names aside."""
-        content = {k: v for k, v in asdict(self).items() if k not in ("name", "description")}
+        """Returns a short hash of everything that shapes the model, not of its name."""
+        content = {k: v for k, v in asdict(self).items() if k != "name"}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,22 +76,16 @@ def _by_name(*variants: Variant) -> dict[str, Variant]:
 
 
 VARIANTS: dict[str, Variant] = _by_name(
-    Variant("documented", "two conv-pool blocks of 32, dense 128, sigmoid"),
-    Variant("single-block", "the one conv-pool pair as first written", blocks=(32,)),
-    Variant("three-blocks", "a third conv-pool block of 64", blocks=(32, 32, 64)),
-    Variant("dropout", "half of the dense layer dropped in training", dropout=0.5),
-    Variant("batchnorm", "batch normalization before each relu", batch_normalization=True),
-    Variant("wide", "twice the filters and dense units", blocks=(64, 64), dense_units=256),
-    Variant("augmented", "random flips and small shifts in training", augmentation=True),
-    Variant(
-        "global-pooling", "global average pooling instead of Flatten", pooling="global_average"
-    ),
-    Variant("functional", "documented, through Input, Model and Reshape", api="functional"),
-    Variant(
-        "early-stopping",
-        "stops when a monitor split of the training set stops improving",
-        early_stopping_patience=2,
-    ),
+    Variant("documented"),
+    Variant("single-block", blocks=(32,)),
+    Variant("three-blocks", blocks=(32, 32, 64)),
+    Variant("dropout", dropout=0.5),
+    Variant("batchnorm", batch_normalization=True),
+    Variant("wide", blocks=(64, 64), dense_units=256),
+    Variant("augmented", augmentation=True),
+    Variant("global-pooling", pooling="global_average"),
+    Variant("functional", api="functional"),
+    Variant("early-stopping", early_stopping_patience=2),
 )
 
 # Quick ones that trained well under every seed that was tried on the drawn set.
@@ -110,7 +102,7 @@ def variant_named(name: str) -> Variant:
         return VARIANTS[name]
     module, colon, function = name.partition(":")
     if colon and function.isidentifier() and all(p.isidentifier() for p in module.split(".")):
-        return Variant(name, f"own model {name}", builder=name)
+        return Variant(name, builder=name)
     raise ValueError(
         f"Unknown variant. Expected one of {', '.join(VARIANTS)}, or your own model as "
         f"package.module:function. Received: variant={name!r}"

@@ -25,17 +25,13 @@ def test_no_two_variants_are_the_same():
     assert len({variant.fingerprint() for variant in VARIANTS.values()}) == len(VARIANTS)
 
 
-def test_each_variant_says_what_it_is():
-    assert all(variant.description for variant in VARIANTS.values())
-
-
 def test_default_variants_exist_and_begin_with_the_documented_one():
     assert DEFAULT_VARIANTS[0] == "documented"
     assert set(DEFAULT_VARIANTS) <= set(VARIANTS)
 
 
 def test_fingerprint_is_not_about_names():
-    renamed = replace(DOCUMENTED, name="other", description="another text")
+    renamed = replace(DOCUMENTED, name="other")
     assert renamed.fingerprint() == DOCUMENTED.fingerprint()
 
 
