@@ -20,7 +20,7 @@ class Pictures:
 
 
 def epoch_batches(
-    count: int, batch_size: int, steps: int, seed: int | None, epoch: int
+    count: int, batch_size: int, steps: int, seed: int, epoch: int
 ) -> list[np.ndarray]:
     """Returns the row numbers of each batch of an epoch: a function of the arguments alone.
 
@@ -32,16 +32,13 @@ def epoch_batches(
         steps: batches an epoch. Up to one pass, each picture is shown at most once and the
             last batch of a whole pass may be smaller; more steps walk the set again, in a
             new order each time, in whole batches.
-        seed: of the order; `None` keeps the order of the arrays.
+        seed: of the order.
         epoch: number of the epoch; each has an order of its own.
     """
     one_pass = steps <= math.ceil(count / batch_size)
     passes = 1 if one_pass else math.ceil(steps * batch_size / count)
-    if seed is None:
-        order = np.tile(np.arange(count), passes)
-    else:
-        rng = np.random.default_rng([seed, epoch])
-        order = np.concatenate([rng.permutation(count) for _ in range(passes)])
+    rng = np.random.default_rng([seed, epoch])
+    order = np.concatenate([rng.permutation(count) for _ in range(passes)])
     starts = range(0, min(len(order), steps * batch_size), batch_size)
     return [order[start : start + batch_size] for start in starts]
 
