@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -107,13 +106,3 @@ def worker_variables(backend: str, device: str, threads: int) -> dict[str, str]:
         seen = [one.strip() for one in visible.split(",") if one.strip()]
         variables["CUDA_VISIBLE_DEVICES"] = seen[int(index)] if int(index) < len(seen) else index
     return variables
-
-
-def version(backend: str) -> str:
-    """Returns the installed backend's version."""
-    for distribution in (backend, f"{backend}-cpu"):
-        try:
-            return importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return "unknown"

@@ -10,7 +10,6 @@ from cnnbench.backends import (
     kind_of,
     missing,
     require_backends,
-    version,
     worker_variables,
 )
 
@@ -101,20 +100,6 @@ def test_every_problem_is_told_at_once(installed):
 def test_backends_that_are_there_are_no_problem(installed):
     installed("tensorflow")
     require_backends(["tensorflow"])
-
-
-@pytest.mark.parametrize(
-    ("distributions", "expected"),
-    [({"tensorflow": "2"}, "2"), ({"tensorflow-cpu": "3"}, "3"), ({}, "unknown")],
-)
-def test_a_backend_has_a_version(monkeypatch, distributions, expected):
-    def of(name):
-        if name not in distributions:
-            raise backends.importlib.metadata.PackageNotFoundError(name)
-        return distributions[name]
-
-    monkeypatch.setattr(backends.importlib.metadata, "version", of)
-    assert version("tensorflow") == expected
 
 
 # Variables of a worker

@@ -30,10 +30,9 @@ def test_a_quantized_model_answers_nearly_the_same(variant):
 
 def test_dense_layers_hold_int8_weights():
     model = built()
-    names = quantize_int8(model)
-    held = {layer.name for layer in model.layers if "int8" in {w.dtype for w in layer.weights}}
-    assert set(names) == held
-    assert [type(model.get_layer(name)).__name__ for name in names] == ["Dense", "Dense"]
+    quantize_int8(model)
+    held = [layer for layer in model.layers if "int8" in {w.dtype for w in layer.weights}]
+    assert [type(layer).__name__ for layer in held] == ["Dense", "Dense"]
 
 
 def test_convolutions_go_on_in_float32():
@@ -55,9 +54,10 @@ def test_the_dtype_of_a_mixed_model_is_that_of_its_layers():
 
 
 def test_nested_models_are_quantized():
-    inner = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, name="inner_dense")])
+    inner = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
     model = keras.Sequential([keras.Input((8,)), inner])
-    assert quantize_int8(model) == ("inner_dense",)
+    quantize_int8(model)
+    assert compute_dtypes(model) == ("int8",)
 
 
 def test_a_model_without_dense_layers_is_an_error():
@@ -72,8 +72,9 @@ def test_a_model_without_weights_is_an_error():
 
 def test_a_model_is_quantized_once():
     model = built()
-    names = quantize_int8(model)
-    with pytest.raises(ValueError, match=f"in int8 already.*int8 layers={', '.join(names)}"):
+    quantize_int8(model)
+    names = ", ".join(layer.name for layer in model.layers if isinstance(layer, keras.layers.Dense))
+    with pytest.raises(ValueError, match=f"in int8 already.*int8 layers={names}"):
         quantize_int8(model)
 
 

@@ -39,10 +39,6 @@ class OnnxRuntimeEngine:
         self.threads = threads
         self.onnxruntime = required("onnxruntime", "onnxruntime")
 
-    def dtypes(self) -> tuple[str, ...]:
-        """Returns the dtypes in which its CPU kernels compute."""
-        return DTYPES
-
     def put(self, array: npt.NDArray[Any]) -> Tensor:
         # ONNX Runtime takes over a NumPy array's memory on CPUs, so the copy is made here.
         copied = np.array(array, order="C")

@@ -13,7 +13,7 @@ import keras
 KERNELS = ("kernel", "embeddings")  # Keras' names of what layers multiply with
 
 
-def quantize_int8(model: keras.Model) -> tuple[str, ...]:
+def quantize_int8(model: keras.Model) -> None:
     """Quantizes what Keras can of a model, in place, for inference.
 
     Weights get one scale an output unit; each picture's activations are scaled anew in each call,
@@ -21,9 +21,6 @@ def quantize_int8(model: keras.Model) -> tuple[str, ...]:
 
     Args:
         model: built; on any of Keras' backends.
-
-    Returns:
-        The names of the layers that are in int8 now.
 
     Raises:
         ValueError: if the model is not built, is quantized already or has no layer that Keras
@@ -44,14 +41,12 @@ def quantize_int8(model: keras.Model) -> tuple[str, ...]:
         # Keras' scales on their way from a tensor to NumPy 2
         warnings.filterwarnings("ignore", message="__array__ implementation doesn't accept a copy")
         model.quantize("int8")
-    names = _int8_layers(model)
-    if not names:
+    if not _int8_layers(model):
         kinds = sorted({type(layer).__name__ for layer in _with_kernels(model)})
         raise ValueError(
             "Keras has no layer of this model to quantize: it needs a Dense, EinsumDense or "
             f"Embedding layer. Received: model={model.name!r}, layers={', '.join(kinds) or 'none'}"
         )
-    return names
 
 
 def compute_dtypes(model: keras.Model) -> tuple[str, ...]:

@@ -31,7 +31,6 @@ from statistics import median
 from typing import Any
 
 from cnnbench.backends import BACKENDS, TRAINING_BACKENDS, worker_variables
-from cnnbench.backends import version as backend_version
 from cnnbench.stats.intervals import mean_of
 from cnnbench.stats.paired import hodges_lehmann
 
@@ -150,7 +149,7 @@ def row_of(
         "handwritten_images_per_second": rate(processes, "hand"),
         "largest_difference": f"{max(one['difference'] for one in processes):.1e}",
         "threads": wanted.threads,
-        "backend_version": backend_version(backend),
+        "backend_version": version(backend),
         "keras_version": version("keras"),
     }
 
