@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import sys
 from collections.abc import Iterable
 
 # The packages that each needs, by the names they are imported under.
@@ -106,3 +107,20 @@ def worker_variables(backend: str, device: str, threads: int) -> dict[str, str]:
         seen = [one.strip() for one in visible.split(",") if one.strip()]
         variables["CUDA_VISIBLE_DEVICES"] = seen[int(index)] if int(index) < len(seen) else index
     return variables
+
+
+def worker_environment(backend: str, device: str, threads: int) -> dict[str, str]:
+    """Returns the whole environment of a worker: the user's, with `worker_variables` in place."""
+    variables = {**os.environ, **worker_variables(backend, device, threads)}
+    # Without compiled modules, each worker would compile the backend's thousands again.
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
+    return variables
+
+
+def switch_off_telemetry() -> None:
+    """Keeps OpenVINO from reporting its use to a host; comes before anything imports OpenVINO.
+
+    Importing OpenVINO starts a process that reports, and writes an id into the user's home.
+    Where `openvino_telemetry` can't be imported, OpenVINO uses a stub of its own.
+    """
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # Python's "not there"

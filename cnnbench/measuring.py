@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -20,7 +21,6 @@ from cnnbench.workers.process import JobError, Result, WorkerDied, WorkerSpec
 SWEEP_FROM = 1
 SWEEP_TO = 4096
 FLAT = 1.05  # a doubled batch that is not faster by so much twice in a row ends a sweep
-KILLED = "by signal 9"  # what Linux does when memory ends
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Measuring:
         try:
             done = cast(Measurement, self._wait(self._spec(spot), job))
         except WorkerDied as error:
-            if KILLED not in str(error):
+            if error.signal != signal.SIGKILL:  # what Linux sends when memory ends
                 raise
             done = self._killed(job)
         self._done[wanted, process] = done

@@ -21,9 +21,11 @@ os.environ.pop("PYTEST_XDIST_WORKER", None)
 import pytest
 from tiny import write_pictures
 
+from cnnbench.backends import switch_off_telemetry
 from cnnbench.images.dataset import Splits, load_splits
 
 pytest_plugins = ["pytester"]
+switch_off_telemetry()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,7 +18,7 @@ from typing import Any
 import cnnbench
 from cnnbench.ab.pairs import Taken
 from cnnbench.ab.template import PROTOCOL
-from cnnbench.backends import worker_variables
+from cnnbench.backends import worker_environment
 
 CONNECT_SECONDS = 60.0
 
@@ -61,7 +61,7 @@ def own_harness() -> Path:
 
 def template_variables(origin: Origin) -> dict[str, str]:
     """Returns the environment of a template."""
-    variables = {**os.environ, **worker_variables(origin.backend, origin.device, origin.threads)}
+    variables = worker_environment(origin.backend, origin.device, origin.threads)
     # NumPy's product would start threads at its import, and a fork must come from one thread.
     variables["OPENBLAS_NUM_THREADS"] = "1"
     if str(origin.harness) not in site.getsitepackages():
@@ -93,6 +93,7 @@ class Template:
             stderr=self._log,
             env=template_variables(origin),
             text=True,
+            process_group=0,  # children end with it
         )
 
     def wait(self) -> None:
@@ -150,9 +151,10 @@ class Template:
         return int(self.ask({"do": "reap", "pid": pid})["status"])
 
     def stop(self) -> None:
-        """Ends the process; children end when their connection is closed."""
-        self._process.kill()
-        self._process.wait()
+        """Ends the process and every child."""
+        if self._process.returncode is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._log):
             if pipe is not None:
                 pipe.close()

@@ -27,6 +27,9 @@ def main(backend: str, device: str, threads: int) -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
+    from cnnbench.backends import switch_off_telemetry
+
+    switch_off_telemetry()
     from cnnbench import keras_steps  # noqa: F401  # the import that costs seconds
     from cnnbench.ab.child import serve
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnnbench.backends import switch_off_telemetry
 from cnnbench.engines.engine import Tensor
 from cnnbench.exporting import required
 from cnnbench.measurements import Placement
@@ -35,6 +36,7 @@ class OpenVinoEngine:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        switch_off_telemetry()
         self.openvino = required("openvino", "openvino")
         self.core = self.openvino.Core()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -28,9 +29,10 @@ def main(backend: str, device: str, threads: int) -> None:
     setup = json.loads(lines.get())
     sys.path[:] = list(dict.fromkeys([*sys.path, *setup["sys_path"]]))
 
-    from cnnbench.backends import TRAINING_BACKENDS
+    from cnnbench.backends import TRAINING_BACKENDS, switch_off_telemetry
     from cnnbench.devices import limit_threads
 
+    switch_off_telemetry()
     limit_threads(backend, threads)
     if backend in TRAINING_BACKENDS:
         import keras  # the import that costs seconds; done while the parent still prepares data
@@ -47,7 +49,10 @@ def main(backend: str, device: str, threads: int) -> None:
 def _read(lines: SimpleQueue[str]) -> None:
     for line in sys.stdin:
         lines.put(line)
-    os._exit(0)  # the parent is gone, or has closed the pipe: nobody waits for an answer
+    # The parent is gone, or has closed the pipe: nobody waits for an answer.
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)  # whatever was started here, too
+    os._exit(0)
 
 
 def _do(message: dict[str, Any], place: Place, out: IO[str]) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from cnnbench.backends import worker_variables
+from cnnbench.backends import worker_environment
 from cnnbench.records import Record, decode
 from cnnbench.workers.jobs import Job, to_data
 
@@ -28,7 +30,15 @@ class JobError(RuntimeError):
 
 
 class WorkerDied(JobError):
-    """The process ended in the middle of a job; another one can take its place."""
+    """The process ended in the middle of a job; another one can take its place.
+
+    `exit_code` is what the process returned; `signal` is what ended it, if one did.
+    """
+
+    def __init__(self, message: str, details: str = "", *, exit_code: int) -> None:
+        super().__init__(message, details)
+        self.exit_code = exit_code
+        self.signal = -exit_code if exit_code < 0 else None
 
 
 @dataclass(frozen=True)
@@ -55,8 +65,9 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, **worker_variables(spec.backend, spec.device, spec.threads)},
+            env=worker_environment(spec.backend, spec.device, spec.threads),
             text=True,
+            process_group=0,  # whatever it starts ends with it
         )
         self._write({"sys_path": [os.getcwd(), *sys.path]})
 
@@ -81,9 +92,10 @@ class WorkerProcess:
                 return decode(message["record"]) if "record" in message else message["data"]
 
     def stop(self) -> None:
-        """Ends the process, in the middle of a job too."""
-        self._process.kill()
-        self._process.wait()
+        """Ends the process and whatever it started, in the middle of a job too."""
+        if self._process.returncode is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._log):
             if pipe is not None:
                 pipe.close()
@@ -101,11 +113,14 @@ class WorkerProcess:
         line = self._process.stdout.readline()
         if not line.endswith("\n"):
             code = self._process.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)  # what it started lives on
             how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
             raise WorkerDied(
                 f"{job.title()}: the worker process ended {how} ({self.spec.backend} on "
                 f"{self.spec.device})",
                 self._log_tail(),
+                exit_code=code,
             )
         message: dict[str, Any] = json.loads(line)
         return message
