@@ -83,8 +83,8 @@ class Comparison:
 def compare_sources(first: Source, later: Source, across: Sequence[str] = ()) -> Comparison:
     """Compares two reports, row by row.
 
-    Rows are partners if variant, workload, backend, kind of device, dtype, batch size, unit and
-    the variant's fingerprint are the same. Columns in `across` may differ; every row of the one
+    Rows are partners if variant, workload, backend, kind of device, dtype, batch size and the
+    variant's fingerprint are the same. Columns in `across` may differ; every row of the one
     report is then held against every partner in the other. Within one report (`first` is
     `later`) the first row of each group is held against the others.
 
@@ -121,16 +121,11 @@ def _key(speed: Speed, across: Sequence[str]) -> tuple[object, ...]:
     values = {name: getattr(speed, name) for name in KEY if name not in across}
     if "device" in values:
         values["device"] = kind_of(speed.device)
-    return (*values.values(), speed.unit)
+    return tuple(values.values())
 
 
 def _same_network(one: Speed, other: Speed, across: Sequence[str]) -> bool:
-    # A file that tells none can't be refused for it; that it does not is told.
-    return (
-        "variant" in across
-        or one.fingerprint == other.fingerprint
-        or not (one.fingerprint and other.fingerprint)
-    )
+    return "variant" in across or one.fingerprint == other.fingerprint
 
 
 def _partners(first: Source, later: Source, across: Sequence[str]) -> Iterator[tuple[Speed, Speed]]:

@@ -22,7 +22,7 @@ class Process:
 
     Args:
         number: counts the processes of a row.
-        log_seconds: logarithm of the median seconds a picture (or an operation).
+        log_seconds: logarithm of the median seconds per picture.
         rounds: how many rounds that median is of.
         round_sd: standard deviation of the rounds' logarithms; NaN where it is not known.
     """
@@ -37,8 +37,8 @@ class Process:
 class Speed:
     """A row of a report: what was measured, and each process that measured it.
 
-    `unit` is `images/s` or `operations/s`. `conditions` may differ between rows that are compared,
-    and are told where they do. `problems` are `OUT_OF_MEMORY` and `WRONG_ANSWERS`.
+    `conditions` may differ between rows that are compared, and are told where they do. `problems`
+    are `OUT_OF_MEMORY` and `WRONG_ANSWERS`.
     """
 
     variant: str
@@ -46,8 +46,7 @@ class Speed:
     backend: str
     device: str
     dtype: str
-    batch_size: int | None
-    unit: str
+    batch_size: int
     fingerprint: str
     processes: tuple[Process, ...]
     conditions: Mapping[str, str] = field(default_factory=dict)
@@ -55,16 +54,15 @@ class Speed:
 
     @property
     def per_second(self) -> float:
-        """Pictures (or operations) a second: the geometric mean of the processes' medians."""
+        """Pictures per second: the geometric mean of the processes' medians."""
         if not self.processes:
             return math.nan
         return math.exp(-sum(each.log_seconds for each in self.processes) / len(self.processes))
 
     def words(self) -> str:
         """Returns the key in words."""
-        batch = f"batch {self.batch_size}" if self.batch_size is not None else ""
-        parts = (self.variant, self.workload, self.backend, self.device, self.dtype, batch)
-        return " ".join(part for part in parts if part)
+        row = f"{self.variant} {self.workload} {self.backend} {self.device} {self.dtype}"
+        return f"{row} batch {self.batch_size}"
 
 
 @dataclass(frozen=True)

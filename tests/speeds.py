@@ -35,7 +35,6 @@ def speed(*seconds: float, **changes: Any) -> Speed:
         device="cpu",
         dtype="float32",
         batch_size=32,
-        unit="images/s",
         fingerprint="f00d",
         processes=processes,
         conditions={"threads": "2"},

@@ -91,7 +91,6 @@ def test_a_row_without_time_has_no_ratio():
         ({"device": "gpu"}, "only with device gpu"),
         ({"dtype": "float16"}, "only with dtype float16"),
         ({"batch_size": 64}, "only with batch_size 64"),
-        ({"unit": "operations/s"}, "not in B"),
         ({"fingerprint": "beef"}, "another network"),
     ],
 )
@@ -122,11 +121,6 @@ def test_a_lifted_column_is_no_licence_for_another_network():
         source("A", speed(0.01)), source("B", speed(0.01, fingerprint="beef")), ("backend",)
     )
     assert one.ratios == ()
-
-
-def test_a_network_that_is_not_told_is_labelled():
-    ratio = compared(speed(0.01), speed(0.01, fingerprint=""))
-    assert ratio.differing == ("fingerprint: f00d and ?",)
 
 
 def test_an_unknown_column_is_refused():

@@ -27,7 +27,7 @@ def add_to(commands: Any) -> None:
         nargs="+",
         type=Path,
         metavar="REPORT",
-        help="report folder, packed report or pytest-benchmark's .json; the first is before",
+        help="report folder or packed report; the first is before",
     )
     parser.add_argument(
         "--only", choices=("speed", "answers"), help="one part; default: what the reports hold"
@@ -101,9 +101,8 @@ def _answers(
     """Returns the comparisons of answers, and why there are none beside a comparison of speed."""
     from cnnbench.comparison import compare
 
-    is_file = any(path.suffix == ".json" for path in parsed.reports)
     is_within = len(parsed.reports) == 1 and len(names) < 2
-    if parsed.only == "speed" or (not is_alone and (is_file or is_within)):
+    if parsed.only == "speed" or (not is_alone and is_within):
         return [], ""
     try:
         return [compare(*pair) for pair in _pairs(parsed.reports, names)], ""

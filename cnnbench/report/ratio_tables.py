@@ -16,7 +16,7 @@ from cnnbench.report.speeds import read_speeds, speeds_of_report
 from cnnbench.speed_rows import KEY, Source
 
 COLUMNS = (
-    *("first_report", "later_report", *KEY, "unit", "first", "later"),
+    *("first_report", "later_report", *KEY, "first", "later"),
     *("ratio", "low", "high", "basis", "first_processes", "later_processes"),
     *("verdict", "p_slower", "p_margin", "reason", "problems", "differs"),
 )
@@ -105,7 +105,6 @@ def _row(one: Comparison, ratio: Ratio, judged: Judged | None) -> dict[str, obje
         "first_report": one.first.label,
         "later_report": one.later.label,
         **{name: both(getattr(ratio.first, name), getattr(ratio.later, name)) for name in KEY},
-        "unit": ratio.later.unit,
         "first": ratio.first.per_second,
         "later": ratio.later.per_second,
         "ratio": ratio.value,

@@ -10,7 +10,6 @@ from cnnbench.ratios import Comparison, GeometricMean, Ratio
 from cnnbench.speed_rows import KEY, OUT_OF_MEMORY, Speed
 
 MEAN = "geometric mean"
-SHORT = {"images/s": "img/s", "operations/s": "op/s"}
 ONE_PROCESS = (
     "* within one process: rounds are not independent, and noise between processes is not in "
     "the interval; measure with --cnnbench-processes=3 or more"
@@ -101,7 +100,7 @@ def _speed_text(speed: Speed) -> str:
     if not speed.processes:
         return "-"
     digits = 0 if speed.per_second >= 100 else 1
-    return f"{speed.per_second:.{digits}f} {SHORT[speed.unit]}"
+    return f"{speed.per_second:.{digits}f} img/s"
 
 
 def _shown(cells: Sequence[dict[str, str]]) -> list[list[str]]:

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from cnnbench.report.frames import Report, load_report
-from cnnbench.report.pytest_benchmark import read_pytest_benchmark
 from cnnbench.speed_rows import (
     KEY,
     OUT_OF_MEMORY,
@@ -30,9 +29,7 @@ OPTION_CONDITIONS = ("protocol", "image_size")
 
 
 def read_speeds(path: Path) -> Source:
-    """Returns the speeds of a report folder, a packed report or a pytest-benchmark file."""
-    if path.suffix == ".json":
-        return read_pytest_benchmark(path)
+    """Returns the speeds of a report folder or a packed report."""
     return speeds_of_report(load_report(path), path.resolve().name.removesuffix(".zip"))
 
 
@@ -84,7 +81,6 @@ def _speed(rows: pd.DataFrame, rounds: dict[tuple[str, ...], list[float]]) -> Sp
         device=first["device"],
         dtype=first["dtype"],
         batch_size=int(first["batch_size"]),
-        unit="images/s",
         fingerprint=first["fingerprint"],
         processes=tuple(
             process_of(number, [each for row in own for each in rounds[_place(row)]])
