@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cnnbench",
-        description="Accuracy and throughput of Keras CNNs. Suites are run by pytest: "
+        description="Accuracy and throughput of Keras CNNs. pytest runs the suites: "
         "pytest suites/ --benchmark-only",
     )
     parser.add_argument("--version", action="version", version=f"cnnbench {__version__}")
@@ -46,8 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--report-dir", type=Path, default=Path("reports"), help="where to look")
     show.set_defaults(command=_show)
 
-    train = commands.add_parser("train", help="train a classifier and keep it in a folder")
-    train.add_argument("--variant", default="documented", help="name, or package.module:function")
+    train = commands.add_parser("train", help="train a classifier and save it in a folder")
+    train.add_argument(
+        "--variant",
+        default="documented",
+        help="variant, or package.module:function; default: documented",
+    )
     train.add_argument("--seed", type=int, default=0, help="seed of the training; default: 0")
     train.add_argument("--out", type=Path, required=True, help="new folder for the classifier")
     add_flags(train, TRAIN_OPTIONS)
@@ -81,7 +85,7 @@ def _newest(parent: Path) -> Path:
     reports = [p for p in parent.glob("*") if (p / "journal.jsonl").is_file()]
     if not reports:
         raise FileNotFoundError(
-            f"No report there; run pytest suites/ --benchmark-only first, or name a report. "
+            f"There is no report; run pytest suites/ --benchmark-only first, or name one. "
             f"Received: report_dir={str(parent)!r}"
         )
     return max(reports, key=lambda path: path.name)
@@ -110,11 +114,11 @@ def _train(parsed: argparse.Namespace) -> int:
         raise ValueError(f"--seed: expected a whole number of at least 0. Received: {parsed.seed}")
     if parsed.out.exists() and (not parsed.out.is_dir() or any(parsed.out.iterdir())):
         raise FileExistsError(
-            f"There is something already; name a new folder. Received: out={str(parsed.out)!r}"
+            f"The folder is not empty; name a new one. Received: out={str(parsed.out)!r}"
         )
     from cnnbench.pictures import read_splits
 
-    # Before the backend, whose import takes seconds: bad pictures are told at once.
+    # Before the backend, whose import takes seconds: bad pictures are reported at once.
     splits = read_splits(options, lambda text: print(text, flush=True))
     parsed.out.mkdir(parents=True, exist_ok=True)
     backend, threads = _use_backend(options.backends[0], options.threads)
@@ -153,7 +157,7 @@ def _train(parsed: argparse.Namespace) -> int:
 
 def _predict(parsed: argparse.Namespace) -> int:
     options = options_of(parsed, PREDICT_OPTIONS)
-    # Listed first: a wrong path is told at once, not after seconds of importing.
+    # Listed first: a wrong path is reported at once, not after seconds of importing.
     pictures = list(_pictures(parsed.pictures))
     _use_backend(options.backends[0], None)
 

@@ -92,7 +92,7 @@ OPTIONS: dict[str, Option] = {
             "seeds",
             option_values.seeds,
             "SEEDS",
-            "comma-separated seeds or ranges (0-4); default: 0,1,2",
+            "a list (0,1,2) or a range (0-4); default: 0,1,2",
         ),
         Option(
             "epochs",
@@ -104,13 +104,13 @@ OPTIONS: dict[str, Option] = {
             "steps_per_epoch",
             option_values.at_least(1),
             "N",
-            "steps an epoch; default: the protocol's",
+            "steps per epoch; default: the protocol's",
         ),
         Option(
             "validation_steps",
             option_values.at_least(1),
             "N",
-            "steps a validation; default: the protocol's",
+            "steps per validation; default: the protocol's",
         ),
         Option(
             "protocol",
@@ -122,14 +122,14 @@ OPTIONS: dict[str, Option] = {
             "backends",
             option_values.backends,
             "NAMES",
-            "tensorflow (default), jax, torch; for inference also openvino, onnxruntime; or auto: "
+            "tensorflow (default), jax, torch; for inference also openvino, onnxruntime; or auto, "
             "all that are installed. Trainings run on the first",
         ),
         Option(
             "devices",
             option_values.devices,
             "NAMES",
-            "cpu, gpu, gpu:1, or auto (default: all that there are)",
+            "cpu, gpu, gpu:1, or auto (default): all there are",
         ),
         Option(
             "dtypes",
@@ -142,7 +142,7 @@ OPTIONS: dict[str, Option] = {
             option_values.batch_sizes,
             "SIZES",
             "batch sizes of throughput tests, or sweep: doubled until throughput is flat or memory "
-            "ends; default: 32",
+            "is full; default: 32",
         ),
         Option(
             "image_size",
@@ -166,19 +166,20 @@ OPTIONS: dict[str, Option] = {
             "split_seed",
             option_values.at_least(0),
             "SEED",
-            "of the split where a folder has none; default: 0",
+            "seed of the split, for folders that are not split; default: 0",
         ),
         Option(
             "validation_fraction",
             option_values.fraction,
             "SHARE",
-            "held-out share where a folder has no split; default: 0.2",
+            "held-out share, for folders that are not split; default: 0.2",
         ),
         Option(
             "processes",
             option_values.at_least(1),
             "N",
-            "fresh processes that measure each throughput, for intervals that hold; default: 1",
+            "fresh processes that measure each throughput; 3 or more give intervals that hold "
+            "between sessions; default: 1",
         ),
         Option(
             "threads",
@@ -190,38 +191,38 @@ OPTIONS: dict[str, Option] = {
             "workers",
             option_values.at_least(1),
             "N",
-            "trainings at once, each on one thread; default: one for each CPU",
+            "trainings at once, each on one thread; default: one per CPU",
         ),
         Option(
             "alpha",
             option_values.fraction,
             "RATE",
-            "chance that any gate of a session fails although all is well; default: 0.01",
+            "probability that any gate of a session fails although all is well; default: 0.01",
         ),
         Option(
             "beta",
             option_values.fraction,
             "RATE",
-            "chance that a gate passes what it should not; default: 0.05",
+            "probability that a gate passes what it should not; default: 0.05",
         ),
         Option(
             "max_seeds",
             option_values.at_least(1),
             "N",
-            "seeds are added to undecided gates up to so many; default: 8",
+            "seeds are added to undecided gates up to this number; default: 8",
         ),
         Option(
             "budget",
             option_values.seconds,
             "SECONDS",
-            "no seeds are added beyond; default: no limit",
+            "no seeds are added that would take the session beyond this; default: no limit",
         ),
         Option("baseline", Path, "FILE", "accuracies that `cnnbench baseline` stored"),
         Option(
             "inconclusive",
             option_values.one_of(("fail", "allow")),
             "WHAT",
-            "an undecided gate is red (fail, the default) or is let through (allow)",
+            "fail (default): an undecided gate fails; allow: it is let through",
         ),
     )
 }

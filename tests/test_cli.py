@@ -68,7 +68,7 @@ def test_predict_names_a_damaged_picture_and_goes_on(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["show"], "No report there"),
+        (["show"], "There is no report"),
         (["show", "nowhere"], "No such report folder"),
         (["predict", "nowhere", "x.png"], "No such picture or folder. Received: 'x.png'"),
         (["predict", "nowhere", "."], "No pictures in this folder"),
@@ -98,7 +98,7 @@ def test_train_keeps_what_stands_in_the_folder(tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     done = run_command("train", "--out", "mine", cwd=tmp_path)
     assert done.returncode == 2
-    assert "There is something already" in done.stderr
+    assert "The folder is not empty" in done.stderr
 
 
 def test_a_leak_is_told_by_train_too(tiny_folder: Path, tmp_path: Path) -> None:

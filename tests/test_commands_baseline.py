@@ -83,7 +83,7 @@ def test_a_file_is_written_over_only_when_asked(trained, tmp_path, capsys):
     path.write_text("mine")
     assert command("--out", path) == 2
     assert (path.read_text(), trained) == ("mine", [])
-    message = "There is a baseline already; name another file or give --replace. Received: out="
+    message = "The file exists; name another one, or give --replace. Received: out="
     assert f"cnnbench: error: {message}{str(path)!r}" in capsys.readouterr().err
     assert command("--out", path, "--replace") == 0
     assert set(read_baselines(path)) == set(RUNS)

@@ -130,7 +130,7 @@ def test_what_was_measured_stands_in_comments_and_on_screen(trained, tmp_path, c
     out, text = capsys.readouterr().out, path.read_text(encoding="utf-8")
     head = text.split("\n\n")[0].splitlines()
     assert head == [
-        "# Proposed by `cnnbench calibrate` from 20 seeds a variant; review, then commit.",
+        "# Proposed by `cnnbench calibrate` from 20 seeds per variant; review, then commit.",
         "# 300 training and 100 held-out pictures; one-pass, 10 epochs; Abacus, keras 3, numpy 2",
     ]
     noise = noise_of(trained.runs["documented"], LABELS)
@@ -231,7 +231,7 @@ def test_files_are_written_over_only_when_asked(trained, tmp_path, capsys, there
     paths = ("--out", tmp_path / "t.toml", "--baseline", tmp_path / "b.json")
     (tmp_path / there).write_text("mine")
     assert command(*paths) == 2
-    message = f"{tmp_path / there}: there is such a file already; name another or give --replace"
+    message = f"{tmp_path / there}: the file exists; name another one, or give --replace"
     assert capsys.readouterr().err == f"cnnbench: error: {message}\n"
     assert ((tmp_path / there).read_text(), trained.asked) == ("mine", [])
     assert command(*paths, "--replace") == 0
@@ -243,7 +243,9 @@ def test_all_problems_are_told_at_once(trained, tmp_path, capsys):
     arguments = ("--seeds", "1", "--first-seeds", "0", "--sessions", "1")
     assert command("--out", tmp_path / "t.toml", *arguments) == 2
     told = capsys.readouterr().err
-    assert [told.count(word) for word in ("already", "--seeds", "--sessions", "--first")] == [1] * 4
+    assert [
+        told.count(word) for word in ("the file exists", "--seeds", "--sessions", "--first")
+    ] == [1] * 4
 
 
 def test_seeds_that_do_not_learn_have_no_noise(trained, tmp_path, capsys):

@@ -70,7 +70,7 @@ def test_a_leak_trains_nothing(session):
 def test_a_failed_training_stores_nothing_but_the_report(session, monkeypatch):
     outcomes = [training_run(), JobError("ended by signal 9")] * 2
     monkeypatch.setattr(runs, "train_all", lambda session, wanted: outcomes)
-    message = "A training failed, so nothing is stored: ended by signal 9"
+    message = "A training failed, so nothing was stored: ended by signal 9"
     with pytest.raises(ValueError, match=message):
         runs.trained(OPTIONS)
     assert session.asked[-1] == "finish"

@@ -153,13 +153,13 @@ def test_missing_rows_may_be_allowed(tmp_path, capsys, monkeypatch):
 
 def test_flags_of_speed_are_not_for_answers(before, after, capsys):
     message = refused(capsys, before, after, "--only", "answers", "--fail-on", "5%")
-    assert "--only answers: flags of the speed part expect it. Received: --fail-on" in message
+    assert "--only answers: these flags need the speed part. Received: --fail-on" in message
 
 
 @pytest.mark.parametrize("alpha", ["0.0", "0.5", "nan"])
 def test_an_alpha_out_of_range_is_refused(before, after, capsys, alpha):
     message = refused(capsys, before, after, "--fail-on", "5%", "--alpha", alpha)
-    assert "--alpha: expected a chance above 0 and below 0.5. Received: " in message
+    assert "--alpha: expected a probability above 0 and below 0.5. Received: " in message
 
 
 def test_a_margin_that_is_none_is_refused(before, after, capsys):

@@ -23,7 +23,7 @@ EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 10}
 EPILOG = """
 a side is a variant (documented), your own model (package.module:function), a git revision, or
 key=value,key=value with the keys rev, variant, batch_size, threads and backend; without HEAD, HEAD
-is the folder as it lies here. Examples:
+is the folder as it is. Examples:
   cnnbench ab main --variant mymodel:build
   cnnbench ab rev=main,variant=mymodel:build variant=mymodel:build,batch_size=64
   cnnbench ab documented functional --workload inference
@@ -36,16 +36,25 @@ def add_to(commands: Any) -> None:
     """Adds the command to argparse's subparsers."""
     parser = commands.add_parser(
         "ab",
-        help="is HEAD slower than BASE? pairs of fresh processes decide",
+        help="compare the throughput of two sides: is HEAD slower than BASE?",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("base", metavar="BASE", help="the first side; see below")
-    parser.add_argument("head", nargs="?", metavar="HEAD", help="the other; default: as it is here")
-    parser.add_argument("--variant", default="documented", help="of sides that name none")
+    parser.add_argument(
+        "head", nargs="?", metavar="HEAD", help="the other; default: the folder as it is"
+    )
+    parser.add_argument(
+        "--variant", default="documented", help="of sides that name none; default: documented"
+    )
     add_flags(parser, AB_OPTIONS, AB_OPTIONS)
     add_flags(parser, OWN_OPTIONS)
-    parser.add_argument("--report-dir", type=Path, default=Path("reports"), help="where it goes")
+    parser.add_argument(
+        "--report-dir",
+        type=Path,
+        default=Path("reports"),
+        help="where report folders go; default: reports",
+    )
     parser.add_argument(
         "--allow-inconclusive", action="store_true", help="exit code 0 instead of 10"
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 QUESTIONS = {
     "networks": "1. Do these trained networks answer these pictures differently?",
     "seeds": "2. Is the recipe better, on these pictures, under new seeds?",
-    "everywhere": "3. ... and on new pictures of this kind, too?",
+    "everywhere": "3. Is it also better on new pictures of this kind?",
 }
 
 
@@ -40,7 +40,7 @@ def text_of(one: Comparison, pictures: int) -> str:
         "",
         QUESTIONS["everywhere"],
         f"   {_difference(one.everywhere)}",
-        "   seeds' error and that of drawing other pictures, paired by picture",
+        "   with the error of seeds and of drawing other pictures, paired by picture",
     ]
     return "\n".join(lines)
 
@@ -66,9 +66,9 @@ def _networks(one: Comparison) -> Iterator[str]:
         )
     found = [row.seed for row in one.networks if row.found]
     yield (
-        f"   yes, those of {len(found)} of {len(one.networks)} seeds: {', '.join(map(str, found))}"
+        f"   yes, in {len(found)} of {len(one.networks)} seeds: {', '.join(map(str, found))}"
         if found
-        else "   can't be told"
+        else "   no difference was found"
     )
 
 
@@ -90,7 +90,7 @@ def _difference(difference: Difference) -> str:
     estimate = difference.estimate
     interval = estimate.interval()
     if not difference.found:
-        answer = "can't be told"
+        answer = "undecided"
     else:
         answer = "yes, B is better" if estimate.value > 0 else "no, B is worse"
     return (

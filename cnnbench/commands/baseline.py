@@ -1,4 +1,4 @@
-"""`cnnbench baseline`: many seeds once, stored with their identity, for gates to come."""
+"""`cnnbench baseline`: many seeds, stored once with their identity, for later gates."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
     from cnnbench.records import TrainingRun
 
-# Others than those that gates train: a run that is its own baseline says nothing.
+# Not those that gates train: a run that is its own baseline shows nothing.
 SEEDS = "1000-1019"
 
 
 def add_to(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = commands.add_parser(
-        "baseline", help="train under many seeds and store what was reached, for later gates"
+        "baseline", help="train many seeds and store their accuracies for later gates"
     )
     parser.add_argument("--out", type=Path, required=True, help="file to write; commit it")
-    parser.add_argument("--replace", action="store_true", help="write over a file that is there")
+    parser.add_argument("--replace", action="store_true", help="overwrite an existing file")
     add_flags(parser, RUN_OPTIONS)
     parser.set_defaults(command=run)
 
@@ -34,7 +34,7 @@ def run(parsed: argparse.Namespace) -> int:
     options = options_of(parsed, RUN_OPTIONS, {"seeds": SEEDS, "variants": "documented"})
     if parsed.out.exists() and not parsed.replace:
         raise FileExistsError(
-            f"There is a baseline already; name another file or give --replace. "
+            f"The file exists; name another one, or give --replace. "
             f"Received: out={str(parsed.out)!r}"
         )
     if len(options.seeds) < 2:
@@ -51,7 +51,7 @@ def write(
     labels: Sequence[int],
     environment: Mapping[str, Any],
 ) -> None:
-    """Writes the baselines of all variants, and says what they are good for."""
+    """Writes the baselines of all variants, and prints which drops they can find."""
     from cnnbench.answers import collapsed_seeds
     from cnnbench.baselines import baseline_of, write_baselines
     from cnnbench.evidence import Levels, mean_sd

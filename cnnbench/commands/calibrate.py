@@ -1,4 +1,4 @@
-"""`cnnbench calibrate`: the noise of one's own pictures and variants, and targets for it."""
+"""`cnnbench calibrate`: the seed noise of your pictures and variants, and targets for it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,21 @@ GATES_A_VARIANT = 4  # both accuracies, generalization gap, rise of the validati
 def add_to(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = commands.add_parser(
-        "calibrate", help="measure seed noise and error rates of the gates, and propose targets"
+        "calibrate", help="measure seed noise and the gates' error rates, and propose targets"
     )
     parser.add_argument(
         "--out", type=Path, required=True, help="targets file to write; review and commit it"
     )
-    parser.add_argument("--baseline", type=Path, help="also store the runs as a baseline there")
-    parser.add_argument("--replace", action="store_true", help="write over files that are there")
-    parser.add_argument("--first-seeds", type=int, default=3, help="seeds of a gate's first look")
+    parser.add_argument("--baseline", type=Path, help="also store the runs as a baseline")
+    parser.add_argument("--replace", action="store_true", help="overwrite existing files")
     parser.add_argument(
-        "--sessions", type=int, default=400, help="resampled sessions behind each rate"
+        "--first-seeds", type=int, default=3, help="seeds of a gate's first look; default: 3"
+    )
+    parser.add_argument(
+        "--sessions",
+        type=int,
+        default=400,
+        help="resampled sessions behind each rate; default: 400",
     )
     add_flags(parser, FLAGS)
     parser.set_defaults(command=run)
@@ -47,7 +52,7 @@ def run(parsed: argparse.Namespace) -> int:
     session, runs = trained(options)
     data = session.data_set
     text = [
-        f"# Proposed by `cnnbench calibrate` from {len(options.seeds)} seeds a variant; review, "
+        f"# Proposed by `cnnbench calibrate` from {len(options.seeds)} seeds per variant; review, "
         "then commit.",
         f"# {data.train_pictures} training and {len(data.validation_labels)} held-out pictures; "
         f"{options.training_protocol().name}, {options.training_protocol().epochs} epochs; "
@@ -66,7 +71,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 def _refuse(parsed: argparse.Namespace, options: Options) -> None:
     problems = [
-        f"{path}: there is such a file already; name another or give --replace"
+        f"{path}: the file exists; name another one, or give --replace"
         for path in (parsed.out, parsed.baseline)
         if path is not None and path.exists() and not parsed.replace
     ]

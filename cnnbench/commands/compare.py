@@ -20,7 +20,7 @@ def add_to(commands: Any) -> None:
     """Adds the command to the command line."""
     parser = commands.add_parser(
         "compare",
-        help="compare reports: images a second, and answers to the same held-out pictures",
+        help="compare reports: images per second, and answers to the same held-out pictures",
     )
     parser.add_argument(
         "reports",
@@ -30,23 +30,27 @@ def add_to(commands: Any) -> None:
         help="report folder or packed report; the first is before",
     )
     parser.add_argument(
-        "--only", choices=("speed", "answers"), help="one part; default: what the reports hold"
+        "--only", choices=("speed", "answers"), help="one part; default: what the reports contain"
     )
     parser.add_argument(
         "--variants",
         metavar="NAMES",
-        help="with one report: the variants, the first is before; with more: those to compare "
-        "(default: all in common)",
+        help="with one report: variants to compare with the first of them; with more: which to "
+        "compare (default: all in common)",
     )
     parser.add_argument(
         "--csv",
         type=Path,
         metavar="FILE",
-        help="write the ratios of speed, or a row a question about answers; where there are both, "
+        help="write the ratios of speed, or the three questions about answers; if there are both, "
         "answers go to FILE-answers.csv",
     )
     parser.add_argument(
-        "--pictures", type=int, default=5, metavar="N", help="changed pictures to name; default: 5"
+        "--pictures",
+        type=int,
+        default=5,
+        metavar="N",
+        help="pictures with changed answers to name; default: 5",
     )
     speeds.add_to(parser)
     parser.set_defaults(command=run)
@@ -60,7 +64,7 @@ def run(parsed: argparse.Namespace) -> int:
         )
     if parsed.only == "answers" and speeds.wanted(parsed):
         raise ValueError(
-            f"--only answers: flags of the speed part expect it. Received: "
+            f"--only answers: these flags need the speed part. Received: "
             f"{', '.join(speeds.wanted(parsed))}"
         )
     names = [name.strip() for name in (parsed.variants or "").split(",") if name.strip()]
@@ -109,7 +113,7 @@ def _answers(
     except ValueError as error:
         if is_alone:
             raise
-        # Other machines may well have seen other pictures, and their speeds compare still.
+        # Other machines may have seen other pictures; their speeds can still be compared.
         return [], str(error)
 
 

@@ -39,7 +39,7 @@ def trained(options: Options) -> tuple[Session, dict[str, list[TrainingRun]]]:
     runs: dict[str, list[TrainingRun]] = {}
     for (variant, _), outcome in zip(wanted, done, strict=True):
         if isinstance(outcome, Exception):
-            raise ValueError(f"A training failed, so nothing is stored: {outcome}") from outcome
+            raise ValueError(f"A training failed, so nothing was stored: {outcome}") from outcome
         runs.setdefault(variant, []).append(outcome)
     print(f"report: {session.directory}")
     return session, runs

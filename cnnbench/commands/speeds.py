@@ -29,19 +29,19 @@ def add_to(parser: Any) -> None:
     group.add_argument(
         "--fail-on",
         metavar="SHARE",
-        help="gate: fail if a row takes that share more time, 5%% say; exit codes: 0 pass, 1 fail, "
-        "10 inconclusive",
+        help="gate: fail if a row takes that share more time, for example 5%%; exit codes: "
+        "0 pass, 1 fail, 10 inconclusive",
     )
     group.add_argument(
         "--alpha",
         type=float,
         metavar="P",
-        help=f"chance that any row fails though none is slower; default: {ALPHA}",
+        help=f"probability that any row fails although none is slower; default: {ALPHA}",
     )
     group.add_argument(
         "--allow-missing",
         action="store_true",
-        help="let the gate pass though rows of the first report have no partner",
+        help="let the gate pass although rows of the first report have no partner",
     )
     group.add_argument("--markdown", type=Path, metavar="FILE", help="write the speed as Markdown")
     group.add_argument(
@@ -86,7 +86,9 @@ def compare(sources: Sequence[Source], parsed: argparse.Namespace) -> Speeds:
     across = [name.strip() for name in parsed.across.split(",") if name.strip()]
     alpha = ALPHA if parsed.alpha is None else parsed.alpha
     if not 0 < alpha < 0.5:
-        raise ValueError(f"--alpha: expected a chance above 0 and below 0.5. Received: {alpha}")
+        raise ValueError(
+            f"--alpha: expected a probability above 0 and below 0.5. Received: {alpha}"
+        )
     rule = None if parsed.fail_on is None else Rule(parse_margin(parsed.fail_on), alpha)
     comparisons = compare_all(sources, across)
     outcome = None
