@@ -21,13 +21,13 @@ NAMES = sorted((*(f"{name}.csv" for name in SCHEMA), "environment.json", JOURNAL
 DAMAGED = (ValueError, KeyError, TypeError, zipfile.BadZipFile, RuntimeError, EOFError, zlib.error)
 
 
-def pack(report: Path, out: Path, *, force: bool = False) -> None:
+def pack(report: Path, out: Path, *, replace: bool = False) -> None:
     """Writes a report's own files into one file; the same report gives the same bytes.
 
     Args:
         report: the folder.
         out: the file, a `.zip`; it has its name only when it is whole.
-        force: whether a file that is there is replaced.
+        replace: whether an existing file is replaced.
 
     Raises:
         FileNotFoundError: if the folder holds no report.
@@ -36,9 +36,9 @@ def pack(report: Path, out: Path, *, force: bool = False) -> None:
     """
     if out.suffix != ".zip":
         raise ValueError(f"Expected a .zip file to write. Received: out={str(out)!r}")
-    if out.exists() and not force:
+    if out.exists() and not replace:
         raise FileExistsError(
-            "There is a file already; name another with --out, or replace it with --force. "
+            "The file exists; name another one with --out, or give --replace. "
             f"Received: out={str(out)!r}"
         )
     files = {name: (report / name).read_bytes() for name in NAMES if (report / name).is_file()}

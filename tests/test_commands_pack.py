@@ -38,5 +38,5 @@ def test_a_file_that_is_there_is_replaced_when_asked(report, tmp_path, capsys):
     out = tmp_path / "mine.zip"
     assert main(["pack", str(report), "--out", str(out)]) == 0
     assert main(["pack", str(report), "--out", str(out)]) == 2
-    assert "--force" in capsys.readouterr().err
-    assert main(["pack", str(report), "--out", str(out), "--force"]) == 0
+    assert "--replace" in capsys.readouterr().err
+    assert main(["pack", str(report), "--out", str(out), "--replace"]) == 0

@@ -20,7 +20,7 @@ TABLES = {
     "pairs.csv": PAIRS,
     "Ratios of speed": RATIOS,
 }
-COMMANDS = ("show", "train", "predict", "ab", "baseline", "calibrate", "compare")
+COMMANDS = ("show", "train", "predict", "ab", "baseline", "calibrate", "compare", "pack")
 
 
 def documented(page, title):

@@ -80,10 +80,10 @@ def test_a_killed_run_is_packed_by_its_journal(report):
 def test_a_file_that_is_there_is_kept(report, packed):
     (report / "epochs.csv").write_text("changed")
     before = packed.read_bytes()
-    with pytest.raises(FileExistsError, match=r"with --force. Received: out="):
+    with pytest.raises(FileExistsError, match=r"give --replace. Received: out="):
         pack(report, packed)
     assert packed.read_bytes() == before
-    pack(report, packed, force=True)
+    pack(report, packed, replace=True)
     assert packed.read_bytes() != before
 
 

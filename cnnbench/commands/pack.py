@@ -14,7 +14,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="a .zip file; default: REPORT.zip beside it"
     )
-    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    parser.add_argument("--replace", action="store_true", help="overwrite an existing file")
     parser.set_defaults(command=run)
 
 
@@ -24,6 +24,6 @@ def run(parsed: argparse.Namespace) -> int:
 
     folder = parsed.report.resolve()
     out = parsed.out or folder.with_name(f"{folder.name}.zip")
-    pack(folder, out, force=parsed.force)
+    pack(folder, out, replace=parsed.replace)
     print(f"pack: {out} ({out.stat().st_size} bytes)")
     return 0
