@@ -184,7 +184,7 @@ def test_benchmark_disable_still_judges(tiny_folder: Path, tmp_path: Path) -> No
         (["--cnnbench-seeds=one"], "--cnnbench-seeds: expected a whole number of at least 0"),
         (["--cnnbench-epochs=0"], "--cnnbench-epochs: expected a whole number of at least 1"),
         (["--cnnbench-batch-sizes=32,x"], "--cnnbench-batch-sizes: expected a whole number"),
-        (["--cnnbench-devices=tpu"], "--cnnbench-devices: expected cpu, gpu, gpu:0"),
+        (["--cnnbench-devices=tpu"], "--cnnbench-devices: expected cpu, gpu, or gpu:0"),
         (["--cnnbench-protocol=quick"], "Unknown protocol. Expected one of one-pass, documented"),
         (["--cnnbench-data=/no/such/folder"], "--cnnbench-data: no such folder"),
         ([f"--cnnbench-backends={ABSENT}"], rf"pip install 'cnnbench\[{ABSENT}\]'"),
