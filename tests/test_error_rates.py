@@ -1,4 +1,4 @@
-"""Do gates keep their stated error rates? The bounded version of the scripts in `calibration/`.
+"""Do gates keep their stated error rates? The bounded version of `reports/calibration/`.
 
 Runs are made up: a quarter of the pictures is hard, and how many of them a seed gets wrong is
 beta-binomial, so that seeds' standard deviation is near the floor of Jordan (arXiv 2304.01910).

@@ -1,6 +1,6 @@
 """How often is a whole suite of twenty gates red although nothing is wrong?
 
-    python tests/calibration/suites.py --report REPORT --out reports/calibration/suites.csv
+    python reports/calibration/suites.py --report REPORT --out reports/calibration/suites.csv
 
 Thresholds come from the first 20 runs of each variant, as `cnnbench calibrate` proposes them; the
 suites are drawn from the other runs. Undecided is red.

@@ -1,6 +1,6 @@
 """Error rates from the raw timings of `throughput.py`: the gate's, and those of other rules.
 
-    python tests/calibration/timings.py raw/idle.csv raw/busy.csv --out FILE.csv
+    python reports/calibration/timings.py raw/idle.csv raw/busy.csv --out FILE.csv
 
 The same raw timings are given to the rules of pytest-benchmark and asv: once as they were taken,
 side by side, and once as those tools are used, against a run that was stored some comparisons ago.

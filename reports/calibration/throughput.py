@@ -1,6 +1,6 @@
 """Does the throughput gate keep its error rates on this machine? Real pairs of fresh processes.
 
-    python tests/calibration/throughput.py --condition idle --out raw/idle.csv
+    python reports/calibration/throughput.py --condition idle --out raw/idle.csv
 
 Measures one pair after the other: two of A against an equal A, then one of A against an A with
 extra work. With `--condition busy` a neighbour process computes all the while. `timings.py` cuts

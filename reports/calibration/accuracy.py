@@ -1,6 +1,6 @@
 """Does the accuracy gate keep its stated error rates? Resampled from real training runs.
 
-    python tests/calibration/accuracy.py --report REPORT --out reports/calibration/accuracy.csv
+    python reports/calibration/accuracy.py --report REPORT --out reports/calibration/accuracy.csv
 
 The report holds at least 60 training runs of each variant. Each session draws its seeds from them,
 without replacement, and is judged by the same jury that judges a pytest session.

@@ -1,11 +1,11 @@
 """Which check finds which planted defect, and is a healthy session ever red?
 
-    python tests/calibration/defects.py --out reports/calibration/defects --healthy 50
+    python reports/calibration/defects.py --out reports/calibration/defects.csv --healthy 50
 
 Fifteen defects are made for real on the drawn pictures: folders with changed files, models from
 `faults.py`. Each is judged by `pytest suites --benchmark-only` in a process of its own. Writes
-`defects.csv` (defect, check, verdict, detail) and `defects.md` (a table of defects and checks).
-What follows `--` goes to pytest: `-- --cnnbench-seeds=0-2 --cnnbench-baseline=FILE`.
+a row for each verdict. What follows `--` goes to pytest:
+`-- --cnnbench-seeds=0-2 --cnnbench-baseline=FILE`.
 """
 
 from __future__ import annotations
@@ -34,10 +34,9 @@ DATA_NAME = "drawn"
 CLASSES = ("cats", "dogs")
 COLUMNS = ("defect", "check", "verdict", "detail")
 NOTHING_RAN = "session"
-# From the best to the worst. A defect is found by the last two; on a healthy session any but the
-# first is an alarm.
-VERDICTS = {"pass": "·", "inconclusive": "undecided", "fail": "**red**", "error": "**error**"}
-RED = ("inconclusive", "fail", "error")
+# A defect is found by these; on a healthy session an undecided check is an alarm, too.
+FOUND = ("fail", "error")
+RED = (*FOUND, "inconclusive")
 
 Change = Callable[[Path, np.random.Generator], None]
 
@@ -187,22 +186,7 @@ def write_csv(path: Path, verdicts: Iterable[Verdict]) -> None:
         writer.writerows([getattr(one, column) for column in COLUMNS] for one in verdicts)
 
 
-def as_markdown(verdicts: Sequence[Verdict]) -> str:
-    """Returns a table of defects (rows) and checks (columns); a dot is a pass, empty not judged."""
-    checks = list(dict.fromkeys(one.check for one in verdicts))
-    lines = [f"| defect | {' | '.join(checks)} |", "|---" * (len(checks) + 1) + "|"]
-    worst: dict[tuple[str, str], str] = {}
-    for one in sorted(verdicts, key=lambda one: list(VERDICTS).index(one.verdict)):
-        worst[one.defect, one.check] = VERDICTS[one.verdict]
-    for defect in dict.fromkeys(one.defect for one in verdicts):
-        cells = [worst.get((defect, check), "") for check in checks]
-        lines.append(f"| {defect} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def reds(
-    verdicts: Iterable[Verdict], kinds: tuple[str, ...] = ("fail", "error")
-) -> dict[str, list[str]]:
+def reds(verdicts: Iterable[Verdict], kinds: tuple[str, ...] = FOUND) -> dict[str, list[str]]:
     """Returns, for each session with a red check, which checks those are."""
     found: dict[str, list[str]] = {}
     for one in verdicts:
@@ -213,7 +197,7 @@ def reds(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the tables")
+    parser.add_argument("--out", type=Path, required=True, help="CSV file to write")
     parser.add_argument("--healthy", type=int, default=0, help="healthy sessions of three seeds")
     parser.add_argument("--only", nargs="*", help="names of defects; default: all")
     parser.add_argument("arguments", nargs="*", help="for pytest, after --")
@@ -221,7 +205,6 @@ def main() -> None:
     names = [defect.name for defect in DEFECTS]
     if unknown := [name for name in parsed.only or () if name not in names]:
         parser.error(f"unknown defects; expected some of {names}. Received: only={unknown}")
-    parsed.out.mkdir(parents=True, exist_ok=True)
     found: list[Verdict] = []
     healthy: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="cnnbench-defects-") as scratch:
@@ -247,10 +230,9 @@ def main() -> None:
     summary = (
         f"{len(reds(found))} of {len({one.defect for one in found})} defects found"
         + (f", not: {', '.join(missed)}" if missed else "")
-        + f". {len(alarms)} of {parsed.healthy} healthy sessions red: {alarms}.\n"
+        + f". {len(alarms)} of {parsed.healthy} healthy sessions red: {alarms}."
     )
-    write_csv(parsed.out / "defects.csv", [*found, *healthy])
-    (parsed.out / "defects.md").write_text(as_markdown(found) + "\n" + summary, encoding="utf-8")
+    write_csv(parsed.out, [*found, *healthy])
     print(summary)
 
 

@@ -1,6 +1,6 @@
 """Does the overfitting gate keep its error rates, whatever the number of held-out pictures?
 
-    python tests/calibration/overfitting.py --report REPORT --out FILE.csv
+    python reports/calibration/overfitting.py --report REPORT --out FILE.csv
 
 Real answers of real runs: held-out sets of 100 to 2000 pictures are drawn from those that the runs
 of the report were judged on, which stand for all pictures of their kind. A run's training
