@@ -11,7 +11,7 @@ NAMED_PAIRS = 10
 
 
 def check_held_out(leaks: Sequence[str]) -> CheckResult:
-    """Passes if no picture stands in both sets.
+    """Passes if no picture is in both sets.
 
     Args:
         leaks: a line for each pair of files of equal content.
@@ -21,7 +21,7 @@ def check_held_out(leaks: Sequence[str]) -> CheckResult:
         passed=not leaks,
         observed=len(leaks),
         threshold=0,
-        detail="\n".join(leaks) if leaks else "no picture stands in both sets, by content",
+        detail="\n".join(leaks) if leaks else "no picture is in both sets, by content",
     )
 
 

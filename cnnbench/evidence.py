@@ -31,7 +31,7 @@ class Evidence:
     """What is known about one gate after a look.
 
     Args:
-        observed: the estimate, `threshold` what it is held against, `interval` its 95 % interval.
+        observed: the estimate, `threshold` what it is compared with, `interval` its 95 % interval.
         p_fail: p value of "all is well"; small is bad.
         p_pass: p value of "it is not"; small is good.
         detail: a sentence with the numbers.
@@ -83,10 +83,10 @@ def advice(
     good: int,
     floor: float = 0.0,
 ) -> str:
-    """Returns what would decide, if what is observed is the truth.
+    """Returns what would be needed to decide, assuming that the estimate is right.
 
     Args:
-        estimate: over so many `values`, held against `threshold`.
+        estimate: over `values` values, compared with `threshold`.
         levels: error rates.
         good: 1 if above the threshold is good, -1 if below.
         floor: an error that more seeds do not lower.
@@ -95,13 +95,15 @@ def advice(
     level = levels.beta if distance > 0 else levels.alpha
     sd = estimate.error * math.sqrt(values)
     if math.isnan(sd):
-        return "one seed has no spread: two at least, or a known spread"
+        return (
+            "one seed has no spread; at least two seeds or a known spread would be needed to decide"
+        )
     return in_seeds(values_needed(distance, sd, level, floor=floor), values)
 
 
 def in_seeds(needed: int | None, values: int) -> str:
-    """Returns in words what would decide, if what is observed is the truth."""
+    """Returns in words what would be needed to decide."""
     if needed is None:
-        return "no number of seeds would decide it: it needs more held-out pictures"
+        return "no number of seeds would decide it; more held-out pictures would"
     more = max(1, needed - values)
-    return f"{more} more seed{'s' if more > 1 else ''} would decide it, if what was seen is true"
+    return f"about {more} more seed{'s' if more > 1 else ''} would be needed to decide"

@@ -84,8 +84,8 @@ class AccuracyDrop:
 
     A one-sided rank sum test: on seeds' accuracies, which have a long lower tail where recipes are
     unstable, a t test of 3 to 8 new seeds alarmed in 2.2 % of sessions at a nominal 1 %. Without a
-    margin, not finding a drop is a pass, beside which stands the smallest drop that would have been
-    found with 90 % power. A margin is the drop that is to be found: with too few seeds for it, not
+    margin, not finding a drop is a pass, and the smallest drop that would have been found with
+    90 % power is reported. A margin is the drop that must be found: with too few seeds for it, not
     finding one is inconclusive. Where all seeds of both sides are alike, their standard deviation
     is taken to be `least_sd`.
     """
@@ -113,7 +113,7 @@ class AccuracyDrop:
         allowed = smallest if self.margin is None else self.margin
         seen = smallest_difference(sd, len(before), len(values), levels.alpha, POWER)
         enough = self.margin is None or seen <= self.margin
-        stated = "" if self.margin is None else f"; {self.margin:.4f} is to be found"
+        stated = "" if self.margin is None else f"; {self.margin:.4f} must be found"
         return Evidence(
             observed=drop,
             threshold=allowed,
@@ -200,7 +200,7 @@ class RiseLimit:
             interval=interval,
             p_fail=estimate.p_above(bound),
             p_pass=estimate.p_below(bound),
-            detail=f"final validation loss over its best epoch's, less 1: {mean_sd(rises)}, "
+            detail=f"rise of the validation loss after the best epoch: {mean_sd(rises)}, "
             f"{between(interval)}; best epochs {best} of {max(run.epochs for run in runs)}; limit "
             f"{self.limit:.4f}",
             advice=advice(estimate, bound, len(rises), levels, good=-1),
@@ -254,7 +254,7 @@ def _named(dead: Sequence[int], runs: Runs) -> str:
     accuracies = [f"{run.val_accuracy:.4f}" for run in runs if run.seed in dead]
     return (
         f"; collapsed: {len(dead)} of {len(runs)} seeds, {list(dead)}, with accuracy "
-        f"{', '.join(accuracies)}, not part of the mean"
+        f"{', '.join(accuracies)}, left out of the mean"
     )
 
 
@@ -266,8 +266,8 @@ def _drop_advice(sd: float, before: int, values: int, allowed: float, levels: Le
     place = bisect_left(sizes, True, key=enough)
     if place == len(sizes):
         return (
-            "no number of new seeds would decide it: the baseline needs more, or settle for a "
-            "larger drop"
+            "no number of new seeds would decide it; more seeds in the baseline would, or a larger "
+            "accuracy_drop"
         )
     return in_seeds(sizes[place], values)
 

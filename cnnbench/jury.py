@@ -67,8 +67,8 @@ class Jury:
         labels: of the held-out pictures.
         train: returns the runs of (variant, seed) pairs, in order; an entry is the exception
             where a training failed.
-        may_add: asked before so many more trainings are begun; false ends the adding.
-        note: told what is added and why.
+        may_add: asked before more trainings begin, with their number; false ends the adding.
+        note: called with what is added and why.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Jury:
         """
         if gate not in self._cases:
             raise ValueError(
-                "The gates of a session are known before the first is judged: request the gate's "
-                f"fixture as an argument of the test. Received: gate={gate.title()!r}"
+                "All gates of a session must be known before the first is judged: request the "
+                f"gate's fixture as an argument of the test. Received: gate={gate.title()!r}"
             )
         self._deliberate()
         case = self._cases[gate]
@@ -182,8 +182,9 @@ class Jury:
         verdict = case.verdict or ("inconclusive" if case.open else last.at_end)
         detail = last.detail
         if verdict == "inconclusive":
-            why = "the budget is spent" if case.open else f"all {len(case.runs)} seeds are used"
-            detail = f"{detail}. Undecided, and {why}: {last.advice}"
+            used = f"{len(case.runs)} seed{'s' if len(case.runs) > 1 else ''}"
+            why = "because the budget is spent" if case.open else f"after {used}, the most allowed"
+            detail = f"{detail}. Undecided {why}: {last.advice}"
         return CheckResult(
             check=case.gate.rule.check,
             variant=case.gate.variant,

@@ -67,9 +67,9 @@ class Options:
         return BACKENDS if self.backends == ("auto",) else self.backends
 
     def training_backend(self) -> str:
-        """Returns where trainings run, and what answers are held against: the first that trains."""
+        """Returns the backend for trainings and reference answers: the first that can train."""
         trains = [name for name in self.backend_names() if name in TRAINING_BACKENDS]
-        # Of those that were not named one is taken that is there: exported models need it.
+        # If none was named that can train, one that is installed: exported models need it.
         others = (name for name in TRAINING_BACKENDS if missing(name) is None)
         present = (name for name in trains if missing(name) is None)
         return next(present, None) or next(iter(trains), None) or next(others, TRAINING_BACKENDS[0])

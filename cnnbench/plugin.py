@@ -36,8 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"cnnbench({', '.join(MARKER_FIELDS)}, accuracy, ...): "
-        "this test needs cnnbench's fixtures; the arguments take the place of the options of those "
-        "names, and of the thresholds in targets.toml.",
+        "this test needs cnnbench's fixtures; the arguments take precedence over the options of "
+        "the same names and over the thresholds in targets.toml.",
     )
     session_.configure(config)
 
@@ -96,7 +96,7 @@ def cnnbench_data(request: pytest.FixtureRequest) -> DataSet:
 
 @pytest.fixture
 def cnnbench_leaks(request: pytest.FixtureRequest, benchmark: Any) -> tuple[str, ...]:
-    """A line for each picture that stands in both sets. Benchmarks reading the pictures."""
+    """A line for each picture that is in both sets. Benchmarks reading the pictures."""
     return fixtures.leaks(request, benchmark)
 
 
@@ -123,7 +123,7 @@ def cnnbench_run(
 def cnnbench_runs(
     request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
 ) -> tuple[TrainingRun, ...]:
-    """The training runs of this variant, one a seed.
+    """The training runs of this variant, one per seed.
 
     It requests `benchmark`, so that `--benchmark-only` skips no check, and leaves its use to
     the test: the seconds of these runs are `cnnbench_run`'s to show.
@@ -135,9 +135,9 @@ def cnnbench_runs(
 def cnnbench_accuracy(
     request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
 ) -> CheckResult:
-    """The accuracy gate: mean held-out accuracy over seeds against the stated target.
+    """The accuracy gate: is mean held-out accuracy over seeds at least the target?
 
-    Like every gate it has as many seeds as it takes, up to `--cnnbench-max-seeds`, and shares
+    Like every gate it trains as many seeds as needed, up to `--cnnbench-max-seeds`, and shares
     `--cnnbench-alpha` with all gates of the session. Skips the test where no target is stated.
     """
     return fixtures.gate(request, "cnnbench_accuracy")
@@ -158,7 +158,7 @@ def cnnbench_accuracy_drop(
 def cnnbench_train_accuracy(
     request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
 ) -> CheckResult:
-    """The gate on training accuracy: wrong labels are seen there first.
+    """The gate on training accuracy, where wrong labels show first.
 
     Skips the test where no target is stated.
     """
@@ -169,7 +169,7 @@ def cnnbench_train_accuracy(
 def cnnbench_generalization_gap(
     request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
 ) -> CheckResult:
-    """The overfitting gate: train less held-out accuracy against its limit."""
+    """The overfitting gate: is train minus held-out accuracy at most its limit?"""
     return fixtures.gate(request, "cnnbench_generalization_gap")
 
 
@@ -177,7 +177,7 @@ def cnnbench_generalization_gap(
 def cnnbench_validation_loss_rise(
     request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
 ) -> CheckResult:
-    """The gate on validation loss: its rise after the best epoch against its limit."""
+    """The gate on validation loss: is its rise after the best epoch at most its limit?"""
     return fixtures.gate(request, "cnnbench_validation_loss_rise")
 
 
@@ -193,17 +193,17 @@ def cnnbench_memorization(
 def cnnbench_shuffled_labels(
     request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
 ) -> SanityRun:
-    """The training on labels without meaning. Benchmarks its seconds."""
+    """The training on shuffled labels. Benchmarks its seconds."""
     return fixtures.sanity(request, benchmark, "shuffled-labels", cnnbench_variant)
 
 
 @pytest.fixture
 def cnnbench_target(request: pytest.FixtureRequest) -> Target:
-    """Looks up a threshold by name for this session's pictures and this test's variant."""
+    """Function that returns a threshold by name, for this session's pictures and this variant."""
     return fixtures.target(request)
 
 
 @pytest.fixture
 def cnnbench_judge(request: pytest.FixtureRequest) -> Callable[[CheckResult], None]:
-    """Keeps a check's result in the report and fails the test if it did not pass."""
+    """Function that records a check's result and fails the test if it did not pass."""
     return fixtures.judge(request)

@@ -44,7 +44,7 @@ def cnnbench_dtype(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def cnnbench_batch_size(request: pytest.FixtureRequest) -> int | str:
-    """Pictures a step, or `sweep`; a test that asks for it runs once for each."""
+    """Pictures per step, or `sweep`; a test that asks for it runs once for each."""
     size: int | str = request.param
     return size
 
@@ -59,7 +59,7 @@ def cnnbench_training_throughput(
     cnnbench_batch_size: int | str,
     benchmark: Any,
 ) -> Measurement:
-    """Measured training steps. Benchmarks the seconds of a picture, so OPS are pictures/s."""
+    """Measured training steps. Benchmarks seconds per picture, so OPS are pictures per second."""
     return speed.throughput(request, benchmark, cnnbench_variant, "train")
 
 
@@ -73,7 +73,7 @@ def cnnbench_inference_throughput(
     cnnbench_batch_size: int | str,
     benchmark: Any,
 ) -> Measurement:
-    """Measured inference steps. Benchmarks the seconds of a picture, so OPS are pictures/s."""
+    """Measured inference steps. Benchmarks seconds per picture, so OPS are pictures per second."""
     return speed.throughput(request, benchmark, cnnbench_variant, "inference")
 
 
@@ -88,7 +88,7 @@ def cnnbench_measured(
     cnnbench_batch_size: int | str,
     benchmark: Any,
 ) -> tuple[Measurement, ...]:
-    """What was measured, for checks: one a process, or one a batch size of a sweep.
+    """What was measured, for checks: one per process, or one per batch size of a sweep.
 
     It requests `benchmark` and leaves its use to the test: the throughput fixtures show the rounds.
     """

@@ -40,8 +40,8 @@ def session_of(request: pytest.FixtureRequest) -> Session:
     bench = request.config.stash.get(SESSION_KEY, None)
     if bench is None:
         _fail(
-            "cnnbench runs its trainings in processes of its own and measures on an idle machine: "
-            "run this test without xdist (-p no:xdist)."
+            "cnnbench starts processes of its own and measures on an idle machine: run this test "
+            "without xdist (-n 0)."
         )
     return bench
 
@@ -99,8 +99,8 @@ def target(request: pytest.FixtureRequest) -> Target:
         value = targets.get(name, bench.data_set.name, variant)
         if value is None:
             pytest.skip(
-                f"no target {name!r} is stated for the pictures {bench.data_set.name!r} and the "
-                f"variant {variant!r}: add it to {TARGETS_NAME}"
+                f"{TARGETS_NAME} has no {name!r} for the pictures {bench.data_set.name!r} and the "
+                f"variant {variant!r}"
             )
         return value
 
@@ -117,11 +117,13 @@ def gate(request: pytest.FixtureRequest, name: str) -> CheckResult:
     jury = request.config.stash[JURY_KEY]
     try:
         return jury.verdict(found)
-    except Exception as error:  # whatever stood in the way is the verdict
+    except Exception as error:  # whatever went wrong is the verdict
         bench.judge(jury.error(found, error))
         request.node.user_properties += [("check", found.rule.check), ("verdict", "error")]
         request.config.stash[REDS_KEY].append("error")
-        _fail(f"{found.title()} can't be judged: {error}\n{getattr(error, 'details', '')}".strip())
+        _fail(
+            f"{found.title()} could not be judged: {error}\n{getattr(error, 'details', '')}".strip()
+        )
 
 
 def judge(request: pytest.FixtureRequest) -> Callable[[CheckResult], None]:

@@ -102,8 +102,8 @@ def _train_accuracy(bench: Session, item: pytest.Item | Any) -> Rule | str:
 
 def _no_target(bench: Session, item: pytest.Item | Any, name: str) -> str:
     return (
-        f"no target {name!r} is stated for the pictures {bench.data_set.name!r} and the variant "
-        f"{_variant(item)!r}: add it to {TARGETS_NAME}"
+        f"{TARGETS_NAME} has no {name!r} for the pictures {bench.data_set.name!r} and the variant "
+        f"{_variant(item)!r}"
     )
 
 
@@ -112,7 +112,7 @@ def _accuracy_drop(bench: Session, item: pytest.Item | Any) -> Rule | str:
 
     path = options_of(item).baseline
     if path is None:
-        return "no baseline is given: --cnnbench-baseline=FILE, made by `cnnbench baseline`"
+        return "there is no baseline; give --cnnbench-baseline=FILE, made by `cnnbench baseline`"
     from cnnbench.baselines import read_baselines
 
     baseline = read_baselines(path).get(_variant(item))
@@ -124,7 +124,7 @@ def _accuracy_drop(bench: Session, item: pytest.Item | Any) -> Rule | str:
 
 
 def _refuse_other(bench: Session, baseline: Baseline, path: str) -> None:
-    """What is known before anything is trained is compared before anything is trained."""
+    """Compares what is known before anything is trained."""
     job = bench.train_job(baseline.variant, 0)
     now = {
         "fingerprint": job.variant.fingerprint(),
@@ -141,14 +141,14 @@ def _refuse_other(bench: Session, baseline: Baseline, path: str) -> None:
     ]
     if other:
         raise ValueError(
-            f"--cnnbench-baseline: {path} is of something else than this session: "
-            f"{'; '.join(other)}. Make a baseline of these with `cnnbench baseline`, or use the "
-            f"options that it was made with. Received: variant={baseline.variant!r}"
+            f"--cnnbench-baseline: {path} was recorded under other conditions: "
+            f"{'; '.join(other)}. Make a new one with `cnnbench baseline`, or use the options "
+            f"that it was made with. Received: variant={baseline.variant!r}"
         )
 
 
 def _refuse_own_seeds(options: Options, baseline: Baseline, path: str) -> None:
-    """A run that stands in the baseline too is no new evidence."""
+    """Refuses seeds of the baseline: such runs are no new evidence."""
     from cnnbench.jury import usable_seeds
 
     usable = usable_seeds(options.seeds, options.max_seeds)
@@ -156,7 +156,7 @@ def _refuse_own_seeds(options: Options, baseline: Baseline, path: str) -> None:
     if both:
         raise ValueError(
             f"--cnnbench-baseline: {path} was made with seeds that this session may train too; "
-            "store one of other seeds (by default it has 1000 to 1019), or use other "
+            "make one of other seeds (default: 1000 to 1019), or use other "
             f"--cnnbench-seeds. Received: seeds={both}"
         )
 

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 TARGETS_NAME = "targets.toml"
 OPTIONS_KEY = pytest.StashKey[Options]()
 SESSION_KEY = pytest.StashKey["Session"]()
-# A verdict for each red test that did not fail but was undecided or could not be judged.
+# A verdict for each failed test that was undecided or could not be judged.
 REDS_KEY = pytest.StashKey[list[str]]()
 EXIT_INCONCLUSIVE = 10
 EXIT_ERROR = 11
 
 
 def configure(config: pytest.Config) -> None:
-    """Parses the options; a bad value is told before anything is collected."""
+    """Parses the options; a bad value is reported before anything is collected."""
     texts = {
         name: config.getoption(option.flag) or config.getini(option.ini)
         for name, option in OPTIONS.items()
@@ -97,7 +97,7 @@ def start(session: pytest.Session) -> None:
     config.stash[REDS_KEY] = []
     try:
         for item in ours:
-            targets_of(item)  # a bad file is told now, and not after minutes of training
+            targets_of(item)  # a bad file is reported now, not after minutes of training
         bench.start()
         if not bench.leaks:
             config.stash[JURY_KEY] = jury_of(bench, ours)
@@ -120,7 +120,7 @@ def _plan(bench: Session, ours: list[pytest.Item]) -> None:
         if "cnnbench_variant" in params_of(item)
     )
     if names:  # pictures alone need no backend, whose import takes seconds
-        # A model that takes its process along is told by the tests of that model.
+        # A model that crashes its worker is reported by that model's own tests.
         with suppress(WorkerDied):
             bench.check_models(names)
     jobs = list(dict.fromkeys(job for item in ours for job in _jobs_of(bench, item)))
@@ -138,7 +138,7 @@ def _plan(bench: Session, ours: list[pytest.Item]) -> None:
         if len(seeds) < bench.options.max_seeds
     )
     cost = estimate(bench, len(jobs))
-    most = f"; undecided gates may add {more}, {estimate(bench, len(jobs) + more)}" if more else ""
+    most = f"; undecided gates may add {more}: {estimate(bench, len(jobs) + more)}" if more else ""
     if gates:
         rate = f"{bench.options.alpha:.2g}"
         most += f"; chance that any of {len(gates)} gates fails though all is well: at most {rate}"

@@ -73,7 +73,7 @@ def _spot(item: Any) -> Spot:
 def measured(
     request: pytest.FixtureRequest, variant: str, workload: Workload
 ) -> tuple[Measurement, ...]:
-    """Returns what was measured: one a process, or one a batch size of a sweep."""
+    """Returns what was measured: one per process, or one per batch size of a sweep."""
     # --benchmark-disable: does it run at all? once, and no warm-up
     once = bool(request.getfixturevalue("benchmark").disabled)
     wanted = _wanted(request.node, variant, workload, once)
@@ -96,7 +96,9 @@ def throughput(
     found = measured(request, variant, workload)
     best = max(found, key=images_per_second)
     if best.out_of_memory:
-        pytest.skip(f"batch size {best.batch_size} does not fit into memory: kept as a row")
+        pytest.skip(
+            f"batch size {best.batch_size} does not fit into memory; throughput.csv has the row"
+        )
     shown = found if all(one.batch_size == best.batch_size for one in found) else (best,)
     show_rounds(benchmark, request.node.stash[CLOCK], _seconds_a_picture(shown))
     known = usable(request).finished_runs(variant)

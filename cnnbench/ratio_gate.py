@@ -1,8 +1,8 @@
 """The gate over ratios of speed: is a row slower by more than a margin? Pure.
 
-Two errors have stated rates: `alpha`, that any row fails though none is slower (all rows together,
-by Holm), and `beta`, that a row which is slower by the margin passes. Both are about the noise
-between processes; that a machine was another one at another time is not in it.
+Two errors have stated rates: `alpha`, that any row fails although none is slower (all rows
+together, by Holm), and `beta`, that a row which is slower by the margin passes. Both are about the
+noise between processes; that a machine differs from one time to another is not part of it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cnnbench.stats.intervals import spread_of
 from cnnbench.stats.power import values_needed
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-LEAST_PROCESSES = 3  # a side; two tell next to nothing about their own noise
+LEAST_PROCESSES = 3  # per side; two show next to nothing of their own noise
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _judged(one: Ratio, p_slower: float, rule: Rule, rows: int) -> Judged:
     counts = len(one.first.processes), len(one.later.processes)
     if min(counts) < LEAST_PROCESSES:
         reason = (
-            f"{counts[0]} and {counts[1]} processes; a verdict takes {LEAST_PROCESSES} a side: "
+            f"{counts[0]} and {counts[1]} processes; a verdict needs {LEAST_PROCESSES} per side: "
             f"measure with --cnnbench-processes={LEAST_PROCESSES} or more"
         )
         return replace(undecided, reason=reason)
@@ -146,7 +146,7 @@ def _judged(one: Ratio, p_slower: float, rule: Rule, rows: int) -> Judged:
 
 
 def _how_many(one: Ratio, rule: Rule, rows: int) -> str:
-    """Returns how many processes a side would decide, if what was seen is the truth."""
+    """Returns how many processes per side would be needed to decide."""
     assert one.change is not None
     sd = math.hypot(_sd(one.first), _sd(one.later))
     if one.change.value >= rule.log_margin:
@@ -154,9 +154,9 @@ def _how_many(one: Ratio, rule: Rule, rows: int) -> str:
     else:
         needed = values_needed(rule.log_margin - one.change.value, sd, rule.beta)
     if needed is None:
-        return "noise; not even 1000 processes a side would decide it, if this is the truth"
+        return "noise; not even 1000 processes per side would decide"
     least = max(needed, len(one.first.processes) + 1, len(one.later.processes) + 1)
-    return f"noise; --cnnbench-processes={least} would about decide it, if this is the truth"
+    return f"noise; about --cnnbench-processes={least} would be needed to decide"
 
 
 def _sd(speed: Speed) -> float:

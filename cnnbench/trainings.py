@@ -32,7 +32,7 @@ def train_all(session: Session, wanted: Sequence[tuple[str, int]]) -> list[Train
 
 
 def may_train(session: Session, count: int) -> bool:
-    """Returns whether the budget of seconds has room for so many more trainings."""
+    """Returns whether the budget of seconds has room for more trainings."""
     runs = session.finished_runs()
     if session.options.budget is None or not runs:
         return True
@@ -41,7 +41,7 @@ def may_train(session: Session, count: int) -> bool:
 
 
 def estimate(session: Session, trainings: int) -> str:
-    """Returns in words what so many trainings will take, from earlier reports where there are."""
+    """Returns in words how long trainings will take, from earlier reports if there are any."""
     data, protocol = session.data_set, session.options.training_protocol()
     each_epoch = _earlier_seconds(session.options.report_dir, data.content_hash, protocol.name)
     pictures = protocol.epochs * (
@@ -51,7 +51,8 @@ def estimate(session: Session, trainings: int) -> str:
     )
     guess = pictures / GUESSED_PICTURES_PER_SECOND
     each = median(each_epoch) * protocol.epochs if each_epoch else guess
-    source = f"from {len(each_epoch)} earlier ones" if each_epoch else "a guess"
+    count = len(each_epoch)
+    source = f"by {count} earlier training{'s' if count > 1 else ''}" if count else "a guess"
     return f"about {trainings * each / session.training_workers():.0f} s, {source}"
 
 

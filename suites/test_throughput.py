@@ -1,4 +1,4 @@
-"""How fast is each variant? What was measured stands in the tables; nothing is judged here."""
+"""How fast is each variant? Measurements go to the tables; nothing is judged here."""
 
 
 def test_training_throughput(cnnbench_training_throughput):

@@ -116,7 +116,7 @@ def test_advice_is_about_what_is_near():
     almost = judge(around(0.0, 0.05, 8), RULE, last=True)
     assert almost.more_pairs is not None
     assert 1 <= almost.more_pairs <= 20
-    assert f"About {almost.more_pairs} more pairs would decide it" in in_words(almost, RULE)
+    assert f"About {almost.more_pairs} more pairs would be needed" in in_words(almost, RULE)
     slow = judge(around(0.2, 0.15, 5), RULE, last=True)
     needed = values_needed(math.log1p(slow.change), slow.sd, RULE.alpha)
     assert needed is not None

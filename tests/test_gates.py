@@ -144,7 +144,7 @@ def test_a_collapsed_seed_is_named_fails_and_is_not_part_of_the_mean():
     assert found.settled == "fail"
     assert found.observed == pytest.approx(0.89)
     assert found.detail.endswith(
-        "; collapsed: 1 of 3 seeds, [7], with accuracy 0.5000, not part of the mean"
+        "; collapsed: 1 of 3 seeds, [7], with accuracy 0.5000, left out of the mean"
     )
 
 
@@ -168,7 +168,7 @@ def test_healthy_seeds_settle_nothing():
 def test_the_advice_is_how_many_seeds_would_decide():
     # 0.885 ± 0.0265 over 4 seeds against 0.87: t(0.95, n - 1) * 0.0265 / sqrt(n) <= 0.015, n = 11.
     told = seen(AccuracyTarget(0.87), runs_of(10, 12, 15, 9)).advice
-    assert told.startswith("7 more seeds would decide it")
+    assert told.startswith("about 7 more seeds would be needed")
 
 
 # Accuracy against a baseline
@@ -208,7 +208,7 @@ def test_without_a_margin_not_finding_a_drop_is_a_pass_with_its_power():
 def test_with_a_margin_the_power_must_suffice(margin, at_end):
     found = seen(AccuracyDrop(baseline(*BEFORE), margin), runs_of(11, 9, 10))
     assert found.at_end == at_end
-    assert f"; {margin:.4f} is to be found" in found.detail
+    assert f"; {margin:.4f} must be found" in found.detail
 
 
 def test_the_power_is_that_of_the_seeds_that_were_seen():
@@ -245,8 +245,8 @@ def test_the_drop_says_both_means():
 @pytest.mark.parametrize(
     ("margin", "told"),
     [
-        (0.02, "more seeds would decide it"),
-        (0.01, "no number of new seeds would decide it: the baseline needs more"),
+        (0.02, "more seeds would be needed to decide"),
+        (0.01, "no number of new seeds would decide it; more seeds in the baseline would"),
     ],
 )
 def test_a_drop_is_advised_by_its_power(margin, told):
@@ -353,7 +353,7 @@ def test_a_collapsed_seed_is_named_and_has_no_part_in_the_gap():
     )
     assert beside.observed == pytest.approx(0.12)
     assert beside.detail == (
-        f"{alone.detail}; collapsed: 1 of 3 seeds, [7], with accuracy 0.5000, not part of the mean"
+        f"{alone.detail}; collapsed: 1 of 3 seeds, [7], with accuracy 0.5000, left out of the mean"
     )
     assert replace(beside, detail="") == replace(alone, detail="")
 
@@ -372,7 +372,7 @@ def test_the_gap_of_healthy_seeds_names_no_collapse():
 
 def test_pictures_that_are_too_few_are_named_as_what_the_gap_needs():
     told = seen(GapLimit(0.06), gaps(0.05, 0.051, 0.049)).advice
-    assert told == "no number of seeds would decide it: it needs more held-out pictures"
+    assert told == "no number of seeds would decide it; more held-out pictures would"
 
 
 # The rise of the validation loss
@@ -406,7 +406,7 @@ def test_the_mean_rise_is_geometric():
 def test_the_rise_names_the_best_epochs():
     runs = [with_val_losses(0.75, 0.5, 0.75), with_val_losses(0.5, 0.75, 0.5, seed=1)]
     detail = seen(RiseLimit(0.3), runs).detail
-    assert "less 1: 0.2500 ± 0.3536 (mean ± sd, n=2 seeds), 95 % interval " in detail
+    assert "best epoch: 0.2500 ± 0.3536 (mean ± sd, n=2 seeds), 95 % interval " in detail
     assert detail.endswith("best epochs [1, 2] of 2; limit 0.3000")
 
 

@@ -174,7 +174,7 @@ def test_undecided_says_what_would_decide_it():
     result = Jury([one], Levels(), (0, 1), Trainer()).verdict(one)
     assert (result.verdict, result.values) == ("inconclusive", 8)
     assert result.detail.endswith(
-        ". Undecided, and all 8 seeds are used: a better recipe would decide it"
+        ". Undecided after 8 seeds, the most allowed: a better recipe would decide it"
     )
 
 
@@ -307,7 +307,7 @@ def test_a_spent_budget_adds_no_seed_and_says_so():
     jury = Jury(gates, Levels(), (0, 1), trainer, lambda count: bool(asked.append(count)))
     first, second = (jury.verdict(one) for one in gates)
     assert (first.verdict, second.verdict) == ("inconclusive", "pass")
-    assert "Undecided, and the budget is spent: a better recipe" in first.detail
+    assert "Undecided because the budget is spent: a better recipe" in first.detail
     assert (asked, len(trainer.asked)) == ([2], 1)
 
 
@@ -321,7 +321,7 @@ def test_who_has_used_all_seeds_does_not_blame_the_budget():
     all_used = gate(UNDECIDED, seeds=tuple(range(9)), looks=(9,))
     gates = [all_used, gate(UNDECIDED, variant="thin")]
     jury = Jury(gates, Levels(), (0, 1), Trainer(), lambda count: False)
-    assert "all 9 seeds are used" in jury.verdict(all_used).detail
+    assert "after 9 seeds, the most allowed" in jury.verdict(all_used).detail
     assert "the budget is spent" in jury.verdict(gates[1]).detail
 
 

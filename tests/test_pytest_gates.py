@@ -63,9 +63,9 @@ def test_a_marker_goes_before_the_file(asked):
 
 def test_without_a_target_or_a_baseline_there_is_a_reason(asked):
     assert asked("accuracy").startswith(
-        "no target 'accuracy' is stated for the pictures 'pets' and the variant 'wide'"
+        "targets.toml has no 'accuracy' for the pictures 'pets' and the variant 'wide'"
     )
-    assert asked("accuracy_drop").startswith("no baseline is given: --cnnbench-baseline=FILE")
+    assert asked("accuracy_drop").startswith("there is no baseline; give --cnnbench-baseline=FILE")
 
 
 @pytest.mark.parametrize("name", ["accuracy", "generalization_gap"])

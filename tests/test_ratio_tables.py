@@ -105,7 +105,7 @@ def texts(*sources, rule=None, across=()):
 
 def test_text_has_ratio_interval_and_both_speeds():
     text, _ = texts(source("A", speed(*STEADY)), source("B", speed(*SLOW)))
-    assert "Speed of B against A" in text
+    assert "Speed of B relative to A" in text
     line = next(line for line in text.splitlines() if line.startswith("documented"))
     assert line.split()[6:12] == ["100", "img/s", "50.0", "img/s", "0.500", "0.486"]
     assert "*" not in line
@@ -117,7 +117,7 @@ def test_rounds_of_one_process_are_labelled():
     text, markdown = texts(source("A", speed(0.01)), source("B", speed(0.02)))
     assert "rounds are not independent" in text
     assert text.count("*") >= 2
-    assert "\\* within one process" in markdown
+    assert "\\* from one process" in markdown
 
 
 def test_what_is_not_compared_is_named():
@@ -157,7 +157,7 @@ def test_a_gate_is_told_with_its_error_rates():
     text, _ = texts(first, later, rule=Rule(0.05))
     assert "FAIL: of 2 rows 0 pass, 1 fail, 1 are inconclusive" in text
     assert "5.0% more time" in text
-    assert "0.01 for all rows together (Holm)" in text
+    assert "alpha 0.01 for all rows together, Holm" in text
     assert "fail: slower, by the margin or more (documented inference" in text
     assert "1 rows of the first report were not compared" in text
 

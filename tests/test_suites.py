@@ -69,8 +69,8 @@ def test_only_absent_devices_and_unstated_targets_are_skipped(healthy: SuiteRun)
     stated = {"test_accuracy[functional]", *drops, *trained}
     assert skipped - absent == stated | uncounted
     assert "tensorflow sees no GPU" in healthy.messages[absent.pop()]
-    assert "no target 'accuracy' is stated" in healthy.messages["test_accuracy[functional]"]
-    assert "no baseline is given" in healthy.messages["test_accuracy_drop[documented]"]
+    assert "targets.toml has no 'accuracy'" in healthy.messages["test_accuracy[functional]"]
+    assert "there is no baseline" in healthy.messages["test_accuracy_drop[documented]"]
 
 
 @pytest.mark.parametrize(

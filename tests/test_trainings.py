@@ -119,7 +119,7 @@ def test_earlier_trainings_are_better_than_a_guess(tmp_path):
     rows = "one-pass,c0ffee,10,20\none-pass,c0ffee,2,6\none-pass,c0ffee,1,10\n"
     report(tmp_path, "20260101T000000Z_a", HEADER + rows)
     told = estimate(FakeSession(Options(report_dir=tmp_path)), 4)
-    assert told == "about 60 s, from 3 earlier ones"
+    assert told == "about 60 s, by 3 earlier trainings"
 
 
 def test_the_newest_report_with_such_trainings_counts(tmp_path):
@@ -128,7 +128,7 @@ def test_the_newest_report_with_such_trainings_counts(tmp_path):
     other = "documented,c0ffee,10,7\none-pass,beef,10,7\n"
     report(tmp_path, "20260103T000000Z_a", HEADER + other)
     told = estimate(FakeSession(Options(report_dir=tmp_path)), 4)
-    assert told == "about 40 s, from 1 earlier ones"
+    assert told == "about 40 s, by 1 earlier training"
 
 
 @pytest.mark.parametrize(
@@ -149,4 +149,4 @@ def test_a_report_that_cant_be_read_says_nothing(tmp_path, text):
     (tmp_path / "20260102T000000Z_a" / "runs.csv").write_bytes(text.encode("latin-1"))
     report(tmp_path, "20260101T000000Z_a", HEADER + "one-pass,c0ffee,10,20\n")
     told = estimate(FakeSession(Options(report_dir=tmp_path)), 4)
-    assert told == "about 40 s, from 1 earlier ones"
+    assert told == "about 40 s, by 1 earlier training"

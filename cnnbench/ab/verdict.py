@@ -61,7 +61,7 @@ class Result:
         p_small: p value of "HEAD is slower by `min_effect` or more", over all looks.
         sd: standard deviation of the pairs' log ratios.
         robust_sd: their median absolute deviation, scaled to a standard deviation.
-        more_pairs: pairs that would decide it, if what was seen is the truth.
+        more_pairs: pairs that would be needed to decide.
     """
 
     verdict: Verdict
@@ -167,8 +167,8 @@ def in_words(result: Result, rule: Rule) -> str:
     """Returns the result in one paragraph."""
     looks = ", ".join(map(str, result.looks)) or "none"
     text = (
-        f"{_headline(result, rule)} HEAD's time a picture is {result.change:+.1%} against BASE's "
-        f"({rule.level:.0%} interval {_range(result.low, result.high)}; Hodges-Lehmann "
+        f"{_headline(result, rule)} HEAD's time per picture is {result.change:+.1%} relative to "
+        f"BASE's ({rule.level:.0%} interval {_range(result.low, result.high)}; Hodges-Lehmann "
         f"{result.robust:+.1%}, {_range(result.robust_low, result.robust_high)}). "
         f"{result.pairs} pairs of fresh processes, spread {result.sd:.1%} of one pair "
         f"({result.robust_sd:.1%} by the median absolute deviation), looks after {looks}. "
@@ -179,17 +179,14 @@ def in_words(result: Result, rule: Rule) -> str:
     if result.verdict != "inconclusive":
         return text
     if result.more_pairs is None:
-        return f"{text} Not even 1000 pairs would decide it, if what was seen is the truth."
-    return (
-        f"{text} About {result.more_pairs} more pairs would decide it, if what was seen is the "
-        f"truth."
-    )
+        return f"{text} Not even 1000 pairs would decide."
+    return f"{text} About {result.more_pairs} more pairs would be needed to decide."
 
 
 def _headline(result: Result, rule: Rule) -> str:
     return {
         "pass": f"PASS: HEAD is not slower by {rule.min_effect:.1%} or more.",
-        "fail": f"FAIL: HEAD is slower, by {rule.min_effect:.1%} or more as far as can be seen.",
+        "fail": f"FAIL: HEAD is slower, by an estimated {rule.min_effect:.1%} or more.",
         "inconclusive": "INCONCLUSIVE: the pairs neither show a slowdown nor rule one out.",
         "undecided": "Not decided yet.",
     }[result.verdict]

@@ -11,12 +11,12 @@ from cnnbench.speed_rows import KEY, OUT_OF_MEMORY, Speed
 
 MEAN = "geometric mean"
 ONE_PROCESS = (
-    "* within one process: rounds are not independent, and noise between processes is not in "
-    "the interval; measure with --cnnbench-processes=3 or more"
+    "* from one process: rounds are not independent, and the interval leaves out the noise between "
+    "processes; measure with --cnnbench-processes=3 or more"
 )
 ANOTHER_TIME = (
-    "Two reports that were measured at different times, on a shared machine above all, can differ "
-    "for that reason alone; `cnnbench ab` compares side by side."
+    "Reports that were measured at different times can differ for that reason alone, above all on "
+    "a shared machine; `cnnbench ab` compares side by side."
 )
 
 
@@ -41,7 +41,7 @@ def _block(one: Comparison, judged: Sequence[Judged] | None, markdown: bool) -> 
     if one.first is one.later:
         title = f"Speed within {one.first.label}: ratios of the second to the first"
     else:
-        title = f"Speed of {one.later.label} against {one.first.label}"
+        title = f"Speed of {one.later.label} relative to {one.first.label}"
     cells = [_cells(ratio, judged[at] if judged else None) for at, ratio in enumerate(one.ratios)]
     if one.mean is not None:
         key = dict.fromkeys(cells[0], "")
@@ -135,14 +135,14 @@ def outcome_in_words(outcome: Outcome) -> str:
     text = (
         f"{outcome.verdict.upper()}: of {len(outcome.rows)} rows {counts['pass']} pass, "
         f"{counts['fail']} fail, {counts['inconclusive']} are inconclusive. A row fails if it "
-        f"takes {rule.margin:.1%} more time or more, as far as can be seen, and that it is not "
-        f"slower is refuted at {rule.alpha:g} for all rows together (Holm); it passes if a "
-        f"slowdown of {rule.margin:.1%} is refuted at {rule.beta:g}. The unit is the process."
+        f"is significantly slower (alpha {rule.alpha:g} for all rows together, Holm) and the "
+        f"estimate is at least {rule.margin:.1%} more time. It passes if a slowdown of "
+        f"{rule.margin:.1%} is ruled out (beta {rule.beta:g}). The unit is the process."
     )
     if outcome.unmatched:
         text += (
-            f" {outcome.unmatched} rows of the first report were not compared, which keeps the "
-            "gate from a pass; --allow-missing lets it."
+            f" {outcome.unmatched} rows of the first report were not compared, so the gate can't "
+            "pass without --allow-missing."
         )
     reasons: dict[str, list[str]] = {}
     for row in outcome.rows:

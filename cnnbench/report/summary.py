@@ -20,7 +20,7 @@ COLUMNS = {
     "inconclusive": "inconclusive",
     "error": "not judged",
 }
-RARE = ("inconclusive", "error")  # they stand in the text only where there is something to tell
+RARE = ("inconclusive", "error")  # shown only where there are any
 
 
 def summary_frame(report: Report) -> pd.DataFrame:
@@ -90,8 +90,8 @@ def summary_text(report: Report) -> str:
     where = ", ".join(f"{c.replace('_', ' ')} {frame[c].iloc[0]}" for c in constant)
     empty = [verdict for verdict in RARE if (frame[verdict] == "-").all()]
     shown = frame.drop(columns=[*constant, *empty]).rename(columns=COLUMNS)
-    told = [shown.to_string(index=False), *lines, where, *peaks(report), conditions(report)]
-    return "\n".join(filter(None, told))
+    parts = [shown.to_string(index=False), *lines, where, *peaks(report), conditions(report)]
+    return "\n".join(filter(None, parts))
 
 
 def peaks(report: Report) -> list[str]:
