@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from suite_runs import ROOT, run_command
 
 from cnnbench.ab.bench import Bench
-from cnnbench.ab.processes import Folder, SideFailed
+from cnnbench.ab.processes import Folder, SideFailed, Template
 from cnnbench.ab.sides import Side
 from cnnbench.ab.template import can_fork
 from cnnbench.cli import main
@@ -85,15 +86,17 @@ def bench(checkout: Path, tiny_splits: Splits) -> Iterator[Bench]:
 
 def test_equal_sides_are_measured(bench: Bench) -> None:
     pair = bench.pair(0)
-    assert len(pair.seconds_a) == len(pair.seconds_b) == 12
+    assert len(pair.rounds) == 12
     assert abs(pair.log_ratio("cpu")) < 1
 
 
 def test_a_killed_process_is_told(bench: Bench) -> None:
-    child = bench._fork("a", 3)
-    os.kill(child.pid, 9)
-    with pytest.raises(SideFailed, match="BASE: the process ended by signal 9"):
-        child.time(1)
+    before = children()
+    with bench.processes(3, np.random.default_rng(0)) as timers:
+        for pid in children() - before:
+            os.kill(pid, 9)
+        with pytest.raises(SideFailed, match="BASE: the process ended by signal 9"):
+            timers["a"](1)
 
 
 def test_a_model_that_cant_be_built_is_told_and_the_next_pair_can(
@@ -103,15 +106,22 @@ def test_a_model_that_cant_be_built_is_told_and_the_next_pair_can(
         patch.setitem(bench.sides, "b", side("HEAD", bench.sides["b"].folder.root, BROKEN))
         with pytest.raises(SideFailed, match=r"HEAD: mymodel:broken failed: .*no such layer"):
             bench.pair(4)
-    assert bench._children == []  # BASE's went too
     assert bench.pair(5).number == 5
 
 
-def test_where_a_fork_is_not_safe_each_process_is_started(bench: Bench) -> None:
-    (template,) = bench._templates.values()
-    template.can_fork = False
+def test_where_a_fork_is_not_safe_each_process_is_started(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = Template.wait
+
+    def wait_and_see_threads(template: Template) -> None:
+        wait(template)
+        template.can_fork = False
+
+    monkeypatch.setattr(Template, "wait", wait_and_see_threads)
+    before = children()
     assert bench.pair(6).number == 6
-    assert template not in bench._templates.values()
+    assert not children() & before  # even what would have forked
 
 
 def test_a_fork_is_safe_from_one_thread_only(tmp_path: Path) -> None:
@@ -130,8 +140,13 @@ def test_a_fork_is_safe_from_one_thread_only(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def compared(checkout: Path, tiny_folder: Path) -> subprocess.CompletedProcess[str]:
     return run_command(
-        *("ab", "fast", "slow", "--variant", "mymodel:build", "--data", str(tiny_folder)),
-        *(*QUICK, "--clock", "cpu"),
+        "ab",
+        "fast",
+        "slow",
+        f"--data={tiny_folder}",
+        "--variant=mymodel:build",
+        "--clock=cpu",
+        *QUICK,
         cwd=checkout,
     )
 
@@ -176,8 +191,12 @@ def test_a_side_that_cant_be_measured_is_exit_code_11_with_its_log(
     checkout: Path, tiny_folder: Path, tmp_path: Path
 ) -> None:
     done = run_command(
-        *("ab", "documented", "mymodel:dying", "--data", str(tiny_folder), *QUICK),
-        *("--report-dir", str(tmp_path)),
+        "ab",
+        "documented",
+        "mymodel:dying",
+        f"--data={tiny_folder}",
+        f"--report-dir={tmp_path}",
+        *QUICK,
         cwd=checkout,
     )
     assert done.returncode == 11
@@ -216,8 +235,15 @@ def test_bad_input_is_one_line_and_exit_code_2(
 def test_what_was_finished_is_kept_when_it_is_told_to_go(tiny_folder: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "cnnbench.cli", "ab", "single-block", "single-block"),
-            *("--data", str(tiny_folder), "--image-size", "24", "--min-effect", "1e-9"),
+            sys.executable,
+            "-m",
+            "cnnbench.cli",
+            "ab",
+            "single-block",
+            "single-block",
+            f"--data={tiny_folder}",
+            "--image-size=24",
+            "--min-effect=1e-9",
         ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -9,7 +9,7 @@ import pytest
 
 from cnnbench.ab.files import COLUMNS, PairsFile, new_folder, write_result
 from cnnbench.ab.gate import clocks_in_words, measure_until_decided
-from cnnbench.ab.pairs import ROUND_SECONDS, ROUNDS, Pair, Taken, measure_pair, steps_for
+from cnnbench.ab.pairs import ROUND_SECONDS, ROUNDS, Pair, Round, Taken, measure_pair, steps_for
 from cnnbench.ab.verdict import Rule
 
 
@@ -39,10 +39,13 @@ def measured(machine: Machine, **arguments) -> Pair:
     return measure_pair(0, machine.parties(), np.random.default_rng(seed), **values)
 
 
-def pair_of(log_ratio: float, number: int = 0) -> Pair:
-    seconds = (0.04 * math.exp(log_ratio),) * 3
-    even = (0.04,) * 3
-    return Pair(number, 2, 32, 32, even, seconds, even, seconds, ("a", "b", "a"))
+def pair_of(a, b, number: int = 0) -> Pair:
+    """A pair whose rounds took these seconds; A and B are first in turn."""
+    rounds = tuple(
+        Round("ab"[number % 2], Taken(x, x), Taken(y, y))
+        for number, (x, y) in enumerate(zip(a, b, strict=True))
+    )
+    return Pair(number, 2, 32, 32, rounds)
 
 
 # One pair
@@ -55,13 +58,12 @@ def pair_of(log_ratio: float, number: int = 0) -> Pair:
 def test_a_round_of_the_slower_side_is_long_enough(a, b, steps):
     pair = measured(Machine(a=a, b=b))
     assert pair.steps == steps
-    assert max(*pair.seconds_a, *pair.seconds_b) >= ROUND_SECONDS
+    assert all(max(each.a.wall, each.b.wall) >= ROUND_SECONDS for each in pair.rounds)
 
 
 def test_rounds_keep_their_seconds():
     pair = measured(Machine(a=0.01, b=0.02))
-    assert pair.seconds_a == (0.02,) * ROUNDS
-    assert pair.seconds_b == (0.04,) * ROUNDS
+    assert [(each.a.wall, each.b.wall) for each in pair.rounds] == [(0.02, 0.04)] * ROUNDS
     assert pair.log_ratio() == pytest.approx(math.log(2))
 
 
@@ -71,13 +73,13 @@ def test_both_sides_work_once_a_round_in_an_order_that_is_drawn():
     timed = [party for party, _ in machine.work[-2 * ROUNDS :]]
     rounds = [timed[at : at + 2] for at in range(0, len(timed), 2)]
     assert all(sorted(each) == ["a", "b"] for each in rounds)
-    assert tuple(each[0] for each in rounds) == pair.first
-    assert set(pair.first) == {"a", "b"}
+    assert [each[0] for each in rounds] == [each.first for each in pair.rounds]
+    assert {each.first for each in pair.rounds} == {"a", "b"}
 
 
 def test_orders_depend_on_the_seed_alone():
-    firsts = [measured(Machine(a=0.03, b=0.03), seed=seed).first for seed in (1, 1, 2)]
-    assert firsts[0] == firsts[1] != firsts[2]
+    one, again, other = (measured(Machine(a=0.03, b=0.03), seed=seed) for seed in (1, 1, 2))
+    assert one == again != other
 
 
 def test_warm_up_is_thrown_away():
@@ -92,13 +94,11 @@ def test_seconds_are_those_of_a_picture():
 
 
 def test_one_slow_round_does_not_move_the_ratio():
-    slow, even = (1.0, 1.0, 9.0), (1.0, 1.0, 1.0)
-    assert Pair(0, 1, 8, 8, slow, even, slow, even, ("a", "a", "b")).log_ratio() == 0
+    assert pair_of((1.0, 1.0, 9.0), (1.0, 1.0, 1.0)).log_ratio() == 0
 
 
 def test_a_slow_spell_that_ends_between_the_sides_of_a_round_does_not_move_the_ratio():
-    a, b = (1.0, 1.0, 2.0, 2.0, 1.0), (1.1, 3.0, 2.2, 2.2, 1.1)
-    pair = Pair(0, 1, 8, 8, a, b, a, b, ("a", "a", "b", "b", "a"))
+    pair = pair_of((1.0, 1.0, 2.0, 2.0, 1.0), (1.1, 3.0, 2.2, 2.2, 1.1))
     assert pair.log_ratio() == pytest.approx(math.log(1.1))  # the medians' is that of 2.2
 
 
@@ -106,7 +106,7 @@ def test_cpu_seconds_leave_out_waiting():
     machine = Machine(a=0.03, b=0.06)
     machine.waiting = 4.0
     pair = measured(machine)
-    assert pair.cpu_a == (0.03 / 4,) * ROUNDS
+    assert {each.a.cpu for each in pair.rounds} == {0.03 / 4}
     assert pair.log_ratio("cpu") == pytest.approx(pair.log_ratio())
     assert "used 0.25 CPUs" in clocks_in_words([pair], "wall")
 
@@ -126,7 +126,8 @@ class Clock:
 
     def pair(self, number: int, log_ratio: float = 0.0) -> Pair:
         self.now += self.each
-        return pair_of(log_ratio + 0.001 * (number % 3), number)
+        slower = math.exp(log_ratio + 0.001 * (number % 3))
+        return pair_of((0.04,) * 3, (0.04 * slower,) * 3, number)
 
     def __call__(self) -> float:
         return self.now
@@ -186,24 +187,24 @@ def test_each_pair_is_in_the_file_at_once(tmp_path):
     table = PairsFile(tmp_path)
     assert rows_in(tmp_path) == []
     for number in range(2):
-        table.append(pair_of(0.1, number))
+        table.append(pair_of((1.0,) * 3, (2.0,) * 3, number))
         assert len(rows_in(tmp_path)) == 6 * (number + 1)
     table.close()
 
 
 def test_rows_say_who_was_first(tmp_path):
     table = PairsFile(tmp_path)
-    table.append(pair_of(0.0, 7))
+    table.append(pair_of((1.0,) * 3, (2.0,) * 3, number=7))
     table.close()
     rows = rows_in(tmp_path)
     assert tuple(rows[0]) == COLUMNS
     assert {row["pair"] for row in rows} == {"7"}
-    orders = [(row["round"], row["side"], row["order"]) for row in rows]
+    orders = [(row["round"], row["side"], row["order"], row["seconds"]) for row in rows]
     assert orders[:4] == [
-        ("0", "BASE", "0"),
-        ("0", "HEAD", "1"),
-        ("1", "BASE", "1"),
-        ("1", "HEAD", "0"),
+        ("0", "BASE", "0", "1.0"),
+        ("0", "HEAD", "1", "2.0"),
+        ("1", "BASE", "1", "1.0"),
+        ("1", "HEAD", "0", "2.0"),
     ]
 
 

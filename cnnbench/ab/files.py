@@ -46,12 +46,13 @@ class PairsFile:
 def rows_of(pair: Pair) -> list[tuple[object, ...]]:
     """Returns a row per round and side; `order` counts from 0 within a round."""
     rows: list[tuple[object, ...]] = []
-    for number, first in enumerate(pair.first):
-        at = (pair.number, number)
-        a = (pair.batch_a, pair.seconds_a[number], pair.cpu_a[number])
-        b = (pair.batch_b, pair.seconds_b[number], pair.cpu_b[number])
-        rows.append((*at, "BASE", int(first != "a"), pair.steps, *a))
-        rows.append((*at, "HEAD", int(first != "b"), pair.steps, *b))
+    for number, each in enumerate(pair.rounds):
+        for side, party, batch_size, taken in (
+            ("BASE", "a", pair.batch_a, each.a),
+            ("HEAD", "b", pair.batch_b, each.b),
+        ):
+            order = int(each.first != party)
+            rows.append((pair.number, number, side, order, pair.steps, batch_size, *taken))
     return rows
 
 

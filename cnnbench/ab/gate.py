@@ -72,10 +72,10 @@ def clocks_in_words(pairs: Sequence[Pair], clock: ClockName) -> str:
     if len(pairs) > 1:
         interval = estimate.interval()
         around = f" ({math.expm1(interval.low):+.1%} to {math.expm1(interval.high):+.1%})"
-    wall = sum(sum(pair.seconds_a + pair.seconds_b) for pair in pairs)
-    cpu = sum(sum(pair.cpu_a + pair.cpu_b) for pair in pairs)
+    taken = [side for pair in pairs for each in pair.rounds for side in (each.a, each.b)]
+    cpus = sum(side.cpu for side in taken) / sum(side.wall for side in taken)
     return (
         f"Decided by {names[clock]}. By {names[other]}, for information: "
-        f"{math.expm1(estimate.value):+.1%}{around}. The processes used {cpu / wall:.2f} CPUs "
+        f"{math.expm1(estimate.value):+.1%}{around}. The processes used {cpus:.2f} CPUs "
         "while they worked."
     )

@@ -20,7 +20,7 @@ WARMUP_ROUNDS = 2
 
 
 class Taken(NamedTuple):
-    """Seconds of a round: by the clock on the wall, and of CPU time of the process."""
+    """Seconds of a round: wall-clock time, and CPU time of the process."""
 
     wall: float
     cpu: float
@@ -31,27 +31,30 @@ TimeSteps = Callable[[int], Taken]
 
 
 @dataclass(frozen=True)
+class Round:
+    """What a round took on both sides, and which of `a` and `b` was timed first."""
+
+    first: str
+    a: Taken
+    b: Taken
+
+
+@dataclass(frozen=True)
 class Pair:
     """Raw seconds of one pair of processes, A (BASE) and B (HEAD).
 
     Args:
         number: of the pair, from 0.
         steps: steps per round, on both sides.
-        batch_a, batch_b: pictures a step.
-        seconds_a, seconds_b: of each round, by the clock on the wall.
-        cpu_a, cpu_b: CPU seconds of each round.
-        first: which side was timed first in each round, `a` or `b`.
+        batch_a, batch_b: pictures per step.
+        rounds: timed one after the other.
     """
 
     number: int
     steps: int
     batch_a: int
     batch_b: int
-    seconds_a: tuple[float, ...]
-    seconds_b: tuple[float, ...]
-    cpu_a: tuple[float, ...]
-    cpu_b: tuple[float, ...]
-    first: tuple[str, ...]
+    rounds: tuple[Round, ...]
 
     def log_ratio(self, clock: ClockName = "wall") -> float:
         """Returns the logarithm of B's seconds per picture over A's: above 0, HEAD is slower.
@@ -64,20 +67,8 @@ class Pair:
             clock: `wall`, or `cpu`: CPU seconds, which leave out waiting: for a CPU, and for
                 anything else.
         """
-        a, b = self.seconds_a, self.seconds_b
-        if clock == "cpu":
-            a, b = self.cpu_a, self.cpu_b
-        ratios = [math.log(y / x) for x, y in zip(a, b, strict=True)]
-        return median(ratios) - math.log(self.batch_b / self.batch_a)
-
-
-@dataclass(frozen=True)
-class Rounds:
-    """Seconds of each round of `a` and `b` by both clocks, and which was first."""
-
-    wall: dict[str, tuple[float, ...]]
-    cpu: dict[str, tuple[float, ...]]
-    first: tuple[str, ...]
+        ratios = [getattr(each.b, clock) / getattr(each.a, clock) for each in self.rounds]
+        return median(map(math.log, ratios)) - math.log(self.batch_b / self.batch_a)
 
 
 def steps_for(time_steps: Mapping[str, TimeSteps], least_seconds: float = ROUND_SECONDS) -> int:
@@ -89,13 +80,9 @@ def steps_for(time_steps: Mapping[str, TimeSteps], least_seconds: float = ROUND_
 
 
 def time_in_alternation(
-    time_steps: Mapping[str, TimeSteps],
-    steps: int,
-    rng: np.random.Generator,
-    rounds: int = ROUNDS,
-    warmup_rounds: int = WARMUP_ROUNDS,
-) -> Rounds:
-    """Times rounds of `a` and `b` in an order drawn for each round.
+    time_steps: Mapping[str, TimeSteps], steps: int, rng: np.random.Generator
+) -> tuple[Round, ...]:
+    """Times rounds of `a` and `b` in an order drawn for each round, after warm-up rounds.
 
     Only one side works at a time, and no round of one is far from a round of the other: what
     else the machine does hits both.
@@ -104,24 +91,13 @@ def time_in_alternation(
         time_steps: a function for each side that makes so many steps and returns what they took.
         steps: of each round.
         rng: draws the orders.
-        rounds: timed rounds.
-        warmup_rounds: rounds before them, thrown away.
     """
-    taken: dict[str, list[Taken]] = {party: [] for party in time_steps}
-    first = []
-    for number in range(warmup_rounds + rounds):
+    rounds = []
+    for _ in range(WARMUP_ROUNDS + ROUNDS):
         order = ["ab"[index] for index in rng.permutation(2)]
-        for party in order:
-            each = time_steps[party](steps)
-            if number >= warmup_rounds:
-                taken[party].append(each)
-        if number >= warmup_rounds:
-            first.append(order[0])
-    return Rounds(
-        wall={party: tuple(each.wall for each in rounds) for party, rounds in taken.items()},
-        cpu={party: tuple(each.cpu for each in rounds) for party, rounds in taken.items()},
-        first=tuple(first),
-    )
+        taken = {party: time_steps[party](steps) for party in order}
+        rounds.append(Round(order[0], taken["a"], taken["b"]))
+    return tuple(rounds[WARMUP_ROUNDS:])
 
 
 def measure_pair(
@@ -141,15 +117,4 @@ def measure_pair(
         batch_a, batch_b: pictures a step.
     """
     steps = steps_for(time_steps)
-    found = time_in_alternation(time_steps, steps, rng)
-    return Pair(
-        number=number,
-        steps=steps,
-        batch_a=batch_a,
-        batch_b=batch_b,
-        seconds_a=found.wall["a"],
-        seconds_b=found.wall["b"],
-        cpu_a=found.cpu["a"],
-        cpu_b=found.cpu["b"],
-        first=found.first,
-    )
+    return Pair(number, steps, batch_a, batch_b, time_in_alternation(time_steps, steps, rng))

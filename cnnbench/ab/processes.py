@@ -85,8 +85,13 @@ class Template:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # outlives a crash
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-P", "-m", "cnnbench.ab.template"),
-                *(origin.backend, origin.device, str(origin.threads)),
+                sys.executable,
+                "-P",
+                "-m",
+                "cnnbench.ab.template",
+                origin.backend,
+                origin.device,
+                str(origin.threads),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -124,7 +129,10 @@ class Template:
             listener.listen(1)
             message = {
                 "do": "fork" if self.can_fork else "become",
-                **{"socket": str(address), "log": str(log), "root": str(folder.root), "cpu": cpu},
+                "socket": str(address),
+                "log": str(log),
+                "root": str(folder.root),
+                "cpu": cpu,
                 "sys_path": sys.path,
             }
             if folder.worktree is not None:

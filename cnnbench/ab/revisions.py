@@ -20,9 +20,8 @@ def repository(folder: Path) -> Path | None:
 
 def commit_of(revision: str, folder: Path) -> str | None:
     """Returns the full hash of the commit that a revision names in a folder's repository."""
-    done = _git(
-        *(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    )
+    name = f"{revision}^{{commit}}"
+    done = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", name)
     return done.stdout.strip() if done and done.returncode == 0 else None
 
 
@@ -40,8 +39,15 @@ def checked_out(commit: str, top: Path, where: Path) -> Iterator[Path]:
     """
     # The user's hooks are for their own checkout: some build, some ask for a password.
     added = _git(
-        *(top, "-c", f"core.hooksPath={os.devnull}"),
-        *("worktree", "add", "--quiet", "--detach", str(where), commit),
+        top,
+        "-c",
+        f"core.hooksPath={os.devnull}",
+        "worktree",
+        "add",
+        "--quiet",
+        "--detach",
+        str(where),
+        commit,
     )
     if added is None or added.returncode != 0:
         said = added.stderr.strip() if added else "there is no git"

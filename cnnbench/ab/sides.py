@@ -135,9 +135,9 @@ def _with(side: Side, key: str, value: str, folder: Path) -> Side:
         require_backends((value,))
         return replace(side, backend=value)
     number = AB_OPTIONS[key].value(value, name=key)
-    return (
-        replace(side, batch_size=number) if key == "batch_size" else replace(side, threads=number)
-    )
+    if key == "threads":
+        return replace(side, threads=number)
+    return replace(side, batch_size=number)
 
 
 @contextmanager

@@ -90,9 +90,9 @@ def _keep(bench: Bench, number: int, condition: str, writer: Any) -> None:
         b = timers["b"]
         planted = {**timers, "b": lambda steps: b(steps + extra)}
         rounds = time_in_alternation(planted, STEPS, rng)
-    times = zip(*rounds.wall.values(), *rounds.cpu.values(), strict=True)
-    for turn, values in enumerate(times):
+    for turn, each in enumerate(rounds):
         key = (condition, extra / STEPS, number, turn)
+        values = (each.a.wall, each.b.wall, each.a.cpu, each.b.cpu)
         writer.writerow((*key, *(f"{value:.7f}" for value in values)))
     print(f"{number}, +{extra / STEPS:.0%}", flush=True)
 
