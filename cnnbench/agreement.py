@@ -1,4 +1,4 @@
-"""The answers that timed programs are held against, and how far they agree."""
+"""The answers that timed programs are compared with, and how far they agree."""
 
 from __future__ import annotations
 

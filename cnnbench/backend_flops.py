@@ -1,4 +1,4 @@
-"""Each backend's own count of the floating point operations of a model: what ours is held against.
+"""Each backend's own count of the floating point operations of a model: what ours is compared with.
 
 Nothing is trained: JAX and TensorFlow are asked about a program that does not run, PyTorch counts
 a step of two pictures whose gradients and statistics are thrown away.

@@ -22,9 +22,7 @@ from cnnbench.stats.intervals import Interval, Spread, spread_of
 from cnnbench.stats.power import sd_interval
 from cnnbench.training_gates import TrainAccuracyTarget
 
-RED = (
-    0.005  # share of clean sessions that a proposed threshold may make red, undecided ones included
-)
+RED = 0.005  # share of clean sessions that a proposed threshold may fail, undecided ones included
 POWER = 0.9
 STEP = 0.005  # proposed thresholds are round numbers
 LEAST_LIMIT = 0.05
@@ -46,7 +44,7 @@ class Noise:
     train_spread: Spread
 
     def known(self, spread: Spread) -> Spread:
-        """Returns a spread as gates are told it: seeds that are all alike have the least."""
+        """Returns a spread as gates receive it: seeds that are all alike have the least."""
         return spread if spread.sd >= ROUNDING else Spread(self.floor, spread.df)
 
 

@@ -100,7 +100,7 @@ def _use_backend(backend: str, threads: int | None) -> tuple[str, int]:
     require_backends((backend,))
     count = threads or usable_cpus()
     os.environ.update(worker_variables(backend, "any", count))
-    sys.path.insert(0, os.getcwd())  # a user's own model is looked for where they stand
+    sys.path.insert(0, os.getcwd())  # a user's own model is imported from the current folder
     limit_threads(backend, count)
     return backend, count
 

@@ -112,7 +112,7 @@ class Comparison:
         votes: pictures on which the majorities differ.
         seeds: is the recipe better on these pictures, under new seeds?
         everywhere: and on new pictures of their kind, too?
-        smallest: difference of recipes that so many seeds find with 90 % power.
+        smallest: difference of recipes that these seeds find with 90 % power.
         differing: conditions that differ, a line each.
     """
 

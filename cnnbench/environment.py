@@ -77,7 +77,7 @@ def usable_cpus() -> int:
 
 
 def cpu_model() -> str:
-    """Returns the processor's name, or its architecture where the system does not tell."""
+    """Returns the processor's name, or its architecture where the system does not report it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

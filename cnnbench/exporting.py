@@ -63,7 +63,7 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
         required("tf2onnx", "onnxruntime")
     runtime = required("onnxruntime", "onnxruntime")
     tidied = required("onnxruntime.quantization.shape_inference", "onnxruntime").quant_pre_process
-    # Augmentation trains where it is not told otherwise, and an exporter does not tell it.
+    # Augmentation is on unless switched off, and an exporter does not switch it off.
     inputs = keras.Input(input_shape, dtype="uint8", name=INPUT_NAME)
     inference = keras.Model(inputs, model(inputs, training=False))
     signature = [keras.InputSpec(shape=(None, *input_shape), dtype="uint8", name=INPUT_NAME)]

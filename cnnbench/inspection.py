@@ -9,7 +9,7 @@ from cnnbench.evaluation import EVALUATION_BATCH_SIZE
 
 # Of the pictures that dead units are looked for on. Twice as many take 0.25 s a training.
 INSPECTED_PICTURES = 128
-_PICTURES_AT_ONCE = 64  # the activations of all layers of so many pictures are held in memory
+_PICTURES_AT_ONCE = 64  # the activations of all layers of this many pictures are held in memory
 
 
 def prediction_difference(

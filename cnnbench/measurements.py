@@ -24,7 +24,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class TimingProof:
-    """Whether the timer waits for the work: seconds of so many queued steps, and what was left.
+    """Whether the timer waits for the work: seconds of queued steps, and what was left.
 
     `seconds` has the shortest of several tries for each number in `steps`. `drain_seconds` is what
     it took, after the clock of a round had stopped, until its answers were on the host.
@@ -88,7 +88,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Peak:
-    """What a backend reaches at best on a device: the limit that speeds are held against.
+    """What a backend reaches at best on a device: the limit that speeds are compared with.
 
     Floating point operations a second of a large matrix product and of a convolution; `None` where
     the backend can't.

@@ -1,4 +1,4 @@
-"""The pictures of a session: which folder, opened, and told to workers by a manifest."""
+"""The pictures of a session: which folder, opened, and passed to workers as a manifest."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
 
     Args:
         options: name the folder; none is the embedded drawn set.
-        say: told every other second while pictures are decoded.
+        say: called every other second while pictures are decoded.
 
     Raises:
-        LeakError: if a picture stands in both sets.
+        LeakError: if a picture is in both sets.
         ValueError, OSError: if the folder or a picture is unusable; names what and why.
     """
     from cnnbench.images.cache import default_cache_directory
@@ -89,7 +89,7 @@ def open_pictures(options: Options, directory: Path, say: Callable[[str], None])
     Args:
         options: name the folder; none is the embedded drawn set.
         directory: where the manifest goes.
-        say: told while pictures are decoded.
+        say: called while pictures are decoded.
 
     Raises:
         ValueError, OSError: if the folder or a picture is unusable; names what and why.

@@ -17,7 +17,7 @@ STATUS_SECONDS = 15.0
 class Progress:
     """Prints a line for each finished job, and now and then what still runs.
 
-    Workers tell from their own threads; lines are printed only by the thread that waits.
+    Workers report from their own threads; lines are printed only by the thread that waits.
 
     Args:
         say: prints one line.
@@ -38,7 +38,7 @@ class Progress:
         self._planned += jobs
 
     def tell(self, title: str, values: dict[str, Any]) -> None:
-        """Takes what a running job tells; called from any thread."""
+        """Takes a running job's report; called from any thread."""
         if "epoch" in values:
             self._running[title] = f"epoch {values['epoch']}/{values['epochs']}"
 
@@ -50,7 +50,7 @@ class Progress:
         self._lines.put(f"[{self._finished}/{self._planned}, {seconds:.0f} s] {title}: {outcome}")
 
     def count(self) -> None:
-        """Takes the end of a job that has nothing to tell; called from any thread."""
+        """Takes the end of a job that has nothing to report; called from any thread."""
         self._finished += 1
 
     def elapsed(self) -> float:

@@ -50,7 +50,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class GeometricMean:
-    """The geometric mean of so many rows' ratios; `change` as in `Ratio`."""
+    """The geometric mean of the ratios of `rows` rows; `change` as in `Ratio`."""
 
     rows: int
     change: Estimate
@@ -85,8 +85,8 @@ def compare_sources(first: Source, later: Source, across: Sequence[str] = ()) ->
 
     Rows are partners if variant, workload, backend, kind of device, dtype, batch size and the
     variant's fingerprint are the same. Columns in `across` may differ; every row of the one
-    report is then held against every partner in the other. Within one report (`first` is
-    `later`) the first row of each group is held against the others.
+    report is then compared with every partner in the other. Within one report (`first` is
+    `later`) the first row of each group is compared with the others.
 
     Args:
         first: what is compared with.

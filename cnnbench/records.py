@@ -129,7 +129,7 @@ class CheckResult:
 
     A gate, which is a check with a stated error rate, has an interval of what it observed
     (95 %), the p value of "all is well" after adjustment for the looks taken at it and for all
-    gates of the session, and `alpha`, which that p value is held against. `values` counts what the
+    gates of the session, and `alpha`, which that p value is compared with. `values` counts what the
     verdict rests on: seeds, or pairs of processes.
     """
 

@@ -1,4 +1,4 @@
-"""Makes the answers that timed programs are held against. Runs in a worker on a CPU."""
+"""Makes the reference answers that timed programs are compared with, in a worker on a CPU."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 # So many training steps are compared: two, for Adam's moments to count, or one where rounding has
 # made another network of every second one.
 TRAINED_STEPS = (2, 1)
-# Without a trained network: so many steps make answers that are not all near one half.
+# Without a trained network: after this many steps, answers are not all near one half.
 WARM_UP_STEPS = 40
 WARM_UP_BATCH_SIZE = 32
 
 # Rounding that moves answers by more is a question that no backend can be held to: 1e-4 is allowed.
 ROUNDING = 1e-5
-# To see what rounding does, weights are changed at random, by so many units in their last place at
+# To see what rounding does, weights are changed at random, by this many units in the last place at
 # most: backends add hundreds of products in orders of their own. A batch normalization's scale is
 # changed by more: some take a variance as a difference of two means, which costs digits.
 UNITS = 16
@@ -43,7 +43,7 @@ CHANGED_PICTURES = 1024  # in all changes together: of a large batch a single pi
 # classes 2 % may differ.
 UNDECIDED = 0.025
 UNDECIDED_SHARE = 0.01
-TRIES = 8  # with so many steps
+TRIES = 8  # per number of steps
 
 Weights = tuple[npt.NDArray[np.float32], ...]
 
@@ -108,8 +108,8 @@ def training_answers(
     Args:
         begun: weights to begin with.
         trained: returns answers after training from these weights on, on the batches from this one
-            on, so many steps.
-        seed: of the changes that stand for rounding.
+            on, for a number of steps.
+        seed: of the changes that imitate rounding.
         changes: how many of them there are.
 
     Returns:
@@ -157,7 +157,7 @@ def _rounded(
 
 
 class _Network:
-    """A variant's model, compiled once, which begins anew as often as it is told to."""
+    """A variant's model, compiled once, which can begin anew any number of times."""
 
     def __init__(self, variant: Variant, splits: Splits, seed: int) -> None:
         self._splits, self._classes = splits, len(splits.classes)

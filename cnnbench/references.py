@@ -1,4 +1,4 @@
-"""What measurements are held against and begin with: references and exported models, made once."""
+"""What measurements are compared with and begin with: references and exported models, made once."""
 
 from __future__ import annotations
 

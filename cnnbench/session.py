@@ -110,7 +110,7 @@ class Session:
             )
 
     def check_models(self, variants: Iterable[str]) -> None:
-        """Builds each model once, so that a bad one is told before any training.
+        """Builds each model once, so that a bad one is reported before any training.
 
         Raises:
             ValueError: names the problems of all models.
@@ -126,7 +126,7 @@ class Session:
             self._train(job)
 
     def plan_measurements(self, wanted: Iterable[Wanted]) -> None:
-        """Has what measurements are held against made behind the trainings, by their workers."""
+        """Queues the reference answers behind the trainings, on the same workers."""
         self.wanted = tuple(wanted)
         spec, first = self._reference_spec(), self.options.seeds[0]
 

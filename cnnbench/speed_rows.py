@@ -37,7 +37,7 @@ class Process:
 class Speed:
     """A row of a report: what was measured, and each process that measured it.
 
-    `conditions` may differ between rows that are compared, and are told where they do. `problems`
+    `conditions` may differ between rows that are compared, and are listed where they do. `problems`
     are `OUT_OF_MEMORY` and `WRONG_ANSWERS`.
     """
 

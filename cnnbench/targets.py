@@ -23,7 +23,7 @@ DEFAULTS: dict[str, float] = {
     "dead_units": 0.995,
 }
 # Stated or not: accuracies, the drop against a baseline that is to be found, and what is known
-# of seeds' spread from earlier runs (`_sd` from so many `_seeds`).
+# of seeds' spread from earlier runs (`_sd`, measured with `_seeds` seeds).
 STATED = (
     *("accuracy", "accuracy_sd", "accuracy_seeds", "accuracy_drop"),
     *("train_accuracy", "train_accuracy_sd", "train_accuracy_seeds"),

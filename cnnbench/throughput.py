@@ -70,7 +70,7 @@ def measure(
     Args:
         plan: what is measured.
         splits: training pictures are the batches; fewer than a batch are repeated.
-        place: backend, device and threads, as they stand in this process.
+        place: backend, device and threads, as they are in this process.
         reference: file of a `Reference`, whose weights are taken.
         exported: ONNX file of the same weights, for backends that run such.
 

@@ -65,7 +65,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
     from cnnbench.ab.processes import SideFailed
 
-    # A process that is told to go must still end its children and remove its checkouts.
+    # A terminated process must still end its children and remove its checkouts.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         return _run(parsed)

@@ -56,7 +56,7 @@ def wanted(parsed: argparse.Namespace) -> list[str]:
 
 
 def sources_of(paths: Sequence[Path], variants: Sequence[str]) -> list[Source]:
-    """Returns the speeds of reports, of these variants or all; labels are told apart."""
+    """Returns the speeds of reports, of these variants or all; labels are made distinct."""
     from dataclasses import replace
 
     from cnnbench.report.speeds import read_speeds

@@ -29,7 +29,7 @@ _OUT_OF_MEMORY = ("bad_alloc", "out of memory", "failed to allocate memory")
 
 
 class OnnxRuntimeEngine:
-    """The CPU of this machine, on so many threads.
+    """The CPU of this machine, on a number of threads.
 
     Raises:
         ValueError: if the package is absent.

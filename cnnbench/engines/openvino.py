@@ -28,7 +28,7 @@ _OUT_OF_MEMORY = ("bad_alloc", "out of memory", "out_of_memory", "failed to allo
 
 
 class OpenVinoEngine:
-    """The CPU of this machine, on so many threads.
+    """The CPU of this machine, on a number of threads.
 
     Raises:
         ValueError: if the package is absent.

@@ -38,7 +38,7 @@ def load_splits(
         The data set.
 
     Raises:
-        LeakError: A picture stands in the folders of both splits.
+        LeakError: A picture is in the folders of both splits.
         OSError: The folder doesn't exist, or cannot be read.
         ValueError: The folder has none of the layouts, a class is too small to be split, or files
             are not one whole picture.

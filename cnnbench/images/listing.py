@@ -14,7 +14,7 @@ from pathlib import Path
 from cnnbench.images.folders import PICTURE_SUFFIXES, visible_entries, walk_pictures
 
 TRAIN_NAMES = ("train", "training", "training_set")
-# A test set stands in for validation only where there is no validation set.
+# A test set is used for validation only if there is no validation set.
 VALIDATION_NAMES = (("validation", "valid", "val"), ("test", "testing", "test_set"))
 _LAYOUTS = (
     "Expected train/<class>/*.jpg and validation/<class>/*.jpg, or <class>/*.jpg, or files "
@@ -87,7 +87,7 @@ def list_pictures(root: Path) -> Listing:
         _check_part(train, root, root)
         return Listing(root, tuple(sorted(train)), _label(train, root), None)
     train, validation = _read_part(train_folder, root), _read_part(validation_folder, root)
-    # First, as a class that is missing on one side is best told by what is on the other.
+    # First, as a class that is missing on one side is best reported with what is on the other.
     in_train, in_validation = ({n for n, paths in p.items() if paths} for p in (train, validation))
     if in_train != in_validation:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Split one folder of pictures in two, and find pictures that stand on both sides.
+"""Split one folder of pictures in two, and find pictures that are on both sides.
 
 Both go by the content of the files: a copy of a training picture under another name is not held
 out, and a split that depended on names would change with them.
@@ -75,7 +75,7 @@ def _hold_out(
     """Put each content of a class on a side, and return whether both sides have some of it."""
     total = members.total()
     target = min(max(1, int(total * fraction + 0.5)), total - 1)
-    # The same picture may stand in two classes; then the first class has placed it.
+    # The same picture may be in two classes; then the first class has placed it.
     count = sum(n for digest, n in members.items() if held_out.get(digest))
     free = [digest for digest in members if digest not in held_out]
     free.sort(key=lambda digest: hashlib.sha256(f"{split_seed} {digest}".encode()).digest())
@@ -103,7 +103,7 @@ def find_leaks(
         digests: Hash of each file's content.
 
     Returns:
-        Each held-out picture that stands in `train` too, after the first of its copies there.
+        Each held-out picture that is in `train` too, after the first of its copies there.
     """
     first: dict[str, Picture] = {}
     for picture in train:

@@ -1,1 +1,1 @@
-"""What a backend reaches at best on a device: the limits that speeds are held against."""
+"""What a backend reaches at best on a device: the limits that speeds are compared with."""

@@ -41,7 +41,7 @@ def measure(
         clock: returns seconds.
 
     Returns:
-        The peak; `None` stands for what this backend can't do.
+        The peak; `None` for what this backend can't do.
 
     Raises:
         ValueError: if backend, device or dtype are unknown.

@@ -19,7 +19,7 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}
 
 
 def bench(device: str, dtype: str, threads: int) -> Bench:
-    """Returns the works on a device, with so many threads (CPU)."""
+    """Returns the works on a device, with this number of threads (CPU)."""
     if PROVIDERS[device] not in ort.get_available_providers():
         raise Unsupported(f"This ONNX Runtime has no {PROVIDERS[device]}")
     if dtype == "bfloat16" or (dtype == "int8" and device == "gpu"):

@@ -68,7 +68,7 @@ def answers_of_report(report: Report, variant: str, label: str) -> Answers:
 
 
 def _classes(report: Report, rows: pd.DataFrame) -> tuple[str, ...]:
-    # A report of records without an environment does not tell their order.
+    # A report of records without an environment does not contain their order.
     stated = (report.environment.get("data") or {}).get("classes")
     return tuple(stated or sorted({*rows["true_class"], *rows["predicted_class"]}))
 

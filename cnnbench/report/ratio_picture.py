@@ -114,7 +114,7 @@ def _dots(axis: Any, rows: Sequence[tuple[str, int, Ratio | GeometricMean]]) -> 
     labels: dict[str, float] = {}
     place = -1.0
     for name, at, one in rows:
-        place += CLOSE if name in labels else 1.0  # one row's reports stand together
+        place += CLOSE if name in labels else 1.0  # one row's reports are drawn together
         labels.setdefault(name, place)
         colour, interval = COLOURS[at % len(COLOURS)], one.interval()
         if one.basis != "none":

@@ -9,7 +9,7 @@ from cnnbench.measurements import Measurement, Peak
 from cnnbench.records import CheckResult, DataSet, Record, TrainingRun
 from cnnbench.report.speed_rows import KEY, Row, throughput_row
 
-# Column -> pandas dtype. Units stand in names; nothing is rounded.
+# Column -> pandas dtype. Names contain units; nothing is rounded.
 SCHEMA: dict[str, dict[str, str]] = {
     "runs": {
         **KEY,

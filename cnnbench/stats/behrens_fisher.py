@@ -22,7 +22,7 @@ def tail(distance: float, first: tuple[float, float], second: tuple[float, float
     """Returns the chance that the sum of two scaled t variables is above `distance`.
 
     Args:
-        distance: what the sum is held against.
+        distance: what the sum is compared with.
         first, second: standard error (above 0) and degrees of freedom of each.
     """
     (small, small_df), (large, large_df) = sorted((first, second))

@@ -1,4 +1,4 @@
-"""What a test of so many values can find, and how many values would decide it."""
+"""What a test of a number of values can find, and how many values would decide it."""
 
 from __future__ import annotations
 
