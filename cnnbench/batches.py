@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnbench.seeds import Purpose, random_stream
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -37,13 +39,19 @@ def epoch_batches(
     """
     one_pass = steps <= math.ceil(count / batch_size)
     passes = 1 if one_pass else math.ceil(steps * batch_size / count)
-    rng = np.random.default_rng([seed, epoch])
+    rng = random_stream(seed, "epoch_order", epoch)
     order = np.concatenate([rng.permutation(count) for _ in range(passes)])
     starts = range(0, min(len(order), steps * batch_size), batch_size)
     return [order[start : start + batch_size] for start in starts]
 
 
-def drawn_batch(side: Pictures, batch_size: int, seed: int, number: int = 0) -> Pictures:
+def drawn_batch(
+    side: Pictures,
+    batch_size: int,
+    seed: int,
+    number: int = 0,
+    purpose: Purpose = "timed_batches",
+) -> Pictures:
     """Returns pictures that the seed draws; where there are too few, they are repeated.
 
     Args:
@@ -51,7 +59,8 @@ def drawn_batch(side: Pictures, batch_size: int, seed: int, number: int = 0) -> 
         batch_size: pictures wanted.
         seed: of the order.
         number: which batch of that order.
+        purpose: what the order is for; each has its own.
     """
-    order = np.random.default_rng(seed).permutation(len(side.labels))
+    order = random_stream(seed, purpose).permutation(len(side.labels))
     rows = order[np.arange(number * batch_size, (number + 1) * batch_size) % len(order)]
     return Pictures(np.ascontiguousarray(side.pictures[rows]), side.labels[rows])

@@ -18,6 +18,7 @@ from cnnbench.evidence import Levels, Rule
 from cnnbench.gates import ROUNDING, AccuracyDrop, AccuracyTarget, GapLimit, least_sd
 from cnnbench.records import TrainingRun
 from cnnbench.resampling import Runs, drawn, judged, with_drop
+from cnnbench.seeds import random_stream
 from cnnbench.stats.intervals import Interval, Spread, spread_of
 from cnnbench.stats.power import sd_interval
 from cnnbench.training_gates import TrainAccuracyTarget
@@ -202,7 +203,7 @@ class Calibrator:
 
     def _results(self, rule: Rule, share: float, sessions: int) -> list[tuple[str, float]]:
         # The same chance for every threshold and every change, so that they compare.
-        rng = np.random.default_rng(self.seed)
+        rng = random_stream(self.seed, "calibration")
         found: list[tuple[str, float]] = []
         for _ in range(sessions):
             pool: Sequence[TrainingRun] = drawn(self.runs, self.levels.most, rng, again=True)

@@ -18,6 +18,7 @@ from cnnbench.flops import inference_flops, training_flops
 from cnnbench.images.dataset import Splits
 from cnnbench.measurements import Workload
 from cnnbench.model import targets_for
+from cnnbench.seeds import Purpose, random_stream
 from cnnbench.variants import Variant
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def make_reference(
     network = _Network(variant, splits, seed)
     model = network.model
     if weights is None:
-        network.train(WARM_UP_BATCH_SIZE, WARM_UP_STEPS, seed + 1)
+        network.train(WARM_UP_BATCH_SIZE, WARM_UP_STEPS, seed, purpose="warm_up_batches")
         known = tuple(model.get_weights())
     else:
         known = load_weights(weights)
@@ -115,7 +116,7 @@ def training_answers(
     Returns:
         The answers; `None` if rounding decides all that was tried.
     """
-    generator = np.random.default_rng(seed)
+    generator = random_stream(seed, "rounding")
     best, least = None, 1.0
     for steps, number in itertools.product(TRAINED_STEPS, range(TRIES)):
         first = steps * number
@@ -170,9 +171,16 @@ class _Network:
         self._side = Pictures(splits.train_pictures(), splits.train.labels)
         self._held_out = Pictures(splits.validation_pictures(), splits.validation.labels)
 
-    def train(self, batch_size: int, steps: int, seed: int, first: int = 0) -> None:
+    def train(
+        self,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        first: int = 0,
+        purpose: Purpose = "timed_batches",
+    ) -> None:
         for number in range(first, first + steps):
-            batch = drawn_batch(self._side, batch_size, seed, number)
+            batch = drawn_batch(self._side, batch_size, seed, number, purpose)
             targets = targets_for(self.model, batch.labels, self._classes)
             self.model.train_on_batch(batch.pictures, targets)
 

@@ -15,6 +15,7 @@ from cnnbench.model import targets_for
 from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.records import SanityRun
+from cnnbench.seeds import random_stream
 from cnnbench.training import Progress, seeded_model, train
 from cnnbench.variants import Variant
 
@@ -95,7 +96,7 @@ def shuffled_labels(splits: Splits, seed: int) -> np.ndarray:
     network that separates the classes amplifies into an accuracy far from chance. Here
     each true class carries the labels in equal shares, as far as its size divides.
     """
-    rng = np.random.default_rng([seed, 2])
+    rng = random_stream(seed, "shuffled_labels")
     labels = splits.train.labels
     mixed = np.empty_like(labels)
     for label in np.unique(labels):
@@ -117,7 +118,7 @@ def _by_heart(accuracy: float, loss: float) -> bool:
 
 def _tiny_batch(splits: Splits, seed: int) -> Pictures:
     """Returns a few training pictures, the classes in turn."""
-    rng = np.random.default_rng([seed, 3])
+    rng = random_stream(seed, "tiny_batch")
     labels = splits.train.labels
     per_class = [list(rng.permutation(np.flatnonzero(labels == k))) for k in np.unique(labels)]
     rows: list[int] = []

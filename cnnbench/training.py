@@ -20,6 +20,7 @@ from cnnbench.model import build_model, targets_for
 from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.records import TrainingRun
+from cnnbench.seeds import random_stream
 from cnnbench.variants import Variant
 
 INITIAL_LOSS_PICTURES = 256
@@ -230,7 +231,7 @@ def _fit(
 
 def _monitor_split(side: Pictures, seed: int) -> tuple[Pictures, Pictures]:
     """Takes a stratified share out of the training set for early stopping to watch."""
-    rng = np.random.default_rng([seed, 1])
+    rng = random_stream(seed, "monitor_split")
     watched = np.concatenate(
         [
             rng.permutation(rows)[: max(1, round(MONITOR_SHARE * len(rows)))]

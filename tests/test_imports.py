@@ -21,7 +21,7 @@ LINES = 300
 # A module may import from its own layer and from those above it in this list.
 LAYERS = (
     "measurements records variants protocols environment backends places telemetry timing "
-    "pytest_clock stats.* images.*",
+    "seeds pytest_clock stats.* images.*",
     "model batches evaluation inspection journal checks data_checks flops "
     "backend_flops agreement speed_checks peaks.* exporting devices "
     "answers evidence baselines gates training_gates targets option_values option_table options",

@@ -17,6 +17,7 @@ from cnnbench.ab.processes import Child, Origin, Template
 from cnnbench.ab.sides import Side
 from cnnbench.images.dataset import Splits
 from cnnbench.measurements import Workload
+from cnnbench.seeds import random_stream
 
 
 class Bench:
@@ -81,7 +82,7 @@ class Bench:
         Raises:
             SideFailed: if a side can't be built or its process ends.
         """
-        rng = np.random.default_rng((self._seed, number))
+        rng = random_stream(self._seed, "ab_pair", number)
         with self.processes(number, rng) as time_steps:
             return measure_pair(
                 number,
