@@ -19,7 +19,7 @@ _Z = NormalDist().inv_cdf(1 - ALPHA)
 Runs = Sequence[TrainingRun]
 
 
-def check_finished(run: TrainingRun) -> CheckResult:
+def check_training_finished(run: TrainingRun) -> CheckResult:
     """Passes if the loss of every batch and the final losses are finite numbers."""
     losses = (*run.history["loss"], run.train_loss, run.val_loss)
     broken = sum(not math.isfinite(loss) for loss in losses)
@@ -28,7 +28,7 @@ def check_finished(run: TrainingRun) -> CheckResult:
         epoch, batch = run.non_finite
         where = f"; training stopped in epoch {epoch}, whose batch {batch} has such a loss"
     return _result(
-        "finished",
+        "training_finished",
         [run],
         passed=broken == 0 and run.non_finite is None,
         observed=broken,

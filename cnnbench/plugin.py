@@ -95,7 +95,7 @@ def cnnbench_data(request: pytest.FixtureRequest) -> DataSet:
 
 
 @pytest.fixture
-def cnnbench_leaks(request: pytest.FixtureRequest, benchmark: Any) -> tuple[str, ...]:
+def cnnbench_held_out(request: pytest.FixtureRequest, benchmark: Any) -> tuple[str, ...]:
     """A line for each picture that is in both sets. Benchmarks reading the pictures."""
     return fixtures.leaks(request, benchmark)
 
@@ -194,7 +194,7 @@ def cnnbench_shuffled_labels(
     request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
 ) -> SanityRun:
     """The training on shuffled labels. Benchmarks its seconds."""
-    return fixtures.sanity(request, benchmark, "shuffled-labels", cnnbench_variant)
+    return fixtures.sanity(request, benchmark, "shuffled_labels", cnnbench_variant)
 
 
 @pytest.fixture

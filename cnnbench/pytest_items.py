@@ -15,7 +15,7 @@ from cnnbench.pytest_gates import GATES
 from cnnbench.pytest_session import options_of
 
 PREFIX = "cnnbench_"
-DATA_CHECKS = ("cnnbench_leaks", "cnnbench_near_duplicates")
+DATA_CHECKS = ("cnnbench_held_out", "cnnbench_near_duplicates")
 WORKLOADS: tuple[Workload, ...] = ("train", "inference")
 WORKLOAD_OF: dict[str, Workload] = {
     "cnnbench_training_throughput": "train",
@@ -24,7 +24,7 @@ WORKLOAD_OF: dict[str, Workload] = {
 MEASUREMENTS = (*WORKLOAD_OF, "cnnbench_measured")
 
 GROUPS = {
-    "cnnbench_leaks": "pictures: seconds to read the data set",
+    "cnnbench_held_out": "pictures: seconds to read the data set",
     "cnnbench_near_duplicates": "pictures: seconds to compare both sides",
     "cnnbench_run": "training: seconds of a run",
     "cnnbench_memorization": "sanity: seconds of a short training",

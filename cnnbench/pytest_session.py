@@ -163,7 +163,7 @@ def _jobs_of(bench: Session, item: pytest.Item) -> list[Job]:
     if "cnnbench_memorization" in names:
         jobs.append(bench.sanity_job("memorization", variant))
     if "cnnbench_shuffled_labels" in names:
-        jobs.append(bench.sanity_job("shuffled-labels", variant))
+        jobs.append(bench.sanity_job("shuffled_labels", variant))
     return jobs
 
 

@@ -17,7 +17,7 @@ SCHEMA_VERSION = 4
 
 # An error is a check that could not be judged: its training failed, say.
 Verdict = Literal["pass", "fail", "inconclusive", "error"]
-SanityKind = Literal["memorization", "shuffled-labels"]
+SanityKind = Literal["memorization", "shuffled_labels"]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class SanityRun:
     """A short training whose outcome is known beforehand.
 
     `memorization` learns one tiny batch by heart (accuracy and loss on that batch);
-    `shuffled-labels` trains on labels without meaning (accuracy and loss held out).
+    `shuffled_labels` trains on labels without meaning (accuracy and loss held out).
     """
 
     kind: SanityKind

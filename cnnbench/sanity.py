@@ -75,7 +75,7 @@ def train_on_shuffled(
     short = replace(protocol, epochs=min(protocol.epochs, SHUFFLED_EPOCHS))
     run = train(variant, with_shuffled_labels(splits, seed), seed, short, place, progress)
     return SanityRun(
-        kind="shuffled-labels",
+        kind="shuffled_labels",
         variant=run.variant,
         seed=run.seed,
         backend=run.backend,

@@ -46,7 +46,7 @@ SPEED_CHECKS = ("same_answers", "timer_waits", "placement", "flops")
 KERAS_INT8 = ("float32", "int8")
 
 
-def check_agreement(measurement: Measurement) -> CheckResult | None:
+def check_same_answers(measurement: Measurement) -> CheckResult | None:
     """Fails if the timed program's answers are not those of float32 on a CPU.
 
     Returns:
@@ -104,7 +104,7 @@ def is_linear(proof: TimingProof) -> bool:
     return LINEAR[0] <= (linearity(proof) or 0.0) <= LINEAR[1]
 
 
-def check_timing(measurement: Measurement) -> CheckResult | None:
+def check_timer_waits(measurement: Measurement) -> CheckResult | None:
     """Fails if the timer did not wait for the work: the time of queued steps must grow with them.
 
     Returns:

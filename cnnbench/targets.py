@@ -15,11 +15,11 @@ DEFAULTS: dict[str, float] = {
     "generalization_gap": 0.10,
     "validation_loss_rise": 0.30,
     "initial_loss": 0.30,
-    "unchanged_weights": 0,
-    "memorization_loss": 0.30,
-    "shuffled_margin": 0.10,
-    "class_share": 0.20,
-    "prediction_difference": 1e-4,
+    "weights_moved": 0,
+    "memorization": 0.30,
+    "shuffled_labels": 0.10,
+    "class_balance": 0.20,
+    "repeatable_inference": 1e-4,
     "dead_units": 0.995,
 }
 # Stated or not: accuracies, the drop against a baseline that is to be found, and what is known

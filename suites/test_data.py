@@ -3,8 +3,8 @@
 from cnnbench import data_checks
 
 
-def test_held_out(cnnbench_leaks, judge):
-    judge(data_checks.check_held_out(cnnbench_leaks))
+def test_held_out(cnnbench_held_out, judge):
+    judge(data_checks.check_held_out(cnnbench_held_out))
 
 
 def test_near_duplicates(cnnbench_near_duplicates, judge):
@@ -12,4 +12,4 @@ def test_near_duplicates(cnnbench_near_duplicates, judge):
 
 
 def test_class_balance(data, target, judge, benchmark):
-    judge(data_checks.check_class_balance(data, target("class_share")))
+    judge(data_checks.check_class_balance(data, target("class_balance")))

@@ -1,14 +1,19 @@
 """Can the speeds be believed? The same answers, a timer that waits, tensors where they belong."""
 
-from cnnbench.speed_checks import check_agreement, check_flops, check_placement, check_timing
+from cnnbench.speed_checks import (
+    check_same_answers,
+    check_flops,
+    check_placement,
+    check_timer_waits,
+)
 
 
 def test_same_answers(cnnbench_measured, judge_each):
-    judge_each(check_agreement, cnnbench_measured)
+    judge_each(check_same_answers, cnnbench_measured)
 
 
 def test_timer_waits(cnnbench_measured, judge_each):
-    judge_each(check_timing, cnnbench_measured)
+    judge_each(check_timer_waits, cnnbench_measured)
 
 
 def test_placement(cnnbench_measured, judge_each):

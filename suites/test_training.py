@@ -3,8 +3,8 @@
 from cnnbench import checks
 
 
-def test_training(cnnbench_run, judge):
-    judge(checks.check_finished(cnnbench_run))
+def test_training_finished(cnnbench_run, judge):
+    judge(checks.check_training_finished(cnnbench_run))
 
 
 def test_initial_loss(runs, data, target, judge):
@@ -12,11 +12,11 @@ def test_initial_loss(runs, data, target, judge):
 
 
 def test_weights_moved(runs, target, judge):
-    judge(checks.check_weights_moved(runs, target("unchanged_weights")))
+    judge(checks.check_weights_moved(runs, target("weights_moved")))
 
 
 def test_repeatable_inference(runs, target, judge):
-    judge(checks.check_repeatable_inference(runs, target("prediction_difference")))
+    judge(checks.check_repeatable_inference(runs, target("repeatable_inference")))
 
 
 def test_dead_units(runs, target, judge):
@@ -24,8 +24,8 @@ def test_dead_units(runs, target, judge):
 
 
 def test_memorization(cnnbench_memorization, target, judge):
-    judge(checks.check_memorization(cnnbench_memorization, target("memorization_loss")))
+    judge(checks.check_memorization(cnnbench_memorization, target("memorization")))
 
 
 def test_shuffled_labels(cnnbench_shuffled_labels, data, target, judge):
-    judge(checks.check_shuffled_labels(cnnbench_shuffled_labels, data, target("shuffled_margin")))
+    judge(checks.check_shuffled_labels(cnnbench_shuffled_labels, data, target("shuffled_labels")))

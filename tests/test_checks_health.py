@@ -8,7 +8,7 @@ from factories import data_set, sanity_run, training_run
 
 from cnnbench.checks import (
     check_dead_units,
-    check_finished,
+    check_training_finished,
     check_initial_loss,
     check_memorization,
     check_repeatable_inference,
@@ -25,11 +25,11 @@ def runs(field: str, *values):
 @pytest.mark.parametrize(
     "check",
     [
-        check_finished,
+        check_training_finished,
         lambda run: check_memorization(sanity_run(seed=run.seed), 0.3),
         lambda run: check_shuffled_labels(sanity_run(seed=run.seed), data_set(), 0.1),
     ],
-    ids=["finished", "memorization", "shuffled_labels"],
+    ids=["training_finished", "memorization", "shuffled_labels"],
 )
 def test_a_check_of_one_seed_names_it(check):
     assert check(training_run(seed=7)).seed == 7
@@ -39,7 +39,7 @@ def test_a_check_of_one_seed_names_it(check):
 
 
 def test_finite_losses_are_finished():
-    result = check_finished(training_run())
+    result = check_training_finished(training_run())
     assert (result.verdict, result.observed, result.threshold) == ("pass", 0.0, 0.0)
 
 
@@ -47,17 +47,20 @@ def test_finite_losses_are_finished():
 @pytest.mark.parametrize("place", ["history", "train_loss", "val_loss"])
 def test_one_loss_that_is_not_finite_is_not_finished(place, value):
     changed = {"loss": (0.6, value, 0.4)} if place == "history" else value
-    result = check_finished(training_run(**{place: changed}))
+    result = check_training_finished(training_run(**{place: changed}))
     assert (result.verdict, result.observed) == ("fail", 1.0)
 
 
 def test_finished_counts_the_broken_losses():
     run = training_run(history={"loss": (0.6, nan, nan)}, train_loss=nan)
-    assert "3 of 5 losses are not finite; last training loss nan" in check_finished(run).detail
+    assert (
+        "3 of 5 losses are not finite; last training loss nan"
+        in check_training_finished(run).detail
+    )
 
 
 def test_a_batch_whose_loss_is_not_finite_is_named():
-    result = check_finished(training_run(non_finite=(2, 7)))
+    result = check_training_finished(training_run(non_finite=(2, 7)))
     assert result.verdict == "fail"
     assert result.detail.endswith("; training stopped in epoch 2, whose batch 7 has such a loss")
 
@@ -147,13 +150,13 @@ def test_memorization_says_what_was_seen():
     [(0.75, "pass"), (nextafter(0.75, 1), "fail"), (0.0, "pass"), (nan, "fail")],
 )
 def test_shuffled_labels_stay_at_chance(accuracy, verdict):
-    run = sanity_run(kind="shuffled-labels", accuracy=accuracy)
+    run = sanity_run(kind="shuffled_labels", accuracy=accuracy)
     result = check_shuffled_labels(run, data_set(), 0.25)  # chance is 0.5
     assert (result.verdict, result.threshold) == (verdict, 0.75)
 
 
 def test_chance_is_the_share_of_the_largest_class():
-    run = sanity_run(kind="shuffled-labels", accuracy=0.9)
+    run = sanity_run(kind="shuffled_labels", accuracy=0.9)
     result = check_shuffled_labels(run, data_set(validation_labels=(0,) * 80 + (1,) * 20), 0.125)
     assert (result.verdict, result.threshold) == ("pass", 0.925)
     assert "held-out accuracy 0.9000 " in result.detail

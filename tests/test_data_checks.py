@@ -74,7 +74,7 @@ def test_ten_near_duplicates_are_named_and_the_others_counted(count, lines):
     ],
 )
 def test_gross_imbalance_is_red(train, held_out, verdict):
-    result = check_class_balance(classes(train, held_out), DEFAULTS["class_share"])
+    result = check_class_balance(classes(train, held_out), DEFAULTS["class_balance"])
     assert result.verdict == verdict
 
 

@@ -17,7 +17,7 @@ from cnnbench.images.dataset import Splits
 from cnnbench.measurements import Measurement, Workload
 from cnnbench.records import decode
 from cnnbench.reference import make_reference
-from cnnbench.speed_checks import check_agreement, check_placement, check_timing
+from cnnbench.speed_checks import check_same_answers, check_placement, check_timer_waits
 from cnnbench.variants import VARIANTS
 
 RUNS = Path(__file__).with_name("engine_runs.py")
@@ -63,7 +63,7 @@ def measured(request: pytest.FixtureRequest, tiny_manifest: Path, answers: Path)
 
 @pytest.mark.parametrize("workload", ["train", "inference"])
 def test_every_backend_answers_as_tensorflow_does(measured: Measured, workload: str) -> None:
-    verdict = check_agreement(measured[workload])
+    verdict = check_same_answers(measured[workload])
     assert verdict is not None
     assert verdict.verdict == "pass", verdict.detail
 
@@ -90,7 +90,7 @@ def test_a_lower_precision_computes_in_it(measured: Measured) -> None:
     found = measured["bfloat16"].placement
     assert found is not None
     assert (found.weight_dtypes, found.compute_dtypes) == (("float32",), ("bfloat16",))
-    for check in (check_placement, check_agreement):
+    for check in (check_placement, check_same_answers):
         verdict = check(measured["bfloat16"])
         assert verdict is not None
         assert verdict.verdict == "pass", verdict.detail
@@ -104,7 +104,7 @@ def test_a_wrong_dtype_is_found(measured: Measured) -> None:
 
 
 def test_fast_wrong_answers_are_found(measured: Measured) -> None:
-    verdict = check_agreement(measured["wrong weights"])
+    verdict = check_same_answers(measured["wrong weights"])
     assert verdict is not None
     assert verdict.verdict == "fail"
     assert "largest probability difference" in verdict.detail
@@ -113,7 +113,7 @@ def test_fast_wrong_answers_are_found(measured: Measured) -> None:
 @pytest.mark.parametrize("name", ["train", "inference", "bfloat16"])
 def test_nothing_is_left_when_the_clock_stops(measured: Measured, name: str) -> None:
     # How linear time is depends on what else the machine does, which is nothing for a test.
-    verdict = check_timing(measured[name])
+    verdict = check_timer_waits(measured[name])
     assert verdict is not None
     assert "the timer does not wait" not in verdict.detail
 
@@ -121,7 +121,7 @@ def test_nothing_is_left_when_the_clock_stops(measured: Measured, name: str) -> 
 def test_a_timer_that_does_not_wait_is_found(measured: Measured) -> None:
     if measured["inference"].backend != "jax":
         pytest.skip("on a CPU, JAX alone answers before it has computed")
-    verdict = check_timing(measured["not waited for"])
+    verdict = check_timer_waits(measured["not waited for"])
     assert verdict is not None
     assert verdict.verdict == "fail"
     assert "the timer does not wait" in verdict.detail

@@ -44,7 +44,7 @@ RECORDS = (
     measurement(batch_size=64, out_of_memory=True, round_seconds=(), latency_seconds=()),
     peak(),
     check_result(),
-    check_result(check="finished", seed=1, batch_size=None),
+    check_result(check="training_finished", seed=1, batch_size=None),
 )
 
 

@@ -20,7 +20,7 @@ def interrupted(data: Path, reports: Path, how: Callable[[subprocess.Popen[str]]
     """Starts a session, ends it when its first training is finished and returns its exit code."""
     command = [
         *(sys.executable, "-m", "pytest", str(SUITES / "test_training.py")),
-        *("-k", "test_training", "-p", "no:cacheprovider", "--cnnbench-seeds=0-9"),
+        *("-k", "test_training_finished", "-p", "no:cacheprovider", "--cnnbench-seeds=0-9"),
         *(f"--cnnbench-data={data}", f"--cnnbench-report-dir={reports}", *QUICK),
     ]
     with subprocess.Popen(

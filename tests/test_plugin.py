@@ -144,12 +144,12 @@ def test_a_single_id_trains_only_what_it_needs(tiny_folder: Path, tmp_path: Path
         tmp_path,
         f"--cnnbench-data={tiny_folder}",
         *QUICK,
-        suites=f"{suite / 'test_training.py'}::test_training[dropout-1]",
+        suites=f"{suite / 'test_training.py'}::test_training_finished[dropout-1]",
     )
     assert run.code == 0, run.output
     report = run.report()
     assert report.runs[["variant", "seed"]].to_numpy().tolist() == [["dropout", 1]]
-    assert report.checks["check"].tolist() == ["finished"]
+    assert report.checks["check"].tolist() == ["training_finished"]
 
 
 def test_benchmark_skip_trains_nothing(tiny_folder: Path, tmp_path: Path) -> None:

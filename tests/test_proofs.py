@@ -69,7 +69,7 @@ def test_accuracy_stays_below_the_ceiling(drawn: Splits) -> None:
 
 
 def test_two_runs_of_the_suite_are_equal_in_every_accuracy_and_loss(tmp_path: Path) -> None:
-    arguments = ("--benchmark-only", "-k", "test_training and not throughput")
+    arguments = ("--benchmark-only", "-k", "test_training_finished")
     first, second = (
         run_pytest(tmp_path / name, *arguments).report().runs for name in ("first", "second")
     )

@@ -9,14 +9,14 @@ from cnnbench.backends import BACKENDS, DTYPES
 from cnnbench.speed_checks import (
     TF32,
     TOLERANCES,
-    check_agreement,
+    check_same_answers,
     check_flops,
     check_placement,
-    check_timing,
+    check_timer_waits,
     linearity,
 )
 
-CHECKS = (check_agreement, check_timing, check_placement, check_flops)
+CHECKS = (check_same_answers, check_timer_waits, check_placement, check_flops)
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -30,7 +30,7 @@ def test_a_result_names_the_row():
         batch_size=8,
         agreement=agreement(),
     )
-    found = check_agreement(timed)
+    found = check_same_answers(timed)
     assert (found.check, found.verdict) == ("same_answers", "pass")
     key = (found.variant, found.seed, found.backend, found.device, found.dtype, found.batch_size)
     assert key == ("wide", 0, "jax", "gpu", "bfloat16", 8)
@@ -41,7 +41,7 @@ def test_a_result_names_the_row():
 
 
 def answers(dtype="float32", tf32="", **changes):
-    return check_agreement(measurement(dtype=dtype, tf32=tf32, agreement=agreement(**changes)))
+    return check_same_answers(measurement(dtype=dtype, tf32=tf32, agreement=agreement(**changes)))
 
 
 def test_every_dtype_has_a_tolerance():
@@ -96,7 +96,7 @@ def test_tf32_has_a_tolerance_of_its_own():
 
 
 def timing(**changes):
-    return check_timing(measurement(timing=timing_proof(**changes)))
+    return check_timer_waits(measurement(timing=timing_proof(**changes)))
 
 
 def test_time_that_grows_with_the_steps_is_linear():
@@ -212,6 +212,6 @@ def test_one_count_alone_is_not_judged(name):
 @pytest.mark.parametrize("workload", ["inference", "train"])
 def test_both_workloads_are_held_against_the_same_bound(workload):
     differing = replace(agreement(), probability_difference=2e-4)
-    result = check_agreement(measurement(workload=workload, agreement=differing))
+    result = check_same_answers(measurement(workload=workload, agreement=differing))
     assert result is not None
     assert result.verdict == "fail"

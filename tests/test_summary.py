@@ -93,7 +93,7 @@ def test_without_checks_nothing_is_said_to_have_passed():
 def test_failed_checks_are_listed_once_each():
     failed = [
         check_result(check=name, verdict="fail", seed=seed)
-        for name, seed in (("finished", 0), ("finished", 1), ("accuracy", None))
+        for name, seed in (("training_finished", 0), ("training_finished", 1), ("accuracy", None))
     ]
     passed = check_result(check="weights_moved")
     assert frame(training_run(), passed, *failed)["failed"].tolist() == ["finished, accuracy"]

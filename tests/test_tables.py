@@ -94,9 +94,11 @@ def test_rows_are_in_order_of_their_keys():
 
 
 def test_checks_stay_in_the_order_in_which_they_were_judged():
-    checks = [check_result(check=name) for name in ("weights_moved", "accuracy", "finished")]
+    checks = [
+        check_result(check=name) for name in ("weights_moved", "accuracy", "training_finished")
+    ]
     rows = derive(checks)["checks"]
-    assert [row["check"] for row in rows] == ["weights_moved", "accuracy", "finished"]
+    assert [row["check"] for row in rows] == ["weights_moved", "accuracy", "training_finished"]
 
 
 # Runs and epochs

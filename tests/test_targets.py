@@ -1,15 +1,17 @@
 import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cnnbench import checks, data_checks, speed_checks
 from cnnbench.targets import DEFAULTS, PROPERTIES, STATED, Targets, read_targets, stated_in
 
 FILE = """
 [default]
 generalization_gap = 0.2
-memorization_loss = 0.4
+memorization = 0.4
 
 [default.wide]
 generalization_gap = 0.3
@@ -41,8 +43,8 @@ def toml(folder: Path, text: str) -> Path:
         ("generalization_gap", "pets", "wide", 0.05),  # [data] before [default.variant]
         ("initial_loss", "pets", "wide", 0.6),  # [default.variant]
         ("generalization_gap", "drawn", "wide", 0.3),  # [default.variant] before [default]
-        ("memorization_loss", "pets", "wide", 0.4),  # [default]
-        ("shuffled_margin", "pets", "wide", 0.10),  # nobody says anything else
+        ("memorization", "pets", "wide", 0.4),  # [default]
+        ("shuffled_labels", "pets", "wide", 0.10),  # nobody says anything else
         ("accuracy", "pets", "package.module:build", 1.0),
     ],
 )
@@ -150,3 +152,14 @@ def test_the_suites_own_targets_can_be_read() -> None:
     accuracy = targets.get("accuracy", "drawn", "documented")
     assert accuracy is not None
     assert 0.5 < accuracy < 0.95
+
+
+def test_a_threshold_and_a_check_have_the_name_of_their_test():
+    suites = Path(__file__).parents[1] / "suites"
+    text = "".join(path.read_text() for path in sorted(suites.glob("test_*.py")))
+    tests = set(re.findall(r"def test_(\w+)", text))
+    checks_of_all = {*vars(checks), *vars(data_checks), *vars(speed_checks)}
+    functions = {name for name in checks_of_all if name.startswith("check_")}
+    assert set(DEFAULTS) <= tests
+    assert {name.removeprefix("check_") for name in functions} <= tests
+    assert set(tomllib.loads((suites / "targets.toml").read_text())["default"]) == set(DEFAULTS)

@@ -17,7 +17,12 @@ from cnnbench.images.dataset import Splits
 from cnnbench.measurements import Measurement, Workload
 from cnnbench.places import Place
 from cnnbench.reference import make_reference
-from cnnbench.speed_checks import check_agreement, check_flops, check_placement, check_timing
+from cnnbench.speed_checks import (
+    check_same_answers,
+    check_flops,
+    check_placement,
+    check_timer_waits,
+)
 from cnnbench.throughput import Plan, measure
 from cnnbench.variants import VARIANTS
 
@@ -87,7 +92,7 @@ def test_without_a_reference_there_is_nothing_to_compare(tiny_splits: Splits) ->
     result = measured(tiny_splits)
     assert result.agreement is None
     assert result.flops_per_picture is None
-    assert check_agreement(result) is None
+    assert check_same_answers(result) is None
 
 
 @pytest.mark.parametrize("workload", ["train", "inference"])
@@ -96,10 +101,10 @@ def test_a_right_program_passes_every_check(
 ) -> None:
     plan = replace(PLAN, workload=workload)
     result = measure(plan, tiny_splits, PLACE, references[workload])
-    for check in (check_agreement, check_placement, check_flops):
+    for check in (check_same_answers, check_placement, check_flops):
         verdict = check(result)
         assert verdict is None or verdict.verdict == "pass", verdict.detail
-    waits = check_timing(result)
+    waits = check_timer_waits(result)
     assert waits is not None
     assert "the timer does not wait" not in waits.detail
     assert result.agreement is not None
@@ -136,7 +141,7 @@ def test_a_fast_wrong_answer_is_red(
     monkeypatch.setattr(TensorFlowEngine, "program", forgets_its_weights)
     plan = replace(PLAN, workload="inference")
     result = measure(plan, tiny_splits, PLACE, references["inference"])
-    verdict = check_agreement(result)
+    verdict = check_same_answers(result)
     assert verdict is not None
     assert verdict.verdict == "fail"
     assert "largest probability difference" in verdict.detail
@@ -154,7 +159,7 @@ def test_training_that_does_nothing_is_red(
         return loss
 
     monkeypatch.setattr(TensorFlowProgram, "run", loss_alone)
-    verdict = check_agreement(measure(PLAN, tiny_splits, PLACE, references["train"]))
+    verdict = check_same_answers(measure(PLAN, tiny_splits, PLACE, references["train"]))
     assert verdict is not None
     assert verdict.verdict == "fail"
 
@@ -168,7 +173,9 @@ def test_a_full_memory_is_a_row(tiny_splits: Splits, monkeypatch: pytest.MonkeyP
     assert result.out_of_memory
     assert (result.round_seconds, result.steps_per_round) == ((), 0)
     assert result.peak_memory_mb > 0
-    assert check_timing(result) is check_placement(result) is check_agreement(result) is None
+    assert (
+        check_timer_waits(result) is check_placement(result) is check_same_answers(result) is None
+    )
 
 
 def test_any_other_error_is_raised(tiny_splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:

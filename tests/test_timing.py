@@ -2,7 +2,7 @@ import pytest
 from factories import measurement
 
 from cnnbench.measurements import TimingProof
-from cnnbench.speed_checks import check_timing
+from cnnbench.speed_checks import check_timer_waits
 from cnnbench.timing import Rounds, prove_timing, time_calls, time_rounds, time_steps
 
 STEP = 1 / 32  # seconds that floats add up exactly
@@ -175,7 +175,7 @@ def test_a_timer_that_waits_proves_it():
     assert found.steps == (2, 4, 8)
     assert found.seconds == tuple(steps * STEP + queue.dispatch for steps in found.steps)
     assert found.drain_seconds == STEP / 1024
-    assert check_timing(measurement(timing=found)).verdict == "pass"
+    assert check_timer_waits(measurement(timing=found)).verdict == "pass"
 
 
 def test_a_timer_that_does_not_wait_is_found_out():
@@ -183,7 +183,7 @@ def test_a_timer_that_does_not_wait_is_found_out():
     found = proof(queue, ignored)
     assert found.seconds == tuple(steps * queue.dispatch for steps in found.steps)
     assert found.drain_seconds > STEP
-    result = check_timing(measurement(timing=found))
+    result = check_timer_waits(measurement(timing=found))
     assert result.verdict == "fail"
     assert "the timer does not wait" in result.detail
 
@@ -195,14 +195,14 @@ def test_a_timer_that_waits_for_the_first_output_alone_is_found_out():
         if outputs:
             queue.now = max(queue.now, queue.free - (len(outputs) - 1) * STEP)
 
-    assert check_timing(measurement(timing=proof(queue, first_alone))).verdict == "fail"
+    assert check_timer_waits(measurement(timing=proof(queue, first_alone))).verdict == "fail"
 
 
 def test_steps_that_return_when_they_are_done_need_no_waiting_for():
     work = Work()
     found = prove_timing(work.step, ignored, ignored, 16, clock=work.clock)
     assert found == TimingProof((4, 8, 16), (4 * STEP, 8 * STEP, 16 * STEP), 0.0)
-    assert check_timing(measurement(timing=found)).verdict == "pass"
+    assert check_timer_waits(measurement(timing=found)).verdict == "pass"
 
 
 @pytest.mark.parametrize(
