@@ -1,9 +1,9 @@
 """Can the speeds be believed? The same answers, a timer that waits, tensors where they belong."""
 
 from cnnbench.speed_checks import (
-    check_same_answers,
     check_flops,
     check_placement,
+    check_same_answers,
     check_timer_waits,
 )
 

@@ -8,11 +8,11 @@ from factories import data_set, sanity_run, training_run
 
 from cnnbench.checks import (
     check_dead_units,
-    check_training_finished,
     check_initial_loss,
     check_memorization,
     check_repeatable_inference,
     check_shuffled_labels,
+    check_training_finished,
     check_weights_moved,
 )
 

@@ -17,7 +17,7 @@ from cnnbench.images.dataset import Splits
 from cnnbench.measurements import Measurement, Workload
 from cnnbench.records import decode
 from cnnbench.reference import make_reference
-from cnnbench.speed_checks import check_same_answers, check_placement, check_timer_waits
+from cnnbench.speed_checks import check_placement, check_same_answers, check_timer_waits
 from cnnbench.variants import VARIANTS
 
 RUNS = Path(__file__).with_name("engine_runs.py")

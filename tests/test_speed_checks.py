@@ -9,9 +9,9 @@ from cnnbench.backends import BACKENDS, DTYPES
 from cnnbench.speed_checks import (
     TF32,
     TOLERANCES,
-    check_same_answers,
     check_flops,
     check_placement,
+    check_same_answers,
     check_timer_waits,
     linearity,
 )

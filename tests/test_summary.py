@@ -96,7 +96,9 @@ def test_failed_checks_are_listed_once_each():
         for name, seed in (("training_finished", 0), ("training_finished", 1), ("accuracy", None))
     ]
     passed = check_result(check="weights_moved")
-    assert frame(training_run(), passed, *failed)["failed"].tolist() == ["finished, accuracy"]
+    assert frame(training_run(), passed, *failed)["failed"].tolist() == [
+        "training_finished, accuracy"
+    ]
 
 
 @pytest.mark.parametrize("verdict", ["inconclusive", "error"])

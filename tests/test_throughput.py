@@ -18,9 +18,9 @@ from cnnbench.measurements import Measurement, Workload
 from cnnbench.places import Place
 from cnnbench.reference import make_reference
 from cnnbench.speed_checks import (
-    check_same_answers,
     check_flops,
     check_placement,
+    check_same_answers,
     check_timer_waits,
 )
 from cnnbench.throughput import Plan, measure
