@@ -58,8 +58,8 @@ def missing(backend: str) -> str | None:
     if not absent:
         return None
     return (
-        f"The backend {backend!r} is not installed (no {', '.join(absent)}). Install it with "
-        f"pip install 'cnnbench[{backend}]'."
+        f"The backend {backend!r} is not installed (no {', '.join(absent)}). In cnnbench's "
+        f"clone, install it with pip install '.[{backend}]'."
     )
 
 

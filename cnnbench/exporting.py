@@ -55,8 +55,8 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
     if backend not in EXPORTERS:
         raise ValueError(
             f"A model can't be exported to ONNX while Keras runs on {backend}. Expected one of "
-            f"{', '.join(EXPORTERS)}: install one of them, as with "
-            f"pip install 'cnnbench[tensorflow]', and export there. Received: backend={backend!r}"
+            f"{', '.join(EXPORTERS)}: install one of them, in cnnbench's clone "
+            f"with pip install '.[tensorflow]', and export there. Received: backend={backend!r}"
         )
     required("onnx", "onnxruntime")
     if backend == "tensorflow":
@@ -130,8 +130,9 @@ def required(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ValueError(
-            f"The package {module.split('.')[0]} can't be imported: {_first_line(error)} Install "
-            f"it with pip install 'cnnbench[{extra}]'. Received: module={module!r}"
+            f"The package {module.split('.')[0]} can't be imported: {_first_line(error)} In "
+            f"cnnbench's clone, install it with pip install '.[{extra}]'. "
+            f"Received: module={module!r}"
         ) from error
 
 

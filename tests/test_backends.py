@@ -73,8 +73,8 @@ def test_exported_models_infer_on_a_cpu():
 def test_what_is_missing_names_the_extra(installed):
     installed("onnx")
     assert missing("openvino") == (
-        "The backend 'openvino' is not installed (no openvino, onnxruntime). Install it with "
-        "pip install 'cnnbench[openvino]'."
+        "The backend 'openvino' is not installed (no openvino, onnxruntime). In cnnbench's clone, "
+        "install it with pip install '.[openvino]'."
     )
 
 
@@ -94,7 +94,7 @@ def test_every_problem_is_told_at_once(installed):
         "backend='torch'",
     ]
     assert "Expected one of tensorflow, jax, torch, openvino, onnxruntime" in lines[0]
-    assert "pip install 'cnnbench[jax]'" in lines[1]
+    assert "pip install '.[jax]'" in lines[1]
 
 
 def test_backends_that_are_there_are_no_problem(installed):

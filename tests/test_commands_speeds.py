@@ -174,4 +174,4 @@ def test_speed_that_was_asked_for_must_be_there(before, tmp_path, capsys):
 def test_a_missing_extra_is_one_line(before, after, capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     message = refused(capsys, before, after, "--picture", tmp_path / "x.png")
-    assert "cnnbench[pictures]" in message
+    assert "install '.[pictures]'" in message

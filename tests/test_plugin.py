@@ -187,7 +187,7 @@ def test_benchmark_disable_still_judges(tiny_folder: Path, tmp_path: Path) -> No
         (["--cnnbench-devices=tpu"], "--cnnbench-devices: expected cpu, gpu, or gpu:0"),
         (["--cnnbench-protocol=quick"], "Unknown protocol. Expected one of one-pass, documented"),
         (["--cnnbench-data=/no/such/folder"], "--cnnbench-data: no such folder"),
-        ([f"--cnnbench-backends={ABSENT}"], rf"pip install 'cnnbench\[{ABSENT}\]'"),
+        ([f"--cnnbench-backends={ABSENT}"], rf"pip install '\.\[{ABSENT}\]'"),
         (["--cnnbench-devices=gpu"], "tensorflow sees no GPU on this machine"),
     ],
     ids=lambda value: value[0][2:] if isinstance(value, list) else "",

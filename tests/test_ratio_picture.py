@@ -70,7 +70,7 @@ def test_no_screen_is_asked_for(tmp_path):
 
 def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ModuleNotFoundError, match=r"cnnbench\[pictures\]"):
+    with pytest.raises(ModuleNotFoundError, match=r"install '\.\[pictures\]'"):
         drawn(tmp_path / "x.png", *ROWS)
 
 

@@ -61,8 +61,8 @@ def _require_matplotlib() -> None:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "Pictures are drawn by Matplotlib, which is not installed: "
-            'pip install "cnnbench[pictures]"'
+            "Pictures are drawn by Matplotlib, which is not installed. In cnnbench's clone, "
+            "install it with pip install '.[pictures]'."
         ) from error
 
 
