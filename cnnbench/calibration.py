@@ -15,7 +15,7 @@ import numpy as np
 from cnnbench.answers import collapsed_seeds
 from cnnbench.baselines import baseline_of
 from cnnbench.evidence import Levels, Rule
-from cnnbench.gates import ROUNDING, AccuracyDrop, AccuracyTarget, GapLimit, least_sd
+from cnnbench.gates import ROUNDING, AccuracyDrop, AccuracyTarget, GeneralizationGapLimit, least_sd
 from cnnbench.records import TrainingRun
 from cnnbench.resampling import Runs, drawn, judged, with_drop
 from cnnbench.seeds import random_stream
@@ -150,7 +150,7 @@ class Calibrator:
         margin = 2 * spread.sd / math.sqrt(noise.seeds)
 
         def rule(limit: float) -> Rule:
-            return GapLimit(limit, spread)
+            return GeneralizationGapLimit(limit, spread)
 
         high = noise.gap_mean + 20 * max(spread.sd, noise.floor)
         found = self._threshold(rule, high, noise.gap_mean) + margin

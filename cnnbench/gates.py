@@ -130,7 +130,7 @@ class AccuracyDrop:
 
 
 @dataclass(frozen=True)
-class GapLimit:
+class GeneralizationGapLimit:
     """Is train less held-out accuracy at most the limit, on new pictures of this kind?
 
     The gap is a difference within each run, so its spread over seeds is that of the differences.
@@ -173,7 +173,7 @@ class GapLimit:
 
 
 @dataclass(frozen=True)
-class RiseLimit:
+class ValidationLossRiseLimit:
     """Did the validation loss end at most `1 + limit` times its best epoch's?
 
     Prechelt's generalization loss GL as a share ("Early Stopping - But When?", 1998). It is a ratio

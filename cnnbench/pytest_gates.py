@@ -162,19 +162,19 @@ def _refuse_own_seeds(options: Options, baseline: Baseline, path: str) -> None:
 
 
 def _generalization_gap(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.gates import GapLimit
+    from cnnbench.gates import GeneralizationGapLimit
 
     limit = _threshold(bench, item, "generalization_gap")
     assert limit is not None  # it has a default
-    return GapLimit(limit, _known(bench, item, "generalization_gap"))
+    return GeneralizationGapLimit(limit, _known(bench, item, "generalization_gap"))
 
 
 def _validation_loss_rise(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.gates import RiseLimit
+    from cnnbench.gates import ValidationLossRiseLimit
 
     limit = _threshold(bench, item, "validation_loss_rise")
     assert limit is not None  # it has a default
-    return RiseLimit(limit)
+    return ValidationLossRiseLimit(limit)
 
 
 GATES: dict[str, Callable[[Session, pytest.Item | Any], Rule | str]] = {

@@ -11,7 +11,7 @@ from scipy import stats
 
 from cnnbench.calibration import LEAST_LIMIT, STEP, Calibrator, noise_of
 from cnnbench.evidence import Levels
-from cnnbench.gates import AccuracyTarget, GapLimit, least_sd
+from cnnbench.gates import AccuracyTarget, GeneralizationGapLimit, least_sd
 from cnnbench.resampling import drawn, judged
 from cnnbench.stats.intervals import Spread
 from cnnbench.training_gates import TrainAccuracyTarget
@@ -187,7 +187,7 @@ def test_what_is_proposed_for_seeds_that_are_all_alike_is_green_with_what_is_sta
     for found, rule in (
         (own.target(noise), AccuracyTarget),
         (own.train_target(noise), TrainAccuracyTarget),
-        (own.gap(noise), GapLimit),
+        (own.gap(noise), GeneralizationGapLimit),
     ):
         pools = {"": drawn(runs, 8, np.random.default_rng(0))}
         (result,) = judged([("", rule(found.threshold, stated))], pools, LEVELS, LABELS)
@@ -215,7 +215,7 @@ def test_a_gap_limit_is_never_below_the_least(gap):
 
 
 def test_a_network_that_overfits_is_red_at_the_proposed_limit(quiet):
-    rule = GapLimit(quiet[1].threshold, noise_of(pool(1.0), LABELS).gap_spread)
+    rule = GeneralizationGapLimit(quiet[1].threshold, noise_of(pool(1.0), LABELS).gap_spread)
     over = [replace(run, train_accuracy=run.train_accuracy + 0.1) for run in pool(1.0)]
     (result,) = judged([("", rule)], {"": drawn(over, 8, np.random.default_rng(0))}, LEVELS, LABELS)
     assert result.verdict == "fail"

@@ -19,7 +19,12 @@ from scipy import stats
 
 from cnnbench.baselines import baseline_of
 from cnnbench.evidence import Levels
-from cnnbench.gates import AccuracyDrop, AccuracyTarget, GapLimit, RiseLimit
+from cnnbench.gates import (
+    AccuracyDrop,
+    AccuracyTarget,
+    GeneralizationGapLimit,
+    ValidationLossRiseLimit,
+)
 from cnnbench.records import TrainingRun
 from cnnbench.resampling import drawn, judged, with_drop
 
@@ -119,7 +124,7 @@ def gaps(gap: float, pictures: int, sessions: int, levels: Levels = LEVELS) -> C
     rng, verdicts = np.random.default_rng(3), Counter[str]()
     for _ in range(sessions):
         pools = {"": with_gap(rng, gap, pictures)}
-        (result,) = judged([("", GapLimit(0.05))], pools, levels, labels_of(pictures))
+        (result,) = judged([("", GeneralizationGapLimit(0.05))], pools, levels, labels_of(pictures))
         verdicts[result.verdict] += 1
     return verdicts
 
@@ -159,8 +164,8 @@ def test_a_suite_of_twenty_gates_has_one_error_rate() -> None:
             rules += [
                 (name, AccuracyTarget(means[number])),
                 (name, AccuracyDrop(baseline_of(seeds[:BEFORE], ()))),
-                (over, GapLimit(0.05)),
-                (name, RiseLimit(0.3)),
+                (over, GeneralizationGapLimit(0.05)),
+                (name, ValidationLossRiseLimit(0.3)),
             ]
         assert len(rules) == 20
         failed = [

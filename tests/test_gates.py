@@ -13,8 +13,8 @@ from cnnbench.evidence import Evidence, Levels
 from cnnbench.gates import (
     AccuracyDrop,
     AccuracyTarget,
-    GapLimit,
-    RiseLimit,
+    GeneralizationGapLimit,
+    ValidationLossRiseLimit,
     least_sd,
     rise_of,
 )
@@ -287,7 +287,7 @@ def gaps(*values: float, wrong: int = 10):
 def test_the_gap_is_paired_within_each_run_and_pictures_add_their_error():
     # Accuracies differ by 10 points and gaps by one: the spread over seeds is that of gaps.
     runs = [with_gap(wrong, gap, seed) for seed, (wrong, gap) in enumerate([(5, 0.05), (15, 0.06)])]
-    found = seen(GapLimit(0.1), runs)
+    found = seen(GeneralizationGapLimit(0.1), runs)
     assert found.observed == pytest.approx(0.055)
     # By hand, of 100 pictures: 5 both got wrong, 10 one did; P/N is the variance of the pictures'
     # means over N, 0.04040/100, less the interaction over 2N, 0.04545/200.
@@ -302,7 +302,7 @@ def test_the_gap_is_paired_within_each_run_and_pictures_add_their_error():
 
 def test_the_gap_of_seeds_alone_is_narrower_than_with_pictures():
     same = gaps(0.05, 0.051, 0.049, 0.05, 0.052)
-    found = seen(GapLimit(0.06), same)
+    found = seen(GeneralizationGapLimit(0.06), same)
     seeds = stats.ttest_1samp([run.generalization_gap for run in same], 0.06, alternative="less")
     assert seeds.pvalue < 1e-3
     assert 0.2 < found.p_pass < 0.45  # 0.0096 below, and 0.03 is what the pictures add
@@ -311,13 +311,13 @@ def test_the_gap_of_seeds_alone_is_narrower_than_with_pictures():
 
 @pytest.mark.parametrize(("values", "small"), [((0.3, 0.31), "p_fail"), ((-0.2, -0.21), "p_pass")])
 def test_a_gap_is_bad_when_it_is_large(values, small):
-    found = seen(GapLimit(0.05), gaps(*values, *values, *values))
+    found = seen(GeneralizationGapLimit(0.05), gaps(*values, *values, *values))
     assert getattr(found, small) < 1e-3
     assert getattr(found, "p_pass" if small == "p_fail" else "p_fail") > 0.99
 
 
 def test_the_gap_says_by_how_much_it_is_too_large():
-    detail = seen(GapLimit(0.1), gaps(0.11, 0.13)).detail
+    detail = seen(GeneralizationGapLimit(0.1), gaps(0.11, 0.13)).detail
     assert detail.startswith(
         "gap 0.1200 ± 0.0141 (mean ± sd, n=2 seeds): train accuracy 1.0200, held out 0.9000; 95 % "
     )
@@ -327,19 +327,22 @@ def test_the_gap_says_by_how_much_it_is_too_large():
 
 
 def test_a_gap_within_its_limit_is_not_called_too_much():
-    assert "too much" not in seen(GapLimit(0.2), gaps(0.11, 0.13)).detail
+    assert "too much" not in seen(GeneralizationGapLimit(0.2), gaps(0.11, 0.13)).detail
 
 
 def test_a_known_spread_of_the_gap_is_pooled():
     alone, known = (
-        seen(GapLimit(0.3, spread), gaps(0.11, 0.13)) for spread in (Spread(), Spread(0.01, 19))
+        seen(GeneralizationGapLimit(0.3, spread), gaps(0.11, 0.13))
+        for spread in (Spread(), Spread(0.01, 19))
     )
     assert known.p_pass < alone.p_pass / 3
 
 
 def test_equal_gaps_have_jordans_least_spread():
     # Nobody is wrong, so pictures add nothing that could be seen.
-    found = seen(GapLimit(0.01), [replace(run, train_accuracy=1.0) for run in runs_of(0, 0, 0)])
+    found = seen(
+        GeneralizationGapLimit(0.01), [replace(run, train_accuracy=1.0) for run in runs_of(0, 0, 0)]
+    )
     error = math.sqrt(1 / 102 / 200 / 3)
     assert found.p_pass == pytest.approx(stats.t.sf(0.01 / error, 2), rel=0.01)
     assert found.interval.high == pytest.approx(stats.t.ppf(0.975, 2) * error, rel=0.01)
@@ -349,7 +352,8 @@ def test_a_collapsed_seed_is_named_and_has_no_part_in_the_gap():
     # It knows nothing of either side: with it the gap would be two thirds of what it is.
     dead = replace(constant_run(seed=7), train_accuracy=0.5)
     alone, beside = (
-        seen(GapLimit(0.1), [*gaps(0.11, 0.13), *collapsed]) for collapsed in ([], [dead])
+        seen(GeneralizationGapLimit(0.1), [*gaps(0.11, 0.13), *collapsed])
+        for collapsed in ([], [dead])
     )
     assert beside.observed == pytest.approx(0.12)
     assert beside.detail == (
@@ -360,18 +364,18 @@ def test_a_collapsed_seed_is_named_and_has_no_part_in_the_gap():
 
 def test_the_gap_of_seeds_that_all_collapsed_is_that_of_all():
     dead = [replace(constant_run(seed=seed), train_accuracy=0.5 + seed / 100) for seed in (1, 3)]
-    found = seen(GapLimit(0.1), dead)
+    found = seen(GeneralizationGapLimit(0.1), dead)
     assert (found.observed, found.settled) == (pytest.approx(0.02), None)
     assert "gap 0.0200 ± 0.0141 (mean ± sd, n=2 seeds): train accuracy 0.5200" in found.detail
     assert "collapsed: 2 of 2 seeds, [1, 3]" in found.detail
 
 
 def test_the_gap_of_healthy_seeds_names_no_collapse():
-    assert "collapsed" not in seen(GapLimit(0.2), gaps(0.11, 0.13)).detail
+    assert "collapsed" not in seen(GeneralizationGapLimit(0.2), gaps(0.11, 0.13)).detail
 
 
 def test_pictures_that_are_too_few_are_named_as_what_the_gap_needs():
-    told = seen(GapLimit(0.06), gaps(0.05, 0.051, 0.049)).advice
+    told = seen(GeneralizationGapLimit(0.06), gaps(0.05, 0.051, 0.049)).advice
     assert told == "no number of seeds would decide it; more held-out pictures would"
 
 
@@ -392,7 +396,7 @@ def test_the_rise_is_prechelts_generalization_loss():
 
 def test_the_mean_rise_is_geometric():
     # Factors 1.5 and 2: their geometric mean is sqrt(3).
-    found = seen(RiseLimit(0.3), rises(0.5, 1.0))
+    found = seen(ValidationLossRiseLimit(0.3), rises(0.5, 1.0))
     assert found.observed == pytest.approx(math.sqrt(3) - 1)
     logs = [math.log(1.5), math.log(2)]
     test = stats.ttest_1samp(logs, math.log(1.3), alternative="greater")
@@ -405,13 +409,13 @@ def test_the_mean_rise_is_geometric():
 
 def test_the_rise_names_the_best_epochs():
     runs = [with_val_losses(0.75, 0.5, 0.75), with_val_losses(0.5, 0.75, 0.5, seed=1)]
-    detail = seen(RiseLimit(0.3), runs).detail
+    detail = seen(ValidationLossRiseLimit(0.3), runs).detail
     assert "best epoch: 0.2500 ± 0.3536 (mean ± sd, n=2 seeds), 95 % interval " in detail
     assert detail.endswith("best epochs [1, 2] of 2; limit 0.3000")
 
 
 def test_a_rise_of_nothing_passes():
-    found = seen(RiseLimit(0.3), rises(0.0, 0.0, 0.0))
+    found = seen(ValidationLossRiseLimit(0.3), rises(0.0, 0.0, 0.0))
     assert (found.p_pass, found.p_fail, found.observed) == (0.0, 1.0, 0.0)
 
 
@@ -428,23 +432,27 @@ def test_a_rise_of_nothing_passes():
     ],
 )
 def test_losses_that_are_no_numbers_are_a_fail(final, epochs):
-    found = seen(RiseLimit(1e9), [with_val_losses(0.5, 0.5), with_val_losses(final, *epochs)])
+    found = seen(
+        ValidationLossRiseLimit(1e9), [with_val_losses(0.5, 0.5), with_val_losses(final, *epochs)]
+    )
     assert (found.settled, found.p_fail, found.p_pass) == ("fail", 0.0, 1.0)
     assert math.isnan(found.observed)
     assert "the validation loss is not finite in 2 seeds" in found.detail
 
 
 def test_an_early_loss_without_bounds_that_was_recovered_from_is_no_fail():
-    assert seen(RiseLimit(0.3), [with_val_losses(0.5, inf, 0.5)]).settled is None
+    assert seen(ValidationLossRiseLimit(0.3), [with_val_losses(0.5, inf, 0.5)]).settled is None
 
 
 @pytest.mark.parametrize(("final", "epochs"), [(0.0, (0.5, 0.0)), (0.0, (0.5,)), (1e-300, (0.5,))])
 def test_a_loss_of_nothing_is_no_rise(final, epochs):
-    found = seen(RiseLimit(0.3), [with_val_losses(final, *epochs, seed=s) for s in (0, 1)])
+    found = seen(
+        ValidationLossRiseLimit(0.3), [with_val_losses(final, *epochs, seed=s) for s in (0, 1)]
+    )
     assert found.settled is None
     assert (found.p_pass, found.p_fail) == (0.0, 1.0)
 
 
 def test_a_spread_too_wide_for_floats_is_boundless():
-    found = seen(RiseLimit(0.3), rises(1e-3, 1e100))
+    found = seen(ValidationLossRiseLimit(0.3), rises(1e-3, 1e100))
     assert found.interval.high == inf

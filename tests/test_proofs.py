@@ -11,7 +11,7 @@ import pytest
 from suite_runs import run_pytest
 
 from cnnbench.evidence import Levels
-from cnnbench.gates import GapLimit
+from cnnbench.gates import GeneralizationGapLimit
 from cnnbench.images.dataset import Splits
 from cnnbench.jury import Gate, Jury
 from cnnbench.options import Options
@@ -47,7 +47,7 @@ def few(splits: Splits, per_class: int) -> Splits:
 
 def test_too_long_a_training_on_few_pictures_overfits_and_is_red(drawn: Splits) -> None:
     protocol, pictures = Protocol("one-pass", epochs=40), few(drawn, 50)
-    gate = Gate(GapLimit(DEFAULTS["generalization_gap"]), "documented", (0, 1, 2))
+    gate = Gate(GeneralizationGapLimit(DEFAULTS["generalization_gap"]), "documented", (0, 1, 2))
     result = Jury(
         [gate],
         Levels(),

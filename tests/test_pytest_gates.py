@@ -9,7 +9,7 @@ import pytest
 from factories import data_set, training_run
 
 from cnnbench.baselines import Baseline, identity_of, write_baselines
-from cnnbench.gates import AccuracyTarget, GapLimit, RiseLimit
+from cnnbench.gates import AccuracyTarget, GeneralizationGapLimit, ValidationLossRiseLimit
 from cnnbench.options import Options
 from cnnbench.protocols import Protocol
 from cnnbench.pytest_gates import gate_of
@@ -52,8 +52,8 @@ def test_a_gate_has_the_rule_the_variant_and_the_seeds(asked):
 
 
 def test_limits_have_defaults(asked):
-    assert asked("generalization_gap").rule == GapLimit(0.10, UNKNOWN)
-    assert asked("validation_loss_rise").rule == RiseLimit(0.30)
+    assert asked("generalization_gap").rule == GeneralizationGapLimit(0.10, UNKNOWN)
+    assert asked("validation_loss_rise").rule == ValidationLossRiseLimit(0.30)
 
 
 def test_a_marker_goes_before_the_file(asked):

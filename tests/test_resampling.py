@@ -10,7 +10,7 @@ from factories import training_run
 
 from cnnbench.answers import answers_of, correct_of
 from cnnbench.evidence import Levels
-from cnnbench.gates import AccuracyTarget, RiseLimit
+from cnnbench.gates import AccuracyTarget, ValidationLossRiseLimit
 from cnnbench.resampling import drawn, judged, with_drop
 from cnnbench.stats.intervals import Spread
 
@@ -141,7 +141,9 @@ def test_an_undecided_gate_gets_the_next_runs_of_its_pool():
 
 
 def test_all_gates_share_the_error_rate():
-    rules = [("", AccuracyTarget(0.915, KNOWN))] + [("", RiseLimit(1 + n)) for n in range(39)]
+    rules = [("", AccuracyTarget(0.915, KNOWN))] + [
+        ("", ValidationLossRiseLimit(1 + n)) for n in range(39)
+    ]
     pools = {"": runs_of(10, 10, 10)}
     alone, beside = (
         judged(some, pools, Levels(0.02, 0.05, 3), LABELS) for some in (rules[:1], rules)

@@ -19,7 +19,7 @@ from rates import Conditions, Rate, write_rates
 
 from cnnbench.answers import answers_of
 from cnnbench.evidence import Levels
-from cnnbench.gates import GapLimit
+from cnnbench.gates import GeneralizationGapLimit
 from cnnbench.records import TrainingRun
 from cnnbench.resampling import Runs, drawn, judged
 
@@ -78,7 +78,9 @@ def main() -> None:
                         count,
                         rng,
                     )
-                    (result,) = judged([("", GapLimit(MARGIN))], {"": pool}, LEVELS, labels)
+                    (result,) = judged(
+                        [("", GeneralizationGapLimit(MARGIN))], {"": pool}, LEVELS, labels
+                    )
                     verdicts[result.verdict] += 1
                 what = f"gap of {gap:.0%}, {count} held-out pictures"
                 rate = Rate(what, "fail", verdicts["fail"], parsed.sessions, str(dict(verdicts)))

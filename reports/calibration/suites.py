@@ -18,7 +18,12 @@ from rates import Conditions, Rate, write_rates
 from cnnbench.baselines import baseline_of
 from cnnbench.calibration import Calibrator, noise_of
 from cnnbench.evidence import Levels, Rule
-from cnnbench.gates import AccuracyDrop, AccuracyTarget, GapLimit, RiseLimit
+from cnnbench.gates import (
+    AccuracyDrop,
+    AccuracyTarget,
+    GeneralizationGapLimit,
+    ValidationLossRiseLimit,
+)
 from cnnbench.resampling import Runs, drawn, judged
 
 LEVELS = Levels(alpha=0.01, beta=0.05, most=8)
@@ -35,8 +40,8 @@ def rules_of(runs: Runs, labels: tuple[int, ...]) -> list[Rule]:
     return [
         AccuracyTarget(calibrator.target(noise).threshold, noise.spread),
         AccuracyDrop(baseline_of(runs, ())),
-        GapLimit(calibrator.gap(noise).threshold, noise.gap_spread),
-        RiseLimit(RISE),
+        GeneralizationGapLimit(calibrator.gap(noise).threshold, noise.gap_spread),
+        ValidationLossRiseLimit(RISE),
     ]
 
 
