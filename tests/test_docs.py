@@ -13,6 +13,7 @@ from cnnbench.comparison import Answers, compare
 from cnnbench.option_table import OPTIONS
 from cnnbench.report.ratio_tables import COLUMNS as RATIOS
 from cnnbench.report.tables import SCHEMA
+from cnnbench.targets import PROPERTIES
 
 ROOT = Path(__file__).parent.parent
 TABLES = {
@@ -26,9 +27,9 @@ COMMANDS = ("show", "train", "predict", "ab", "baseline", "calibrate", "compare"
 def documented(page, title):
     """Returns the names in backticks in the first column of the table below a title."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    _, found, section = text.partition(f"\n### {title}\n")
-    assert found, f"docs/{page} has no section '### {title}'"
-    section = re.split(r"\n#+ ", section)[0]
+    sections = re.split(rf"\n#+ {title}\n", text)
+    assert len(sections) == 2, f"docs/{page}: expected one section {title!r}"
+    section = re.split(r"\n#+ ", sections[1])[0]
     cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")]
     names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
     return [*documented(page, "key"), *names] if "The key, and:" in section else names
@@ -36,7 +37,7 @@ def documented(page, title):
 
 def assert_same(page, title, found, expected):
     lacking, excess = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
-    where = f"docs/{page}, section '### {title}'"
+    where = f"docs/{page}, section {title!r}"
     assert sorted(found) == sorted(expected), f"{where}: add {lacking}, remove {excess}"
 
 
@@ -72,6 +73,19 @@ def test_every_option_of_a_command_is_documented(command, capsys):
     flags = re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, flags=re.MULTILINE)
     found = [name for name in documented("command-line.md", command) if name.startswith("--")]
     assert_same("command-line.md", command, found, flags)
+
+
+def test_every_threshold_is_documented():
+    assert_same("verdicts.md", "Thresholds", documented("verdicts.md", "Thresholds"), PROPERTIES)
+
+
+def test_every_check_is_documented():
+    suites = [*ROOT.glob("suites/test_*.py"), *ROOT.glob("cnnbench/suites/test_*.py")]
+    tests = re.findall(r"def test_(\w+)", "".join(path.read_text() for path in suites))
+    checks = {name for name in tests if not name.endswith("_throughput")}
+    assert_same(
+        "verdicts.md", "What is checked", documented("verdicts.md", "What is checked"), checks
+    )
 
 
 @pytest.mark.parametrize(("name", "most"), [("README.md", 1000), ("CONTRIBUTING.md", 700)])
