@@ -277,7 +277,7 @@ def test_what_real_trainings_propose_is_accepted_by_the_suites(
     assert read_baselines(tmp_path / "b.json")["faults:healthy"].seeds[-1] == 1009
     suites = run_pytest(
         tmp_path / "suites",
-        *("--benchmark-only", "-k", "accuracy or overfitting"),
+        *("--benchmark-only", "-k", "accuracy or generalization_gap"),
         f"--cnnbench-data={pictures}",
         "--cnnbench-variants=faults:healthy",
         f"--cnnbench-targets={tmp_path / 't.toml'}",
@@ -286,5 +286,5 @@ def test_what_real_trainings_propose_is_accepted_by_the_suites(
         "--cnnbench-workers=1",
     )
     assert suites.code == 0, suites.output
-    names = ("accuracy", "accuracy_drop", "train_accuracy", "overfitting")
+    names = ("accuracy", "accuracy_drop", "train_accuracy", "generalization_gap")
     assert {f"test_{name}[faults:healthy]" for name in names} <= suites.named("passed")

@@ -70,7 +70,7 @@ def test_collect_only_starts_nothing(tmp_path: Path) -> None:
     # Pictures come first, gates when trainings are done, measurements when gates added no more.
     lines = [line for line in run.output.splitlines() if "::test_" in line]
     order = [line.partition("::")[2].partition("[")[0] for line in lines]
-    gates = ("accuracy", "accuracy_drop", "overfitting", "validation_loss")
+    gates = ("accuracy", "accuracy_drop", "generalization_gap", "validation_loss_rise")
     places = [order.index(f"test_{name}") for name in gates]
     last_training = max(n for n, name in enumerate(order) if name == "test_shuffled_labels")
     assert order[0] == "test_held_out"
