@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from cnnbench.user_errors import first_line
+
 if TYPE_CHECKING:
     import keras
 
@@ -65,13 +67,13 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
     tidied = required("onnxruntime.quantization.shape_inference", "onnxruntime").quant_pre_process
     # Augmentation is on unless switched off, and an exporter does not switch it off.
     inputs = keras.Input(input_shape, dtype="uint8", name=INPUT_NAME)
-    inference = keras.Model(inputs, model(inputs, training=False))
     signature = [keras.InputSpec(shape=(None, *input_shape), dtype="uint8", name=INPUT_NAME)]
     with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
         for message in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         written, done = Path(folder, "written.onnx"), Path(folder, "done.onnx")
         try:
+            inference = keras.Model(inputs, model(inputs, training=False))
             inference.export(str(written), format="onnx", input_signature=signature, verbose=False)
             # tf2onnx writes a file even where it has no word for a layer.
             runtime.InferenceSession(str(written), providers=["CPUExecutionProvider"])
@@ -79,7 +81,7 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
             tidied(str(written), str(done), skip_symbolic_shape=True)
         except Exception as error:  # a user's own model may hold any layer
             raise ValueError(
-                f"The model can't be exported to ONNX: {_first_line(error)} "
+                f"The model can't be exported to ONNX: {first_line(error)} "
                 f"Received: model={model.name!r}"
             ) from error
         done.replace(path)
@@ -130,7 +132,7 @@ def required(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ValueError(
-            f"The package {module.split('.')[0]} can't be imported: {_first_line(error)} In "
+            f"The package {module.split('.')[0]} can't be imported: {first_line(error)} In "
             f"cnnbench's clone, install it with pip install '.[{extra}]'. "
             f"Received: module={module!r}"
         ) from error
@@ -147,8 +149,3 @@ class _Batches:
 
     def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
         return next(self._batches, None)
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0].rstrip(".") + "." if text else f"{type(error).__name__}."

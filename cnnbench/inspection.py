@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -47,29 +49,32 @@ def dead_units(model: keras.Model, pictures: np.ndarray) -> dict[str, float]:
         pictures: `(n, height, width, channels)`, of all classes.
 
     Returns:
-        Shares by layer name. Layers whose output can't be had, such as those inside a nested or a
-        subclassed model, are left out.
+        Shares by layer name. Layers inside a nested or a subclassed model are among them.
     """
-    outputs = {}
-    for layer in model.layers:
-        if _ends_in_relu(layer):
-            try:
-                outputs[layer.name] = layer.output
-            except (AttributeError, ValueError):  # never called on its own, or more than once
-                continue
-    if not outputs:
-        return {}
-    try:
-        inner = keras.Model(model.inputs, outputs)
-    except (AttributeError, ValueError):  # not reached from the model's inputs
-        return {}
-    highest: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
-    for start in range(0, len(pictures), _PICTURES_AT_ONCE):
-        # Called and not predicted: compiling a prediction costs more than these few batches.
-        answers = inner([pictures[start : start + _PICTURES_AT_ONCE]], training=False)
-        for name, values in answers.items():
+    highest: dict[str, list[np.ndarray]] = {}
+
+    def watch(layer: keras.Layer) -> None:
+        call = layer.call
+
+        def watched(*arguments: Any, **named: Any) -> Any:
+            values = call(*arguments, **named)
             places = tuple(range(len(values.shape) - 1))
-            highest[name].append(keras.ops.convert_to_numpy(keras.ops.max(values, axis=places)))
+            most = keras.ops.convert_to_numpy(keras.ops.max(values, axis=places))
+            highest.setdefault(layer.name, []).append(most)
+            return values
+
+        vars(layer)["call"] = watched  # past Keras, which would keep it with the layer's weights
+
+    relus = [layer for layer in model._flatten_layers() if _ends_in_relu(layer)]
+    try:
+        for layer in relus:
+            watch(layer)
+        for start in range(0, len(pictures) if relus else 0, _PICTURES_AT_ONCE):
+            # Called and not predicted: compiling a prediction costs more than these few batches.
+            model(pictures[start : start + _PICTURES_AT_ONCE], training=False)
+    finally:
+        for layer in relus:
+            vars(layer).pop("call", None)
     return {name: float((np.max(parts, axis=0) <= 0).mean()) for name, parts in highest.items()}
 
 

@@ -6,9 +6,6 @@ themselves, so that a cached array is never copied into floats as a whole.
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +13,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from cnnbench.own_models import own_model
+from cnnbench.user_errors import first_line
 from cnnbench.variants import Variant
 
 # Keras' default of 0.99 takes hundreds of steps to follow; ten epochs here are a few hundred.
@@ -46,8 +45,8 @@ def build_model(
             not to be found, is no Keras model or has another output shape.
     """
     model = (
-        _own_model(variant, input_shape, classes)
-        if variant.builder
+        own_model(variant.builder, input_shape, classes)
+        if variant.builder is not None
         else _built_in(variant, input_shape, classes)
     )
     return _compiled(model, variant, classes)
@@ -66,7 +65,7 @@ def _built_in(variant: Variant, input_shape: tuple[int, int, int], classes: int)
     except ValueError as error:
         raise ValueError(
             f"Variant {variant.name!r} can't be built on pictures of this size: "
-            f"{_first_line(error)} Received: input_shape={input_shape}"
+            f"{first_line(error)} Received: input_shape={input_shape}"
         ) from error
 
 
@@ -109,51 +108,6 @@ def _with_relu(variant: Variant, layer: type[keras.Layer], *shape: int) -> list[
     ]
 
 
-def _own_model(variant: Variant, input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    name = str(variant.builder)
-    function = _own_function(name)
-    try:
-        # A function that wants to know the number of classes says so by its parameter.
-        takes_classes = "classes" in inspect.signature(function).parameters
-        model = function(input_shape, classes=classes) if takes_classes else function(input_shape)
-    except Exception as error:  # a user's code may raise anything
-        raise ValueError(
-            f"{name} failed: {type(error).__name__}: {_first_line(error)} "
-            f"Received: input_shape={input_shape}"
-        ) from error
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"{name} must return a keras.Model. Received: type={type(model).__name__}")
-    if not model.built:
-        model.build((None, *input_shape))
-    expected = (None, 1) if classes == 2 else (None, classes)
-    shape = tuple(model.output_shape)
-    if shape != expected and not (classes == 2 and shape == (None, 2)):
-        raise ValueError(
-            f"{name} must end in one sigmoid unit for two classes and in a softmax over the "
-            f"classes for more. Expected output shape {expected} for {classes} classes. "
-            f"Received: output_shape={shape}"
-        )
-    return model
-
-
-def _own_function(name: str) -> Any:
-    module_name, _, function_name = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # importing a user's code may raise anything
-        raise ValueError(
-            f"Can't import {module_name!r} for the variant {name!r}: {type(error).__name__}: "
-            f"{_first_line(error)} Run in the folder that holds it, or install it. "
-            f"Received: cwd={os.path.basename(os.getcwd())!r}"
-        ) from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise ValueError(
-            f"Module {module_name!r} has no function {function_name!r}. Received: variant={name!r}"
-        )
-    return function
-
-
 def _compiled(model: keras.Model, variant: Variant, classes: int) -> keras.Model:
     """Compiles with the documented optimizer and loss, or with those a user's model brought."""
     own = variant.builder is not None and getattr(model, "compiled", False)
@@ -185,8 +139,3 @@ def targets_for(model: keras.Model, labels: np.ndarray, classes: int) -> np.ndar
         one_hot: np.ndarray = np.eye(classes, dtype="float32")[labels]
         return one_hot
     return labels
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0] if text else "no message."

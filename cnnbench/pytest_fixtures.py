@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Target = Callable[[str], float]
 T = TypeVar("T")
+# The test that said an error of a variant in full.
+SAID_KEY = pytest.StashKey[dict[tuple[object, str], str]]()
 GATE_PROPERTIES = ("low", "high", "p_value", "alpha", "values")
 
 
@@ -121,9 +123,7 @@ def gate(request: pytest.FixtureRequest, name: str) -> CheckResult:
         bench.judge(jury.error(found, error))
         request.node.user_properties += [("check", found.rule.check), ("verdict", "error")]
         request.config.stash[REDS_KEY].append("error")
-        _fail(
-            f"{found.title()} could not be judged: {error}\n{getattr(error, 'details', '')}".strip()
-        )
+        _fail(f"{found.title()} could not be judged: {_said_once(request, error)}")
 
 
 def judge(request: pytest.FixtureRequest) -> Callable[[CheckResult], None]:
@@ -157,8 +157,19 @@ def awaited(request: pytest.FixtureRequest, ask: Callable[[Session], T]) -> T:
     try:
         return ask(usable(request))
     except JobError as error:
-        _fail(f"{error}\n{error.details}".strip())
+        _fail(_said_once(request, error))
+
+
+def _said_once(request: pytest.FixtureRequest, error: Exception) -> str:
+    """Returns an error in full for the first test of a variant, and for others where it is."""
+    variant = params_of(request.node).get("cnnbench_variant")
+    known = (variant, getattr(error, "reason", str(error)))
+    first = request.config.stash.setdefault(SAID_KEY, {}).setdefault(known, request.node.nodeid)
+    if first != request.node.nodeid:
+        return f"{variant} can't be used: see {first}"
+    return f"{error}\n{getattr(error, 'details', '')}".strip()
 
 
 def _fail(message: str) -> NoReturn:
-    pytest.fail(message, pytrace=False)
+    # Not beside the error that it words: that would be said twice.
+    raise pytest.fail.Exception(message, pytrace=False) from None

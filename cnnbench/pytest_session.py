@@ -91,6 +91,7 @@ def start(session: pytest.Session) -> None:
         return  # under xdist each test says so itself
     from cnnbench.pytest_gates import JURY_KEY, jury_of
     from cnnbench.session import Session
+    from cnnbench.workers.process import JobError
 
     bench = Session(config.stash[OPTIONS_KEY], config.rootpath, _printer(config))
     config.stash[SESSION_KEY] = bench
@@ -104,6 +105,8 @@ def start(session: pytest.Session) -> None:
             _plan(bench, ours)
     except (ValueError, OSError) as error:
         raise pytest.UsageError(str(error)) from None
+    except JobError as error:
+        raise pytest.UsageError(f"{error}\n{error.details}".strip()) from None
 
 
 def _will_run(item: pytest.Item) -> bool:

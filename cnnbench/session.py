@@ -33,7 +33,7 @@ from cnnbench.report.outcome import in_words
 from cnnbench.variants import Variant, variant_named
 from cnnbench.workers.crew import Crew
 from cnnbench.workers.jobs import CheckModels, Job, Sanity, Train
-from cnnbench.workers.process import Result, WorkerSpec
+from cnnbench.workers.process import JobError, Result, WorkerSpec
 
 if TYPE_CHECKING:
     from cnnbench.report.frames import Report
@@ -67,6 +67,7 @@ class Session:
         self._references: References | None = None
         self.wanted: tuple[Wanted, ...] = ()
         self._lock = threading.Lock()
+        self._reasons: set[str] = set()
         self._journal: Journal | None = None
         self._pictures: OpenedPictures | None = None
         self._closed = False
@@ -274,7 +275,10 @@ class Session:
 
     def _finished(self, job: Job, outcome: Result | BaseException) -> None:
         if isinstance(outcome, BaseException):
-            self.progress.finished(job.title(), f"failed: {outcome}")
+            why = outcome.reason if isinstance(outcome, JobError) else str(outcome)
+            text = "failed for the same reason" if why in self._reasons else f"failed: {why}"
+            self._reasons.add(why)
+            self.progress.finished(job.title(), text)
         elif isinstance(outcome, dict):
             self.progress.count()
         else:

@@ -144,3 +144,93 @@ def crashing(input_shape: tuple[int, int, int]) -> keras.Model:
 
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("unreachable")
+
+
+class Subclassed(keras.Model):
+    """The network as a class of its own, which knows its shapes only when it is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = _network().layers
+
+    def call(self, pictures: Any, training: bool = False) -> Any:
+        for layer in self.stack:
+            pictures = layer(pictures)
+        return pictures
+
+
+def subclassed(input_shape: tuple[int, int, int]) -> keras.Model:
+    return Subclassed()
+
+
+def subclassed_and_called(input_shape: tuple[int, int, int]) -> keras.Model:
+    model = Subclassed()
+    model(keras.ops.zeros((1, *input_shape)))
+    return model
+
+
+class RaisesInCall(Subclassed):
+    def call(self, pictures: Any, training: bool = False) -> Any:
+        raise RuntimeError("this call fails")
+
+
+def raises_in_call(input_shape: tuple[int, int, int]) -> keras.Model:
+    return RaisesInCall()
+
+
+class RaisesInTraining(Subclassed):
+    def call(self, pictures: Any, training: bool = False) -> Any:
+        if training:
+            raise RuntimeError("this training fails")
+        return super().call(pictures)
+
+
+def raises_in_training(input_shape: tuple[int, int, int]) -> keras.Model:
+    return RaisesInTraining()
+
+
+class RaisesLater(Subclassed):
+    """Fails on batches of more pictures than a model is tried with."""
+
+    def call(self, pictures: Any, training: bool = False) -> Any:
+        if training and pictures.shape[0] != 2:
+            raise RuntimeError("this batch fails")
+        return super().call(pictures)
+
+
+def raises_later(input_shape: tuple[int, int, int]) -> keras.Model:
+    return RaisesLater()
+
+
+def named_outputs(input_shape: tuple[int, int, int]) -> keras.Model:
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, {"answer": _network()(inputs)})
+
+
+class NamedOutputs(Subclassed):
+    def call(self, pictures: Any, training: bool = False) -> Any:
+        return {"answer": super().call(pictures)}
+
+
+def subclassed_with_named_outputs(input_shape: tuple[int, int, int]) -> keras.Model:
+    return NamedOutputs()
+
+
+def wrong_input(input_shape: tuple[int, int, int]) -> keras.Model:
+    """Made for pictures of another size."""
+    return _built(_network(), (40, 40, 3))
+
+
+def linear(input_shape: tuple[int, int, int]) -> keras.Model:
+    """Answers from 0 to 1 as long as nothing is learnt, but no probabilities."""
+    inputs = keras.Input(input_shape)
+    flat = layers.Flatten()(layers.Rescaling(1 / 255)(inputs))
+    start = keras.initializers.Constant(1e-6)
+    return keras.Model(inputs, layers.Dense(1, kernel_initializer=start)(flat))
+
+
+def two_sigmoids(input_shape: tuple[int, int, int]) -> keras.Model:
+    """Two answers that don't add up to 1."""
+    inputs = keras.Input(input_shape)
+    flat = layers.Flatten()(layers.Rescaling(1 / 255)(inputs))
+    return keras.Model(inputs, layers.Dense(2, activation="sigmoid")(flat))

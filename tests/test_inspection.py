@@ -113,10 +113,10 @@ def test_a_functional_model_with_branches_is_looked_at(pictures):
     assert dead_units(model, pictures) == {"dead-1": 0.25, "dead-3": 0.75}
 
 
-def test_what_lies_inside_a_nested_model_is_left_out(pictures):
-    nested = sequential(convolution(4, dead=1))
+def test_what_lies_inside_a_nested_model_is_looked_at(pictures):
+    nested = sequential(convolution(4, dead=1, name="inner"))
     model = keras.Sequential([keras.Input((12, 12, 3)), nested, convolution_after()])
-    assert dead_units(model, pictures) == {"outer": 1.0}
+    assert dead_units(model, pictures) == {"inner": 0.25, "outer": 1.0}
 
 
 def convolution_after():
@@ -129,13 +129,11 @@ def convolution_after():
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__()
-        self.first = convolution()
+        self.first = convolution(4, dead=1, name="first")
 
     def call(self, pictures):
         return self.first(keras.ops.cast(pictures, "float32"))
 
 
-def test_a_subclassed_model_is_left_out(pictures):
-    model = Subclassed()
-    model(pictures)
-    assert dead_units(model, pictures) == {}
+def test_a_subclassed_model_is_looked_at(pictures):
+    assert dead_units(Subclassed(), pictures) == {"first": 0.25}

@@ -262,10 +262,32 @@ def test_bad_models_are_told_before_any_training(tiny_folder: Path, tmp_path: Pa
     run = run_pytest(
         tmp_path,
         f"--cnnbench-data={tiny_folder}",
-        "--cnnbench-variants=documented,faults:wrong_shape,faults:raises",
+        "--cnnbench-variants=documented,faults:wrong_shape,faults:raises,"
+        "faults:linear,faults:raises_in_training",
         *QUICK,
     )
     assert run.code == pytest.ExitCode.USAGE_ERROR
-    assert "faults:wrong_shape must end in one sigmoid unit" in run.output
-    assert "this model can't be made" in run.output
+    for name in ("wrong_shape", "raises", "linear", "raises_in_training"):
+        assert len(re.findall(rf"faults:{name} .*faults.py:\d+", run.output)) == 1
+    assert "Traceback" not in run.output
     assert not run.reports
+
+
+def test_what_goes_wrong_in_training_is_told_once(tiny_folder: Path, tmp_path: Path) -> None:
+    run = run_pytest(
+        tmp_path,
+        f"--cnnbench-data={tiny_folder}",
+        "--cnnbench-variants=faults:raises_later",
+        "--cnnbench-seeds=0,1",
+        *QUICK,
+        *("-k", "majority or memorization or initial_loss"),
+    )
+    told = [name for name, text in run.messages.items() if "this batch fails" in text]
+    assert len(told) == 1
+    assert set(run.messages) == set(run.outcomes)
+    others = [text for name, text in run.messages.items() if name not in told]
+    assert len(others) == 2
+    for text in others:
+        assert "faults:raises_later can't be used: see suites/test_" in text
+    assert run.output.count("failed: faults:raises_later failed in") == 1  # as it happens
+    assert "Traceback" not in run.output

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from few import FEW
 
 from cnnbench.agreement import load_weights
+from cnnbench.backends import missing
+from cnnbench.measurements import Measurement
 from cnnbench.protocols import Protocol
-from cnnbench.records import TrainingRun
+from cnnbench.records import SanityRun, TrainingRun
 from cnnbench.variants import VARIANTS, Variant, variant_named
 from cnnbench.workers.jobs import (
     CheckModels,
@@ -131,6 +134,55 @@ def test_problems_of_all_models_are_told_at_once(pool: WorkerPool, tiny_manifest
     answer = pool.submit(job).result()
     assert isinstance(answer, dict)
     assert [problem.split()[0] for problem in answer["problems"]] == list(names[1:])
+
+
+def test_an_unforeseen_error_of_the_model_check_is_a_problem_like_others(
+    pool: WorkerPool, tiny_manifest: Path
+) -> None:
+    job = CheckModels((replace(VARIANTS["documented"], blocks=("many",)),), str(tiny_manifest))
+    answer = pool.submit(job).result()
+    assert isinstance(answer, dict)
+    (problem,) = answer["problems"]
+    assert problem.startswith("documented can't be used: ")
+    assert "Traceback" in problem
+
+
+def test_a_subclassed_model_does_every_job(
+    pool: WorkerPool, tiny_manifest: Path, tmp_path: Path
+) -> None:
+    variant, manifest = variant_named("faults:subclassed"), str(tiny_manifest)
+    reference, exported = str(tmp_path / "reference.npz"), str(tmp_path / "model.onnx")
+    checked = pool.submit(CheckModels((variant,), manifest)).result()
+    assert checked == {"problems": []}
+    trained = pool.submit(training(tiny_manifest, variant)).result()
+    assert isinstance(trained, TrainingRun)
+    assert trained.dead_units
+    learnt = pool.submit(Sanity("memorization", variant, manifest, 0, SHORT)).result()
+    assert isinstance(learnt, SanityRun)
+    assert learnt.accuracy == 1.0
+    pool.submit(MakeReference(variant, manifest, "train", 8, 0, "", reference)).result()
+    for workload in ("train", "inference"):
+        measured = pool.submit(
+            Measure(
+                *(variant, manifest, workload, "tensorflow", "cpu", "float32"),
+                *(8, 0, 2, 1, 0, reference),
+            )
+        ).result()
+        assert isinstance(measured, Measurement)
+        assert measured.agreement is not None
+        assert measured.agreement.equal_share == 1.0
+    if missing("onnxruntime") is None:
+        pool.submit(Export(variant, manifest, 0, reference, exported, "")).result()
+        assert Path(exported).is_file()
+
+
+def test_a_users_line_is_told_without_a_traceback(pool: WorkerPool, tiny_manifest: Path) -> None:
+    job = training(tiny_manifest, variant_named("faults:raises_later"))
+    with pytest.raises(
+        JobError, match=r"faults:raises_later failed in \S*faults.py:\d+: "
+    ) as raised:
+        pool.submit(job).result()
+    assert raised.value.details == ""
 
 
 def test_trained_weights_are_kept_where_the_job_says(

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from cnnbench.places import Place
 from cnnbench.records import encode
+from cnnbench.user_errors import BadModel, plain
 from cnnbench.workers.jobs import from_data
 
 
@@ -64,12 +65,13 @@ def _do(message: dict[str, Any], place: Place, out: IO[str]) -> None:
     try:
         result = run(from_data(message), place, progress)
     except Exception as error:  # whatever a job raises is its answer, and the worker lives on
+        kind = "" if isinstance(error, BadModel) else f"{type(error).__name__}: "
         _send(
             out,
             {
                 "event": "error",
-                "message": f"{type(error).__name__}: {error}",
-                "traceback": traceback.format_exc(),
+                "message": plain(f"{kind}{error}"),
+                "traceback": plain(traceback.format_exc()),
                 "is_bad_input": isinstance(error, (ValueError, OSError)),
             },
         )

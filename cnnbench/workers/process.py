@@ -22,11 +22,15 @@ Progress = Callable[[dict[str, Any]], None]
 
 
 class JobError(RuntimeError):
-    """A job failed; the message is for people, `details` holds the worker's traceback."""
+    """A job failed; `details` holds the worker's traceback, or the end of its log.
 
-    def __init__(self, message: str, details: str = "") -> None:
+    `reason` is the message without the job: other jobs may fail for the same one.
+    """
+
+    def __init__(self, message: str, details: str = "", reason: str = "") -> None:
         super().__init__(message)
         self.details = details
+        self.reason = reason or message
 
 
 class WorkerDied(JobError):
@@ -35,8 +39,10 @@ class WorkerDied(JobError):
     `exit_code` is what the process returned; `signal` is what ended it, if one did.
     """
 
-    def __init__(self, message: str, details: str = "", *, exit_code: int) -> None:
-        super().__init__(message, details)
+    def __init__(
+        self, message: str, details: str = "", reason: str = "", *, exit_code: int
+    ) -> None:
+        super().__init__(message, details, reason)
         self.exit_code = exit_code
         self.signal = -exit_code if exit_code < 0 else None
 
@@ -87,7 +93,7 @@ class WorkerProcess:
                 text = message["message"]
                 # Bad input speaks for itself; anything else needs the traceback to be found.
                 details = "" if message["is_bad_input"] else message["traceback"]
-                raise JobError(f"{job.title()}: {text}", details)
+                raise JobError(f"{job.title()}: {text}", details, text)
             elif message["event"] == "result":
                 return decode(message["record"]) if "record" in message else message["data"]
 
@@ -116,12 +122,8 @@ class WorkerProcess:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)  # what it started lives on
             how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-            raise WorkerDied(
-                f"{job.title()}: the worker process ended {how} ({self.spec.backend} on "
-                f"{self.spec.device})",
-                self._log_tail(),
-                exit_code=code,
-            )
+            reason = f"the worker process ended {how} ({self.spec.backend} on {self.spec.device})"
+            raise WorkerDied(f"{job.title()}: {reason}", self._log_tail(), reason, exit_code=code)
         message: dict[str, Any] = json.loads(line)
         return message
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from cnnbench.backends import kind_of
 from cnnbench.images.dataset import Splits
 from cnnbench.places import Place
 from cnnbench.records import Record
+from cnnbench.user_errors import blaming, plain
+from cnnbench.variants import Variant
 from cnnbench.workers.jobs import (
     CheckModels,
     Export,
@@ -29,6 +32,12 @@ CALIBRATION = 256  # pictures from which int8's ranges are taken
 
 def run(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]:
     """Does a job in this process. Keras and the backend are imported here and no earlier."""
+    variant = getattr(job, "variant", None)
+    with blaming(variant and variant.builder):
+        return _done(job, place, progress)
+
+
+def _done(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]:
     if isinstance(job, FindGpus):
         from cnnbench.devices import gpus
 
@@ -67,15 +76,29 @@ def _trained(
 
 
 def _check_models(job: CheckModels, splits: Splits) -> dict[str, Any]:
-    from cnnbench.training import seeded_model
-
     problems = []
     for variant in job.variants:
         try:
-            seeded_model(variant, 0, splits.input_shape, len(splits.classes))
+            _check_model(variant, splits)
         except ValueError as error:
             problems.append(str(error))
+        except Exception as error:  # unforeseen, so that its traceback is needed
+            text = f"{variant.name} can't be used: {type(error).__name__}: {error}"
+            problems.append(plain(f"{text}\n{traceback.format_exc()}"))
     return {"problems": problems}
+
+
+def _check_model(variant: Variant, splits: Splits) -> None:
+    from cnnbench.model import targets_for
+    from cnnbench.own_models import PROBE_PICTURES, try_own_model
+    from cnnbench.training import seeded_model
+
+    classes = len(splits.classes)
+    model = seeded_model(variant, 0, splits.input_shape, classes)
+    if variant.builder is not None:
+        pictures = splits.train_pictures()[:PROBE_PICTURES]
+        targets = targets_for(model, splits.train.labels[:PROBE_PICTURES], classes)
+        try_own_model(model, variant.builder, pictures, targets, classes)
 
 
 def _written(job: MakeReference | Export, splits: Splits) -> dict[str, Any]:
