@@ -21,8 +21,8 @@ LINES = 300
 # A module may import from its own layer and from those above it in this list.
 LAYERS = (
     "measurements records variants protocols environment backends places telemetry timing "
-    "seeds pytest_clock stats.* images.*",
-    "model batches evaluation inspection journal checks data_checks flops "
+    "user_errors seeds pytest_clock stats.* images.*",
+    "own_models model batches evaluation inspection journal checks data_checks flops "
     "backend_flops agreement speed_checks peaks.* exporting devices "
     "answers evidence baselines gates training_gates targets option_values option_table options",
     "training sanity keras_steps classifier pictures progress comparison engines.* reference "
@@ -38,7 +38,7 @@ LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names.spl
 HEAVY = ("keras", "tensorflow", "jax", "torch", "pandas", "numpy", "PIL", "scipy")
 PANDAS = {"report.answers", "report.frames", "report.summary", "report.speeds"}
 PANDAS |= {"report.ratio_tables"}
-KERAS = {"model", "evaluation", "inspection", "training", "sanity", "classifier"}
+KERAS = {"own_models", "model", "evaluation", "inspection", "training", "sanity", "classifier"}
 KERAS |= {"workers.child", "flops", "backend_flops", "exporting"}
 KERAS |= {f"engines.{name}" for name in ("keras_model", "quantized", *TRAINING_BACKENDS)}
 OTHERS = dict.fromkeys(("variants", "session"), "")  # modules for tests that a check can fail
