@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cnnbench.records import CheckResult, DataSet
+
+if TYPE_CHECKING:
+    from cnnbench.images.near_duplicates import NearDuplicates
 
 NAMED_PAIRS = 10
 
@@ -25,26 +29,43 @@ def check_held_out(leaks: Sequence[str]) -> CheckResult:
     )
 
 
-def check_near_duplicates(pairs: Sequence[tuple[str, str]]) -> CheckResult:
+def check_near_duplicates(found: NearDuplicates) -> CheckResult:
     """Passes if no held-out picture is a training picture saved again, resized, cropped or so.
 
+    Pairs that are no closer than training pictures are to each other don't fail: where strangers
+    look alike, such a pair cannot be told from two pictures of similar things.
+
     Args:
-        pairs: names of a training picture and of the held-out one that looks the same.
+        found: names of a training picture and of the held-out one that looks the same.
     """
+    said = []
+    if found.pairs:
+        said.append(
+            f"{len(found.pairs)} held-out pictures look like one that is trained on; look at them, "
+            "and delete one of each pair:"
+        )
+        said.extend(_named(found.pairs))
+    if found.look_alikes:
+        said.append(
+            f"Strangers look alike here: {len(found.look_alikes)} held-out pictures look like one "
+            "that is trained on, but no more than training pictures look like each other. Whether "
+            "there are near-duplicates among them cannot be told:"
+        )
+        said.extend(_named(found.look_alikes))
+    return _result(
+        "near_duplicates",
+        passed=not found.pairs,
+        observed=len(found.pairs),
+        threshold=0,
+        detail="\n".join(said) or "no held-out picture looks like one that is trained on",
+    )
+
+
+def _named(pairs: Sequence[tuple[str, str]]) -> list[str]:
     lines = [f"  {train} and {held_out}" for train, held_out in pairs[:NAMED_PAIRS]]
     if len(pairs) > NAMED_PAIRS:
         lines.append(f"  and {len(pairs) - NAMED_PAIRS} others")
-    found = (
-        f"{len(pairs)} held-out pictures look like one that is trained on; look at them, and "
-        "delete one of each pair:\n" + "\n".join(lines)
-    )
-    return _result(
-        "near_duplicates",
-        passed=not pairs,
-        observed=len(pairs),
-        threshold=0,
-        detail=found if pairs else "no held-out picture looks like one that is trained on",
-    )
+    return lines
 
 
 def check_class_balance(data: DataSet, least: float) -> CheckResult:

@@ -14,6 +14,7 @@ from cnnbench.records import DataSet
 
 if TYPE_CHECKING:
     from cnnbench.images.dataset import Splits
+    from cnnbench.images.near_duplicates import NearDuplicates
 
 MANIFEST_NAME = "pictures.json"
 DRAWN_NAME = "drawn"
@@ -30,12 +31,12 @@ class OpenedPictures:
     seconds: float
 
     @cached_property
-    def near_duplicates(self) -> tuple[tuple[str, str], ...]:
+    def near_duplicates(self) -> NearDuplicates:
         """Names of a training and a held-out picture that look the same, for each such pair."""
-        from cnnbench.images.near_duplicates import near_duplicates
+        from cnnbench.images.near_duplicates import NearDuplicates, near_duplicates
         from cnnbench.images.splits import Splits
 
-        return near_duplicates(Splits.open(self.manifest)) if self.manifest else ()
+        return near_duplicates(Splits.open(self.manifest)) if self.manifest else NearDuplicates()
 
 
 def read_splits(options: Options, say: Callable[[str], None]) -> Splits:

@@ -19,6 +19,7 @@ from cnnbench.option_table import OPTIONS
 from cnnbench.options import MARKER_FIELDS
 
 if TYPE_CHECKING:
+    from cnnbench.images.near_duplicates import NearDuplicates
     from cnnbench.pytest_fixtures import Target
     from cnnbench.records import CheckResult, DataSet, SanityRun, TrainingRun
 
@@ -101,9 +102,7 @@ def cnnbench_held_out(request: pytest.FixtureRequest, benchmark: Any) -> tuple[s
 
 
 @pytest.fixture
-def cnnbench_near_duplicates(
-    request: pytest.FixtureRequest, benchmark: Any
-) -> tuple[tuple[str, str], ...]:
+def cnnbench_near_duplicates(request: pytest.FixtureRequest, benchmark: Any) -> NearDuplicates:
     """Names of a training and a held-out picture that look the same, for each such pair.
 
     Benchmarks comparing the pictures.

@@ -19,6 +19,7 @@ from cnnbench.pytest_session import (
 )
 
 if TYPE_CHECKING:
+    from cnnbench.images.near_duplicates import NearDuplicates
     from cnnbench.records import CheckResult, SanityKind, SanityRun, TrainingRun
     from cnnbench.session import Session
 
@@ -56,10 +57,10 @@ def leaks(request: pytest.FixtureRequest, benchmark: Any) -> tuple[str, ...]:
     return tuple(bench.leaks)
 
 
-def near_duplicates(request: pytest.FixtureRequest, benchmark: Any) -> tuple[tuple[str, str], ...]:
+def near_duplicates(request: pytest.FixtureRequest, benchmark: Any) -> NearDuplicates:
     bench = usable(request)
     start = time.perf_counter()
-    found = tuple(bench.near_duplicates)
+    found = bench.near_duplicates
     show_rounds(benchmark, request.node.stash[CLOCK], [time.perf_counter() - start])
     return found
 

@@ -36,6 +36,7 @@ from cnnbench.workers.jobs import CheckModels, Job, Sanity, Train
 from cnnbench.workers.process import JobError, Result, WorkerSpec
 
 if TYPE_CHECKING:
+    from cnnbench.images.near_duplicates import NearDuplicates
     from cnnbench.report.frames import Report
 
 
@@ -206,7 +207,7 @@ class Session:
         return self._opened().leaks
 
     @property
-    def near_duplicates(self) -> Sequence[tuple[str, str]]:
+    def near_duplicates(self) -> NearDuplicates:
         """Names of a training and a held-out picture that look the same, for each such pair."""
         return self._opened().near_duplicates
 

@@ -4,6 +4,7 @@ import pytest
 from factories import data_set
 
 from cnnbench.data_checks import check_class_balance, check_held_out, check_near_duplicates
+from cnnbench.images.near_duplicates import NearDuplicates
 from cnnbench.targets import DEFAULTS
 
 
@@ -36,21 +37,39 @@ def test_each_leak_is_named():
 # Near duplicates
 
 
+PAIR = ("train/1.jpg", "validation/2.jpg")
+
+
 def test_no_near_duplicate_passes():
-    result = check_near_duplicates([])
+    result = check_near_duplicates(NearDuplicates())
     assert (result.check, result.verdict, result.observed) == ("near_duplicates", "pass", 0.0)
 
 
 def test_near_duplicates_are_named():
-    result = check_near_duplicates([("train/1.jpg", "validation/2.jpg")])
+    result = check_near_duplicates(NearDuplicates(pairs=(PAIR,)))
     assert (result.verdict, result.observed, result.threshold) == ("fail", 1.0, 0.0)
     assert "1 held-out pictures look like one that is trained on" in result.detail
     assert result.detail.endswith("  train/1.jpg and validation/2.jpg")
 
 
+def test_strangers_that_look_alike_pass_and_are_named():
+    result = check_near_duplicates(NearDuplicates(look_alikes=(PAIR,)))
+    assert (result.verdict, result.observed) == ("pass", 0.0)
+    assert result.detail.startswith("Strangers look alike here: 1 held-out pictures")
+    assert "cannot be told" in result.detail
+    assert result.detail.endswith("  train/1.jpg and validation/2.jpg")
+
+
+def test_near_duplicates_among_strangers_that_look_alike_are_red():
+    result = check_near_duplicates(NearDuplicates((PAIR,), (("a.png", "b.png"),)))
+    assert (result.verdict, result.observed) == ("fail", 1.0)
+    assert result.detail.index("train/1.jpg") < result.detail.index("a.png and b.png")
+
+
 @pytest.mark.parametrize(("count", "lines"), [(10, 11), (11, 12), (500, 12)])
 def test_ten_near_duplicates_are_named_and_the_others_counted(count, lines):
-    detail = check_near_duplicates([(f"{i}.png", f"copy-{i}.png") for i in range(count)]).detail
+    pairs = tuple((f"{i}.png", f"copy-{i}.png") for i in range(count))
+    detail = check_near_duplicates(NearDuplicates(pairs)).detail
     assert len(detail.splitlines()) == lines
     assert detail.endswith(f"and {count - 10} others") == (count > 10)
 

@@ -1,29 +1,33 @@
 """Find held-out pictures that are trained on in another form: saved again, resized, cropped,
 brightened or mirrored. Files of equal content are `splitting.find_leaks`' to find.
 
-Pictures are compared by the differences between neighbouring cells of a small grey thumbnail: what
-difference hashes keep the signs of (Krawetz, "Kind of Like That", 2013), with their sizes kept,
-since signs alone say little about the smooth parts of a picture. The correlation of two such
-thumbnails does not change with brightness or contrast. A coarse thumbnail, blurred enough to stand
-a slight crop, picks candidates among all pairs; a finer one, held against crops of either picture,
-decides.
+Digits, product shots on white and scans of text look alike without being the same picture. So two
+that look alike are a near-duplicate only if the training pictures' distances from each other do not
+explain it. Take the ratio `r` of a picture's distance from the nearest training picture to that
+from the fifth nearest. Among strangers in `d` dimensions, however densely they lie,
+
+    P(ratio <= r) = 1 - (1 - r ** d) ** 4
+
+(Facco et al., "Estimating the intrinsic dimension of datasets by a minimal neighborhood
+information", 2017). `d` follows from the median ratio of training pictures, each compared with all
+others; of those whose fifth nearest picture is about as far away, since a set may be a mixture. Two
+pictures are a near-duplicate if that probability, times the number of held-out pictures, is `LEVEL`
+at most. If most training pictures have copies among each other, nothing can be told.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
 from cnnbench.images.rgb import Pixels
 from cnnbench.images.splits import Splits
+from cnnbench.images.thumbnails import Floats, Thumbnails, distance
 
-Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
 
-# Rec. 601 luma, as JPEG and Pillow use it.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _COARSE_CELLS = 8
 _FINE_CELLS = 16
 # Measured on 100 photographs of 500 pixels, 100 of 32 pixels and 100 drawn pictures, decoded to
@@ -32,43 +36,73 @@ _FINE_CELLS = 16
 _CANDIDATE = 0.55
 # Strangers' coarse thumbnails reach 0.93, and may be ahead of a cropped twin's.
 _CANDIDATES_EACH = 32
-# Whole pictures: twins 0.94 and more, strangers up to 0.81.
-_SAME = 0.88
-# The best of many crops: twins 0.945 and more, strangers up to 0.925 (two of the drawn dogs).
-_SAME_CROPPED = 0.94
-# Shares of the width and of the height that a cropped picture has left, and where it lies.
-_KEPT = (1.0, 0.95, 0.9)
-_PLACES = (0.0, 0.5, 1.0)
-# Grey levels (root mean square) between neighbouring cells: a picture with less has nothing to be
-# recognised by.
-_FLAT = 1.0
 _ROWS_AT_ONCE = 256
 _CROPPED_KEPT = 1024  # training pictures whose crops are remembered: 100 kB each
+
+# Held-out pictures that would be as close as a near-duplicate if all were strangers.
+LEVEL = 0.001
+# Three more copies in the training set do not hide that a picture is trained on.
+_NEIGHBOURS = 5
+# Training pictures that are compared with all others, and how many of them a median is taken of.
+_SAMPLE = 300
+_WINDOW = 50
+# Fewer training pictures show nothing of each other: whatever looks alike is a near-duplicate.
+_LEAST_TRAIN = 10
+# A picture saved again is this far from itself. Product shots may be nearer by chance.
+_NO_DISTANCE = 0.001
 
 
 @dataclass(frozen=True)
 class Twins:
-    """A held-out picture and the training picture that is most like it, by position."""
+    """A held-out picture and the training picture that is most like it, by position.
+
+    Args:
+        train: Position of the training picture.
+        validation: Position of the held-out picture.
+        distance: 0 for the same picture, and 1 where two no longer look alike.
+        expected: How many held-out pictures would be this close if all were strangers.
+    """
 
     train: int
     validation: int
-    correlation: float
+    distance: float
+    expected: float
+
+    @property
+    def is_near_duplicate(self) -> bool:
+        """Whether they are closer than strangers in this data set are."""
+        return self.expected <= LEVEL
 
 
-def near_duplicates(splits: Splits) -> tuple[tuple[str, str], ...]:
-    """Return the names of a training and of a held-out picture for each held-out one with a twin.
+@dataclass(frozen=True)
+class NearDuplicates:
+    """Names of a training and a held-out picture, for each held-out one with a twin.
+
+    Args:
+        pairs: Those that are closer than strangers in this data set are.
+        look_alikes: Those that are as close as strangers in this data set.
+    """
+
+    pairs: tuple[tuple[str, str], ...] = ()
+    look_alikes: tuple[tuple[str, str], ...] = ()
+
+
+def near_duplicates(splits: Splits) -> NearDuplicates:
+    """Name the held-out pictures that look like a training picture.
 
     Args:
         splits: A data set.
     """
-    twins = find_near_duplicates(splits.train_pictures(), splits.validation_pictures())
-    return tuple(
-        (splits.train.names[twin.train], splits.validation.names[twin.validation]) for twin in twins
-    )
+    pairs: list[tuple[str, str]] = []
+    look_alikes: list[tuple[str, str]] = []
+    for twin in find_near_duplicates(splits.train_pictures(), splits.validation_pictures()):
+        names = (splits.train.names[twin.train], splits.validation.names[twin.validation])
+        (pairs if twin.is_near_duplicate else look_alikes).append(names)
+    return NearDuplicates(tuple(pairs), tuple(look_alikes))
 
 
 def find_near_duplicates(train: Pixels, validation: Pixels) -> list[Twins]:
-    """Find held-out pictures that are a training picture in another form.
+    """Find held-out pictures that look like a training picture in another form.
 
     Args:
         train: Pictures to train on, `(n, height, width, 3)`.
@@ -77,31 +111,104 @@ def find_near_duplicates(train: Pixels, validation: Pixels) -> list[Twins]:
     Returns:
         Each held-out picture with a twin, in order, with the twin most like it.
     """
-    coarse = _Thumbnails(_COARSE_CELLS, train.shape[1:3])
-    fine = _Thumbnails(_FINE_CELLS, train.shape[1:3])
-    trained = np.concatenate([coarse.of(part) for part in _parts(train)])
+    trained = _Training(train)
+    rows = trained.rows_with_twin(validation)
+    if not rows:
+        return []
+    nearest, distances = trained.neighbours(validation[rows])
+    expected = np.zeros(len(rows))
+    if len(train) >= _LEAST_TRAIN:
+        sample = np.linspace(0, len(train) - 1, min(len(train), _SAMPLE)).astype(np.intp)
+        _, own = trained.neighbours(train[sample], left_out=sample)
+        expected = len(validation) * _chance(distances, own)
+    found = zip(nearest[:, 0], rows, distances[:, 0], expected, strict=True)
+    return [Twins(int(t), v, float(distance), float(e)) for t, v, distance, e in found]
 
-    @lru_cache(_CROPPED_KEPT)
-    def crops_of(row: int) -> Floats:
-        crops: Floats = fine.cropped(train[row : row + 1])[0]
-        return crops
 
-    twins = []
-    for start in range(0, len(validation), _ROWS_AT_ONCE):
-        part = validation[start : start + _ROWS_AT_ONCE]
-        # A mirrored picture is held against the training pictures as they are.
-        mirrored = part[:, :, ::-1]
-        likeness = np.maximum(coarse.of(part) @ trained.T, coarse.of(mirrored) @ trained.T)
-        for row, candidates in _candidates(likeness):
-            both = fine.cropped(np.stack([part[row], mirrored[row]]))
-            same = [
-                Twins(other, start + row, max(found))
-                for other in candidates
-                if _is_same(*(found := _likeness(both, crops_of(other))))
-            ]
-            if same:
-                twins.append(max(same, key=lambda twin: twin.correlation))
-    return twins
+def _chance(distances: Floats, own: Floats) -> npt.NDArray[np.float64]:
+    """Return how probable it is for strangers to be this close, `(m,)`.
+
+    Args:
+        distances: of held-out pictures to the nearest training pictures, `(m, neighbours)`.
+        own: of training pictures to the nearest others, `(n, neighbours)`.
+    """
+    own = own[np.argsort(own[:, -1])]
+    windows = np.lib.stride_tricks.sliding_window_view(_ratios(own), min(_WINDOW, len(own)))
+    middle = np.searchsorted(own[:, -1], distances[:, -1]) - windows.shape[1] // 2
+    medians = np.median(windows, axis=1).clip(max=0.99)[middle.clip(0, len(windows) - 1)]
+    others = _NEIGHBOURS - 1
+    dimensions = np.log(1 - 0.5 ** (1 / others)) / np.log(medians)
+    chance: npt.NDArray[np.float64] = 1 - (1 - _ratios(distances) ** dimensions) ** others
+    return chance
+
+
+def _ratios(distances: Floats) -> npt.NDArray[np.float64]:
+    seen = distances.astype(np.float64).clip(min=_NO_DISTANCE)
+    ratios: npt.NDArray[np.float64] = seen[:, 0] / seen[:, -1]
+    return ratios
+
+
+class _Training:
+    """Compares pictures with those that are trained on.
+
+    Args:
+        train: Pictures to train on, `(n, height, width, 3)`.
+    """
+
+    def __init__(self, train: Pixels) -> None:
+        self._coarse = Thumbnails(_COARSE_CELLS, train.shape[1:3])
+        self._fine = Thumbnails(_FINE_CELLS, train.shape[1:3])
+        self._trained = np.concatenate([self._coarse.of(part) for part in _parts(train)])
+
+        @lru_cache(_CROPPED_KEPT)
+        def crops_of(row: int) -> Floats:
+            crops: Floats = self._fine.cropped(train[row : row + 1])[0]
+            return crops
+
+        self._crops_of = crops_of
+
+    def rows_with_twin(self, pictures: Pixels) -> list[int]:
+        """Return the position of each picture that looks like a training picture."""
+        return [
+            row
+            for row, likeness in enumerate(self._likeness(pictures))
+            if (self._distances(pictures[row], _likeliest(likeness, _CANDIDATE)) <= 1).any()
+        ]
+
+    def neighbours(self, pictures: Pixels, left_out: Rows | None = None) -> tuple[Rows, Floats]:
+        """Return the nearest training pictures of each picture, and how far they are.
+
+        Args:
+            pictures: `(m, height, width, 3)`.
+            left_out: for each picture the training picture to leave out, which is itself.
+
+        Returns:
+            Positions and distances, `(m, neighbours)`, the nearest first.
+        """
+        positions, distances = [], []
+        for row, likeness in enumerate(self._likeness(pictures)):
+            if left_out is not None:
+                likeness[left_out[row]] = -np.inf
+            candidates = _likeliest(likeness, -2.0)
+            found = self._distances(pictures[row], candidates)
+            order = np.argsort(found, kind="stable")[:_NEIGHBOURS]
+            positions.append(candidates[order])
+            distances.append(found[order])
+        return np.stack(positions), np.stack(distances)
+
+    def _likeness(self, pictures: Pixels) -> Iterator[Floats]:
+        """Yield each picture's coarse correlation with every training picture, `(n,)`."""
+        for part in _parts(pictures):
+            # A mirrored picture is compared with the training pictures as they are.
+            both = [self._coarse.of(side) @ self._trained.T for side in (part, part[:, :, ::-1])]
+            yield from np.maximum(*both)
+
+    def _distances(self, picture: Pixels, candidates: Rows) -> Floats:
+        """Return how far a picture is from training pictures: up to 1 they look alike."""
+        if not len(candidates):
+            return np.zeros(0, np.float32)
+        both = self._fine.cropped(np.stack([picture, picture[:, ::-1]]))
+        return np.array([distance(both, self._crops_of(int(at))) for at in candidates], np.float32)
 
 
 def _parts(pictures: Pixels) -> Iterator[Pixels]:
@@ -109,98 +216,9 @@ def _parts(pictures: Pixels) -> Iterator[Pixels]:
         yield pictures[start : start + _ROWS_AT_ONCE]
 
 
-def _candidates(likeness: Floats) -> Iterator[tuple[int, list[int]]]:
-    """Yield each row that has candidates, with the columns of the likeliest ones."""
-    for row in np.flatnonzero(likeness.max(axis=1, initial=0.0) >= _CANDIDATE):
-        columns = np.flatnonzero(likeness[row] >= _CANDIDATE)
-        order = np.argsort(-likeness[row, columns], kind="stable")
-        yield int(row), columns[order[:_CANDIDATES_EACH]].tolist()
-
-
-def _likeness(both: Floats, crops: Floats) -> tuple[float, float]:
-    """Return how like a picture is to another.
-
-    Args:
-        both: of its crops and of those of its mirror image, `(2, crops, differences)`.
-        crops: of the other's crops, `(crops, differences)`.
-
-    Returns:
-        The correlation of the whole pictures, and the highest of a whole one with a crop.
-    """
-    of_other = both[:, 0] @ crops.T
-    of_picture = both @ crops[0]
-    return float(of_other[:, 0].max()), float(max(of_other.max(), of_picture.max()))
-
-
-def _is_same(whole: float, cropped: float) -> bool:
-    return whole >= _SAME or cropped >= _SAME_CROPPED
-
-
-class _Thumbnails:
-    """Makes thumbnails of pictures of one size: of the whole picture, and of crops of it.
-
-    Args:
-        cells: Rows and columns of a thumbnail.
-        size: `(height, width)` of the pictures.
-    """
-
-    def __init__(self, cells: int, size: tuple[int, int]) -> None:
-        self._cells = cells
-        places = [(1.0, 0.0), *product(_KEPT[1:], _PLACES)]
-        self._rows, self._columns = (
-            np.stack([_averages(length, cells, *place) for place in places]) for length in size
-        )
-
-    def of(self, pictures: Pixels) -> Floats:
-        """Return the normalized differences of whole pictures, `(n, differences)`."""
-        return self._differences(self._rows[0] @ _grey(pictures) @ self._columns[0].T)
-
-    def cropped(self, pictures: Pixels) -> Floats:
-        """Return those of every crop, the whole picture first, `(n, crops, differences)`."""
-        grey = _grey(pictures)[:, None, None]
-        thumbnails = self._rows[:, None] @ grey @ self._columns.transpose(0, 2, 1)
-        flat = self._differences(thumbnails.reshape(-1, self._cells, self._cells))
-        return flat.reshape(len(pictures), -1, flat.shape[-1])
-
-    def _differences(self, thumbnails: npt.NDArray[np.floating]) -> Floats:
-        across, down = np.diff(thumbnails, axis=2), np.diff(thumbnails, axis=1)
-        # Light that falls off evenly or towards the corners, as on skies and walls, is no likeness.
-        across, down = (_less_plane(d.reshape(len(d), -1), d.shape[1:]) for d in (across, down))
-        joined = np.concatenate([across, down], axis=1)
-        least = _FLAT * np.sqrt(joined.shape[1])
-        lengths = np.linalg.norm(joined, axis=1, keepdims=True)
-        normalized: Floats = joined / np.maximum(lengths, least)
-        return normalized
-
-
-def _grey(pictures: Pixels) -> Floats:
-    grey: Floats = pictures.astype(np.float32) @ _LUMA
-    return grey
-
-
-def _less_plane(differences: Floats, shape: tuple[int, int]) -> Floats:
-    """Return differences, `(n, rows * columns)`, less the plane that fits each best."""
-    rows, columns = np.indices(shape).reshape(2, -1)
-    basis, _ = np.linalg.qr(np.stack([np.ones(len(rows)), rows, columns], axis=1))
-    basis = basis.astype(np.float32)
-    rest: Floats = differences - (differences @ basis) @ basis.T
-    return rest
-
-
-def _averages(length: int, cells: int, kept: float, place: float) -> Floats:
-    """Return the matrix, `(cells, length)`, that averages pixels over cells of equal width.
-
-    Args:
-        length: Pixels along this side.
-        cells: Cells along this side.
-        kept: Share of the side that the cells cover.
-        place: Where they begin: 0 is the start of the side and 1 as far from it as they can.
-    """
-    edges = (np.arange(cells + 1) / cells * kept + place * (1 - kept)) * length
-    pixels = np.arange(length)
-    # The part of each pixel that lies in each cell.
-    upper = np.minimum(edges[1:, None], pixels + 1)
-    lower = np.maximum(edges[:-1, None], pixels)
-    covered = np.maximum(upper - lower, 0)
-    matrix: Floats = (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
-    return matrix
+def _likeliest(likeness: Floats, least: float) -> Rows:
+    """Return the columns of the likeliest candidates."""
+    columns = np.flatnonzero(likeness >= least)
+    if len(columns) > _CANDIDATES_EACH:
+        columns = columns[np.argpartition(-likeness[columns], _CANDIDATES_EACH)[:_CANDIDATES_EACH]]
+    return columns
