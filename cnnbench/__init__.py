@@ -10,8 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnnbench.images.dataset import Splits, load_splits
     from cnnbench.model import build_model
+    from cnnbench.pictures.load import Splits, load_splits
     from cnnbench.report.frames import Report, load_report
     from cnnbench.report.ratio_tables import compare_speeds
     from cnnbench.training import train
@@ -34,12 +34,12 @@ __all__ = [
 _HOMES = {
     "VARIANTS": "cnnbench.variants",
     "Report": "cnnbench.report.frames",
-    "Splits": "cnnbench.images.dataset",
+    "Splits": "cnnbench.pictures.load",
     "Variant": "cnnbench.variants",
     "build_model": "cnnbench.model",
     "compare_speeds": "cnnbench.report.ratio_tables",
     "load_report": "cnnbench.report.frames",
-    "load_splits": "cnnbench.images.dataset",
+    "load_splits": "cnnbench.pictures.load",
     "train": "cnnbench.training",
 }
 

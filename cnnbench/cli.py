@@ -116,7 +116,7 @@ def _train(parsed: argparse.Namespace) -> int:
         raise FileExistsError(
             f"The folder is not empty; name a new one. Received: out={str(parsed.out)!r}"
         )
-    from cnnbench.pictures import read_splits
+    from cnnbench.opened_pictures import read_splits
 
     # Before the backend, whose import takes seconds: bad pictures are reported at once.
     splits = read_splits(options, lambda text: print(text, flush=True))
@@ -162,7 +162,7 @@ def _predict(parsed: argparse.Namespace) -> int:
     _use_backend(options.backends[0], None)
 
     from cnnbench.classifier import load_classifier
-    from cnnbench.images.decode import decode_picture
+    from cnnbench.pictures.decode_all import decode_picture
 
     classifier = load_classifier(parsed.classifier)
     size = classifier.input_shape[:2]
@@ -180,7 +180,7 @@ def _predict(parsed: argparse.Namespace) -> int:
 
 
 def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
-    from cnnbench.images.folders import walk_pictures
+    from cnnbench.pictures.folders import walk_pictures
 
     for path in paths:
         if path.is_dir():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cnnbench.records import CheckResult, DataSet
 
 if TYPE_CHECKING:
-    from cnnbench.images.near_duplicates import NearDuplicates
+    from cnnbench.pictures.near_duplicates import NearDuplicates
 
 NAMED_PAIRS = 10
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from cnnbench.batches import Pictures
+from cnnbench.pictures.batches import Pictures
 
 EVALUATION_BATCH_SIZE = 256
 

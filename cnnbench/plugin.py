@@ -19,7 +19,7 @@ from cnnbench.option_table import OPTIONS
 from cnnbench.options import MARKER_FIELDS
 
 if TYPE_CHECKING:
-    from cnnbench.images.near_duplicates import NearDuplicates
+    from cnnbench.pictures.near_duplicates import NearDuplicates
     from cnnbench.pytest_fixtures import Target
     from cnnbench.records import CheckResult, DataSet, SanityRun, TrainingRun
 

@@ -19,7 +19,7 @@ from cnnbench.pytest_session import (
 )
 
 if TYPE_CHECKING:
-    from cnnbench.images.near_duplicates import NearDuplicates
+    from cnnbench.pictures.near_duplicates import NearDuplicates
     from cnnbench.records import CheckResult, SanityKind, SanityRun, TrainingRun
     from cnnbench.session import Session
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from cnnbench.batches import Pictures
 from cnnbench.evaluation import evaluate
-from cnnbench.images.dataset import Splits
 from cnnbench.model import targets_for
+from cnnbench.pictures.batches import Pictures
+from cnnbench.pictures.load import Splits
+from cnnbench.pictures.streams import random_stream
 from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.records import SanityRun
-from cnnbench.seeds import random_stream
 from cnnbench.training import Progress, seeded_model, train
 from cnnbench.variants import Variant
 

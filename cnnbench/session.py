@@ -14,8 +14,8 @@ from cnnbench.backends import kind_of, missing, require_backends
 from cnnbench.journal import JOURNAL_NAME, Journal
 from cnnbench.measurements import Measurement
 from cnnbench.measuring import Measuring, Wanted
+from cnnbench.opened_pictures import OpenedPictures, open_pictures
 from cnnbench.options import Options
-from cnnbench.pictures import OpenedPictures, open_pictures
 from cnnbench.presence import Presence
 from cnnbench.progress import Progress
 from cnnbench.records import (
@@ -36,7 +36,7 @@ from cnnbench.workers.jobs import CheckModels, Job, Sanity, Train
 from cnnbench.workers.process import JobError, Result, WorkerSpec
 
 if TYPE_CHECKING:
-    from cnnbench.images.near_duplicates import NearDuplicates
+    from cnnbench.pictures.near_duplicates import NearDuplicates
     from cnnbench.report.frames import Report
 
 

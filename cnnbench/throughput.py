@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from cnnbench import devices
 from cnnbench.agreement import Reference, agreement_of
-from cnnbench.batches import Pictures, drawn_batch
 from cnnbench.engines.choice import Bench, Recipe, engine_for, program_for
-from cnnbench.images.dataset import Splits
 from cnnbench.measurements import Agreement, Measurement, Workload
+from cnnbench.pictures.batches import Pictures, drawn_batch
+from cnnbench.pictures.load import Splits
 from cnnbench.places import Place
 from cnnbench.speed_checks import is_linear
 from cnnbench.telemetry import Telemetry

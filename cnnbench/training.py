@@ -12,15 +12,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from cnnbench.batches import Pictures, epoch_batches
 from cnnbench.evaluation import evaluate
-from cnnbench.images.dataset import Splits
 from cnnbench.inspection import INSPECTED_PICTURES, dead_units, prediction_difference
 from cnnbench.model import build_model, targets_for
+from cnnbench.pictures.batches import Pictures, epoch_batches
+from cnnbench.pictures.load import Splits
+from cnnbench.pictures.streams import random_stream
 from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.records import TrainingRun
-from cnnbench.seeds import random_stream
 from cnnbench.variants import Variant
 
 INITIAL_LOSS_PICTURES = 256

@@ -22,7 +22,7 @@ import pytest
 from tiny import write_pictures
 
 from cnnbench.backends import switch_off_telemetry
-from cnnbench.images.dataset import Splits, load_splits
+from cnnbench.pictures.load import Splits, load_splits
 
 pytest_plugins = ["pytester"]
 switch_off_telemetry()

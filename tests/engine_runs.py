@@ -34,7 +34,7 @@ def main(backend: str, manifest: str, folder: str) -> None:
     from cnnbench import throughput
     from cnnbench.engines import keras_model
     from cnnbench.engines.choice import engine_for
-    from cnnbench.images.dataset import Splits
+    from cnnbench.pictures.load import Splits
     from cnnbench.places import Place
     from cnnbench.records import encode
     from cnnbench.throughput import Plan, measure

@@ -20,7 +20,7 @@ from cnnbench.ab.processes import Folder, SideFailed, Template
 from cnnbench.ab.sides import Side
 from cnnbench.ab.template import can_fork
 from cnnbench.cli import main
-from cnnbench.images.dataset import Splits
+from cnnbench.pictures.load import Splits
 from cnnbench.variants import Variant, variant_named
 
 MODEL = """

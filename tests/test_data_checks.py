@@ -4,7 +4,7 @@ import pytest
 from factories import data_set
 
 from cnnbench.data_checks import check_class_balance, check_held_out, check_near_duplicates
-from cnnbench.images.near_duplicates import NearDuplicates
+from cnnbench.pictures.near_duplicates import NearDuplicates
 from cnnbench.targets import DEFAULTS
 
 

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from cnnbench.backends import TRAINING_BACKENDS, missing, worker_variables
-from cnnbench.images.dataset import Splits
 from cnnbench.measurements import Measurement, Workload
+from cnnbench.pictures.load import Splits
 from cnnbench.records import decode
 from cnnbench.reference import make_reference
 from cnnbench.speed_checks import check_placement, check_same_answers, check_timer_waits

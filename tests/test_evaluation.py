@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from cnnbench.batches import Pictures
 from cnnbench.evaluation import EVALUATION_BATCH_SIZE, evaluate
+from cnnbench.pictures.batches import Pictures
 
 
 class Answers:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cnnbench import keras_steps
-from cnnbench.batches import Pictures, drawn_batch
-from cnnbench.images.dataset import Splits
 from cnnbench.keras_steps import first_step
+from cnnbench.pictures.batches import Pictures, drawn_batch
+from cnnbench.pictures.load import Splits
 from cnnbench.training import seeded_model
 from cnnbench.variants import VARIANTS
 

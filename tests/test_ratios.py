@@ -7,13 +7,7 @@ import pytest
 from speeds import source, speed
 
 from cnnbench.ratios import compare_sources, geometric_mean
-from cnnbench.speed_rows import (
-    OUT_OF_MEMORY,
-    WRONG_ANSWERS,
-    Process,
-    is_wrong,
-    process_of,
-)
+from cnnbench.speed_rows import OUT_OF_MEMORY, WRONG_ANSWERS, Process, is_wrong, process_of
 
 
 def compared(first, later, across=()):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from few import few_or_all
 
-from cnnbench.images.dataset import Splits
+from cnnbench.pictures.load import Splits
 from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.sanity import MEMORIZATION_STEPS, memorize, shuffled_labels, train_on_shuffled

@@ -7,11 +7,7 @@ import pytest
 from scipy import stats
 
 from cnnbench.stats.intervals import Interval, Spread
-from cnnbench.stats.power import (
-    sd_interval,
-    smallest_difference,
-    values_needed,
-)
+from cnnbench.stats.power import sd_interval, smallest_difference, values_needed
 
 SEED_SD = math.sqrt(0.2 / 2 / 1000)  # Jordan's floor: 80 % accuracy, 1000 pictures: 1 point
 

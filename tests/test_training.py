@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from tiny import write_pictures
 
-from cnnbench.batches import epoch_batches
-from cnnbench.images.dataset import Splits, load_splits
 from cnnbench.model import targets_for
+from cnnbench.pictures.batches import epoch_batches
+from cnnbench.pictures.load import Splits, load_splits
 from cnnbench.places import Place
 from cnnbench.protocols import PROTOCOLS, Protocol
 from cnnbench.records import TrainingRun

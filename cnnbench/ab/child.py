@@ -131,10 +131,10 @@ def _is_own(path: str, working_copy: str) -> bool:
 
 
 def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
-    from cnnbench.batches import Pictures, drawn_batch
     from cnnbench.devices import gpus
-    from cnnbench.images.dataset import Splits
     from cnnbench.keras_steps import first_step
+    from cnnbench.pictures.batches import Pictures, drawn_batch
+    from cnnbench.pictures.load import Splits
     from cnnbench.variants import Variant
 
     if command["device"] == "gpu" and not gpus(command["backend"]):

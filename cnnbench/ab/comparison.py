@@ -14,7 +14,7 @@ from cnnbench.ab.settings import Settings
 from cnnbench.ab.sides import Side
 from cnnbench.ab.verdict import Rule, Verdict, in_words
 from cnnbench.environment import describe
-from cnnbench.images.dataset import Splits
+from cnnbench.pictures.load import Splits
 from cnnbench.stats.sequential import look_plan
 
 

@@ -30,7 +30,6 @@ def main(backend: str, device: str, threads: int) -> None:
     from cnnbench.backends import switch_off_telemetry
 
     switch_off_telemetry()
-    from cnnbench import keras_steps  # noqa: F401  # the import that costs seconds
     from cnnbench.ab.child import serve
 
     answer({"protocol": PROTOCOL, "can_fork": can_fork()})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnbench.backends import kind_of
-from cnnbench.images.dataset import Splits
+from cnnbench.pictures.load import Splits
 from cnnbench.places import Place
 from cnnbench.records import Record
 from cnnbench.user_errors import blaming, plain

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cnnbench.images.drawn import DrawnSet, write_drawn_set
+from cnnbench.pictures.drawn_set import DrawnSet, write_drawn_set
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 VARIANT = "three-blocks"  # its seeds vary least: small changes are seen

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageFile
 
-from cnnbench.images.rgb import LOADER_ID, Pixels, decode_file, explain, open_picture
+from cnnbench.pictures.decode import LOADER_ID, Pixels, decode_file, explain, open_picture
 
 __all__ = [
     "LOADER_ID",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnnbench.batches import Pictures, drawn_batch, epoch_batches
+from cnnbench.pictures.batches import Pictures, drawn_batch, epoch_batches
 
 
 def order(steps: int, seed: int = 0, epoch: int = 0) -> list[list[int]]:

@@ -13,8 +13,8 @@ from cnnbench.options import Options
 from cnnbench.records import DataSet
 
 if TYPE_CHECKING:
-    from cnnbench.images.dataset import Splits
-    from cnnbench.images.near_duplicates import NearDuplicates
+    from cnnbench.pictures.load import Splits
+    from cnnbench.pictures.near_duplicates import NearDuplicates
 
 MANIFEST_NAME = "pictures.json"
 DRAWN_NAME = "drawn"
@@ -33,8 +33,8 @@ class OpenedPictures:
     @cached_property
     def near_duplicates(self) -> NearDuplicates:
         """Names of a training and a held-out picture that look the same, for each such pair."""
-        from cnnbench.images.near_duplicates import NearDuplicates, near_duplicates
-        from cnnbench.images.splits import Splits
+        from cnnbench.pictures.data_set import Splits
+        from cnnbench.pictures.near_duplicates import NearDuplicates, near_duplicates
 
         return near_duplicates(Splits.open(self.manifest)) if self.manifest else NearDuplicates()
 
@@ -50,8 +50,8 @@ def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
         LeakError: if a picture is in both sets.
         ValueError, OSError: if the folder or a picture is unusable; names what and why.
     """
-    from cnnbench.images.cache import default_cache_directory
-    from cnnbench.images.dataset import load_splits
+    from cnnbench.pictures.cache import default_cache_directory
+    from cnnbench.pictures.load import load_splits
 
     cache = options.cache_dir or default_cache_directory()
     folder = _folder(options, cache, say)
@@ -78,7 +78,7 @@ def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
 def _folder(options: Options, cache: Path, say: Callable[[str], None]) -> Path:
     if options.data is not None:
         return options.data
-    from cnnbench.images.drawn import drawn_set_directory
+    from cnnbench.pictures.drawn_set import drawn_set_directory
 
     say("reading the embedded drawn pictures; the first session draws them, which takes seconds")
     return drawn_set_directory(cache)
@@ -95,7 +95,7 @@ def open_pictures(options: Options, directory: Path, say: Callable[[str], None])
     Raises:
         ValueError, OSError: if the folder or a picture is unusable; names what and why.
     """
-    from cnnbench.images.dataset import LeakError
+    from cnnbench.pictures.load import LeakError
 
     start = time.perf_counter()
     try:

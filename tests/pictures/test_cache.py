@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import cnnbench.images.cache
-from cnnbench.images.cache import default_cache_directory, load_pixels
-from cnnbench.images.decode import decode_pictures
+import cnnbench.pictures.cache
+from cnnbench.pictures.cache import default_cache_directory, load_pixels
+from cnnbench.pictures.decode_all import decode_pictures
 
 
 @pytest.fixture
@@ -32,13 +32,13 @@ def paths(tmp_path):
 def decoded(monkeypatch):
     """Returns a list that grows by the files of each decoding."""
     calls = []
-    decode_each = cnnbench.images.cache.decode_each
+    decode_each = cnnbench.pictures.cache.decode_each
 
     def spy(sources, *args, **kwargs):
         calls.append(list(sources))
         return decode_each(sources, *args, **kwargs)
 
-    monkeypatch.setattr("cnnbench.images.cache.decode_each", spy)
+    monkeypatch.setattr("cnnbench.pictures.cache.decode_each", spy)
     return calls
 
 
@@ -84,7 +84,7 @@ def test_changed_picture_makes_another_entry(cache, paths):
 
 def test_another_loader_makes_another_entry(cache, paths, monkeypatch):
     before = load_pixels(paths, (8, 6), cache)
-    monkeypatch.setattr("cnnbench.images.cache.LOADER_ID", "another Pillow")
+    monkeypatch.setattr("cnnbench.pictures.cache.LOADER_ID", "another Pillow")
     assert load_pixels(paths, (8, 6), cache).path != before.path
 
 
@@ -138,7 +138,7 @@ def test_entry_has_its_name_only_when_it_is_whole(cache, paths):
 BUILD = """
 import sys
 from pathlib import Path
-import cnnbench.images.cache as cache
+import cnnbench.pictures.cache as cache
 decode_each = cache.decode_each
 def meet(*args, **kwargs):
     print("found no entry", flush=True)
@@ -150,7 +150,7 @@ print(cache.load_pixels([Path(p) for p in sys.argv[2:]], (8, 6), Path(sys.argv[1
 
 
 def test_two_processes_may_build_the_same_entry_at_once(cache, paths):
-    package = Path(cnnbench.images.cache.__file__).parents[2]
+    package = Path(cnnbench.pictures.cache.__file__).parents[2]
     command = [sys.executable, "-c", BUILD, str(cache), *map(str, paths)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     environment = os.environ | {"PYTHONPATH": str(package)}
@@ -201,7 +201,7 @@ def test_bad_size(cache, paths):
 
 
 def test_entry_that_is_damaged_as_soon_as_written(cache, paths, monkeypatch):
-    monkeypatch.setattr("cnnbench.images.cache._open_entry", lambda *_: None)
+    monkeypatch.setattr("cnnbench.pictures.cache._open_entry", lambda *_: None)
     with pytest.raises(OSError, match=r"damaged as soon as written\. Received: entry=.*\.npy"):
         load_pixels(paths, (8, 6), cache)
 

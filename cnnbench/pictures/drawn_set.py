@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 import PIL
 
-from cnnbench.images.animals import KINDS, SMALLEST_SIZE, Kind, draw_picture
+from cnnbench.pictures.drawn_animals import KINDS, SMALLEST_SIZE, Kind, draw_picture
 
 __all__ = [
     "DRAWING_VERSION",

@@ -6,8 +6,8 @@ from typing import get_args
 
 import numpy as np
 
-from cnnbench.batches import Pictures, drawn_batch, epoch_batches
-from cnnbench.seeds import Purpose, random_stream
+from cnnbench.pictures.batches import Pictures, drawn_batch, epoch_batches
+from cnnbench.pictures.streams import Purpose, random_stream
 
 PURPOSES = get_args(Purpose)
 

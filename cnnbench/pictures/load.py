@@ -5,10 +5,11 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cnnbench.images.cache import CachedPixels, load_pixels
-from cnnbench.images.listing import Picture, list_pictures
-from cnnbench.images.splits import Split, Splits, read_only
-from cnnbench.images.splitting import LeakError, refuse_leaks, split_listing
+from cnnbench.pictures.cache import CachedPixels, load_pixels
+from cnnbench.pictures.data_set import Split, Splits, read_only
+from cnnbench.pictures.leaks import LeakError, refuse_leaks
+from cnnbench.pictures.listing import Picture, list_pictures
+from cnnbench.pictures.splitting import split_listing
 
 __all__ = ["LeakError", "Split", "Splits", "load_splits"]
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
-from cnnbench.images.dataset import load_splits
-from cnnbench.images.decode import decode_pictures
-from cnnbench.images.drawn import draw_picture
-from cnnbench.images.near_duplicates import NearDuplicates, find_near_duplicates, near_duplicates
+from cnnbench.pictures.decode_all import decode_pictures
+from cnnbench.pictures.drawn_set import draw_picture
+from cnnbench.pictures.load import load_splits
+from cnnbench.pictures.near_duplicates import NearDuplicates, find_near_duplicates, near_duplicates
 
 COUNT = 24
 
@@ -108,7 +108,7 @@ def test_strangers_are_no_twins(train):
 
 
 def test_the_embedded_set_has_no_near_duplicates(own_cache):
-    from cnnbench.images.drawn import DrawnSet, drawn_set_directory
+    from cnnbench.pictures.drawn_set import DrawnSet, drawn_set_directory
 
     folder = drawn_set_directory(own_cache, DrawnSet(60, 30))
     assert near_duplicates(load_splits(folder, cache=own_cache)) == NearDuplicates()

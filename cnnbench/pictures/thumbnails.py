@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.images.rgb import Pixels
+from cnnbench.pictures.decode import Pixels
 
 Floats = npt.NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.images.rgb import Pixels
+from cnnbench.pictures.decode import Pixels
 
 _MANIFEST_VERSION = 1
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnbench.images.listing import list_pictures
+from cnnbench.pictures.listing import list_pictures
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -104,7 +104,7 @@ def test_order_of_the_file_system_does_not_matter(tmp_path, monkeypatch):
             folders.sort(reverse=True)
             yield parent, folders, sorted(files, reverse=True)
 
-    monkeypatch.setattr("cnnbench.images.folders.os.walk", backwards)
+    monkeypatch.setattr("cnnbench.pictures.folders.os.walk", backwards)
     assert list_pictures(tmp_path) == expected
 
 
@@ -195,6 +195,6 @@ def test_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
         onerror(PermissionError(13, "Permission denied", str(folder)))
         return iter(())
 
-    monkeypatch.setattr("cnnbench.images.folders.os.walk", refuse)
+    monkeypatch.setattr("cnnbench.pictures.folders.os.walk", refuse)
     with pytest.raises(PermissionError, match="Permission denied"):
         list_pictures(tmp_path)

@@ -9,8 +9,8 @@ import PIL
 import pytest
 from PIL import Image, ImageFile, features
 
-from cnnbench.images.decode import LOADER_ID, decode_each, decode_picture, decode_pictures
-from cnnbench.images.rgb import DECODE_VERSION
+from cnnbench.pictures.decode import DECODE_VERSION
+from cnnbench.pictures.decode_all import LOADER_ID, decode_each, decode_picture, decode_pictures
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
 
@@ -246,7 +246,7 @@ def test_error_of_the_consumer_stops_the_work(monkeypatch):
         failed.set()
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("cnnbench.images.decode.decode_file", decode)
+    monkeypatch.setattr("cnnbench.pictures.decode_all.decode_file", decode)
     with pytest.raises(OSError, match="No space left"):
         decode_each([b"x"] * 5_000, (8, 8), consume, threads=2)
     assert len(decoded) < 5_000

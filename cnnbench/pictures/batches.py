@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnbench.seeds import Purpose, random_stream
+from cnnbench.pictures.streams import Purpose, random_stream
 
 
 @dataclass(frozen=True)

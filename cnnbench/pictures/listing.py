@@ -11,7 +11,7 @@ layouts are understood, and each problem is an error that says which of them was
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnbench.images.folders import PICTURE_SUFFIXES, visible_entries, walk_pictures
+from cnnbench.pictures.folders import PICTURE_SUFFIXES, visible_entries, walk_pictures
 
 TRAIN_NAMES = ("train", "training", "training_set")
 # A test set is used for validation only if there is no validation set.

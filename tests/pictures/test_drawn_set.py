@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnbench.images import drawn as module
-from cnnbench.images.drawn import DrawnSet, draw_picture, drawn_set_directory, write_drawn_set
+from cnnbench.pictures import drawn_set as module
+from cnnbench.pictures.drawn_set import DrawnSet, draw_picture, drawn_set_directory, write_drawn_set
 
 TINY = DrawnSet(train_per_class=3, validation_per_class=2, size=16)
 MISLABELLED = DrawnSet(train_per_class=10, validation_per_class=5, wrong_label_share=0.2, size=16)
@@ -74,7 +74,7 @@ def test_the_same_seed_draws_the_same_bytes(tmp_path: Path) -> None:
 
 def test_another_process_draws_the_same_bytes(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from cnnbench.images.drawn import *; "
+        "import sys; from pathlib import Path; from cnnbench.pictures.drawn_set import *; "
         "write_drawn_set(Path(sys.argv[1]), DrawnSet(3, 2, size=16))"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "other")], check=True)

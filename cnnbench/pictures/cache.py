@@ -18,8 +18,14 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.images.decode import LOADER_ID, Problem, check_size, damaged_pictures, decode_each
-from cnnbench.images.rgb import Pixels, explain, open_picture
+from cnnbench.pictures.decode import Pixels, explain, open_picture
+from cnnbench.pictures.decode_all import (
+    LOADER_ID,
+    Problem,
+    check_size,
+    damaged_pictures,
+    decode_each,
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from cnnbench.images.listing import Listing, Picture
-from cnnbench.images.splitting import LeakError, find_leaks, refuse_leaks, split_listing
+from cnnbench.pictures.leaks import LeakError, find_leaks, refuse_leaks
+from cnnbench.pictures.listing import Listing, Picture
+from cnnbench.pictures.splitting import split_listing
 
 ROOT = Path("pictures")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import cnnbench.images.dataset
-from cnnbench.images.dataset import LeakError, Splits, load_splits
+import cnnbench.pictures.load
+from cnnbench.pictures.load import LeakError, Splits, load_splits
 
 
 def save(path: Path, shade: int) -> None:
@@ -88,7 +88,7 @@ def test_second_load_decodes_nothing(one_level, load, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr("cnnbench.images.cache.decode_each", refuse)
+    monkeypatch.setattr("cnnbench.pictures.cache.decode_each", refuse)
     load(one_level)
     load(one_level, split_seed=1)
     (one_level / "cats").rename(one_level / "kittens")
@@ -162,10 +162,10 @@ def test_manifest_is_opened_by_another_process(folder, load, tmp_path, monkeypat
     splits = load(folder, cache=Path("cache"))
     splits.save(tmp_path / "splits.json")
     code = (
-        "import sys; from pathlib import Path; from cnnbench.images.dataset import Splits;"
+        "import sys; from pathlib import Path; from cnnbench.pictures.load import Splits;"
         "print(Splits.open(Path(sys.argv[1])).train_pictures().sum())"
     )
-    environment = {"PYTHONPATH": str(Path(cnnbench.images.dataset.__file__).parents[2])}
+    environment = {"PYTHONPATH": str(Path(cnnbench.pictures.load.__file__).parents[2])}
     command = [sys.executable, "-c", code, str(tmp_path / "splits.json")]
     output = subprocess.check_output(command, cwd="/", env=environment, text=True)
     assert int(output) == splits.train_pictures().sum()
@@ -192,10 +192,10 @@ def test_pixels_that_are_gone(folder, load):
 
 def test_importing_loads_nothing_heavy():
     code = (
-        "import sys, cnnbench.images.dataset; "
+        "import sys, cnnbench.pictures.load; "
         "heavy = {'keras', 'tensorflow', 'torch', 'jax', 'pandas', 'scipy', 'platformdirs'};"
         "print(sorted(heavy & sys.modules.keys()))"
     )
-    environment = {"PYTHONPATH": str(Path(cnnbench.images.dataset.__file__).parents[2])}
+    environment = {"PYTHONPATH": str(Path(cnnbench.pictures.load.__file__).parents[2])}
     output = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
     assert output == "[]\n"

@@ -22,9 +22,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.images.rgb import Pixels
-from cnnbench.images.splits import Splits
-from cnnbench.images.thumbnails import Floats, Thumbnails, distance
+from cnnbench.pictures.data_set import Splits
+from cnnbench.pictures.decode import Pixels
+from cnnbench.pictures.thumbnails import Floats, Thumbnails, distance
 
 Rows = npt.NDArray[np.intp]
 
