@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.measurements import Agreement
+from cnnbench.records.measurements import Agreement
 
 WEIGHT, BEGUN = "weight_", "begun_"  # names in a reference's file
 

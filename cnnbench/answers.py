@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.records import TrainingRun
+from cnnbench.records.runs import TrainingRun
 
 Runs = Sequence[TrainingRun]
 Labels = Sequence[int]

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from cnnbench.measurements import Workload
+from cnnbench.records.measurements import Workload
 
 COUNTED_PICTURES = 2  # a batch normalization of one value would fail
 

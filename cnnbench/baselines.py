@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnbench.records import TrainingRun
+from cnnbench.records.runs import TrainingRun
 
 BASELINE_VERSION = 1
 # What must be equal for two accuracies to be of one recipe on the same pictures. Threads are part

@@ -17,7 +17,7 @@ from cnnbench.baselines import baseline_of
 from cnnbench.evidence import Levels, Rule
 from cnnbench.gates import ROUNDING, AccuracyDrop, AccuracyTarget, GeneralizationGapLimit, least_sd
 from cnnbench.pictures.streams import random_stream
-from cnnbench.records import TrainingRun
+from cnnbench.records.runs import TrainingRun
 from cnnbench.resampling import Runs, drawn, judged, with_drop
 from cnnbench.stats.intervals import Interval, Spread, spread_of
 from cnnbench.stats.power import sd_interval

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from statistics import NormalDist
 
-from cnnbench.records import CheckResult, DataSet, SanityRun, TrainingRun, Verdict
+from cnnbench.records.checks import CheckResult, Verdict
+from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
 
 ALPHA = 0.01  # of the bound on chance
 _Z = NormalDist().inv_cdf(1 - ALPHA)

@@ -18,7 +18,7 @@ import numpy as np
 from cnnbench import __version__
 from cnnbench.model import build_model
 from cnnbench.protocols import Protocol
-from cnnbench.records import TrainingRun
+from cnnbench.records.runs import TrainingRun
 from cnnbench.variants import Variant
 
 MODEL_NAME = "model.json"

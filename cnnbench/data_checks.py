@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cnnbench.records import CheckResult, DataSet
+from cnnbench.records.checks import CheckResult
+from cnnbench.records.runs import DataSet
 
 if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates

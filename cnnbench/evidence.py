@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Protocol
 
 from cnnbench.answers import Labels, Runs
-from cnnbench.records import Verdict
+from cnnbench.records.checks import Verdict
 from cnnbench.stats.intervals import Estimate, Interval, spread_of
 from cnnbench.stats.power import values_needed
 

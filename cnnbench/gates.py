@@ -16,7 +16,7 @@ import numpy as np
 from cnnbench.answers import Labels, Runs, collapsed_seeds, correct_of
 from cnnbench.baselines import Baseline
 from cnnbench.evidence import Evidence, Levels, advice, between, in_seeds, mean_sd
-from cnnbench.records import TrainingRun
+from cnnbench.records.runs import TrainingRun
 from cnnbench.stats.intervals import (
     UNKNOWN,
     Estimate,

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cnnbench.evidence import Evidence, Levels, Rule
-from cnnbench.records import CheckResult, TrainingRun, Verdict
+from cnnbench.records.checks import CheckResult, Verdict
+from cnnbench.records.runs import TrainingRun
 from cnnbench.stats.families import holm
 from cnnbench.stats.sequential import look_plan, nominal_levels, sequential_p_value, shares_of
 

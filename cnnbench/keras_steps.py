@@ -5,10 +5,10 @@ What a backend reaches beneath them is `throughput`'s.
 
 from __future__ import annotations
 
-from cnnbench.measurements import Workload
 from cnnbench.model import targets_for
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.load import Splits
+from cnnbench.records.measurements import Workload
 from cnnbench.timing import Step
 from cnnbench.training import seeded_model
 from cnnbench.variants import Variant

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import cast
 
-from cnnbench.measurements import Measurement, Peak, Workload
 from cnnbench.options import Options
 from cnnbench.progress import Progress
+from cnnbench.records.measurements import Measurement, Peak, Workload
 from cnnbench.references import Question, References
 from cnnbench.variants import variant_named
 from cnnbench.workers.crew import Crew

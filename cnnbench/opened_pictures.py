@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnnbench.options import Options
-from cnnbench.records import DataSet
+from cnnbench.records.runs import DataSet
 
 if TYPE_CHECKING:
     from cnnbench.pictures.load import Splits

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from cnnbench.journal import JOURNAL_NAME
-from cnnbench.records import SCHEMA_VERSION
+from cnnbench.records.codec import SCHEMA_VERSION
+from cnnbench.records.journal import JOURNAL_NAME
 from cnnbench.report.tables import SCHEMA
 
 MANIFEST_NAME = "manifest.json"

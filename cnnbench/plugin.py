@@ -21,7 +21,8 @@ from cnnbench.options import MARKER_FIELDS
 if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates
     from cnnbench.pytest_fixtures import Target
-    from cnnbench.records import CheckResult, DataSet, SanityRun, TrainingRun
+    from cnnbench.records.checks import CheckResult
+    from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
 
 pytest_plugins = ("cnnbench.plugin_speed",)
 

@@ -9,7 +9,7 @@ import pytest
 from cnnbench import pytest_speed as speed
 
 if TYPE_CHECKING:
-    from cnnbench.measurements import Measurement, Workload
+    from cnnbench.records.measurements import Measurement, Workload
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from cnnbench.pytest_session import (
 
 if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates
-    from cnnbench.records import CheckResult, SanityKind, SanityRun, TrainingRun
+    from cnnbench.records.checks import CheckResult
+    from cnnbench.records.runs import SanityKind, SanityRun, TrainingRun
     from cnnbench.session import Session
 
 Target = Callable[[str], float]

@@ -14,8 +14,8 @@ from cnnbench.pytest_items import WORKLOAD_OF
 from cnnbench.pytest_session import options_of, params_of
 
 if TYPE_CHECKING:
-    from cnnbench.measurements import Measurement, Workload
     from cnnbench.measuring import Spot, Wanted
+    from cnnbench.records.measurements import Measurement, Workload
     from cnnbench.session import Session
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnbench.backends import TRAINING_BACKENDS, missing
-from cnnbench.measurements import Workload
 from cnnbench.options import Options
 from cnnbench.progress import Progress
+from cnnbench.records.measurements import Workload
 from cnnbench.variants import Variant, variant_named
 from cnnbench.workers.crew import Crew
 from cnnbench.workers.jobs import Export, MakeReference

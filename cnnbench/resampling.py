@@ -14,7 +14,8 @@ import numpy as np
 from cnnbench.answers import answers_of
 from cnnbench.evidence import Levels, Rule
 from cnnbench.jury import Gate, Jury
-from cnnbench.records import CheckResult, TrainingRun
+from cnnbench.records.checks import CheckResult
+from cnnbench.records.runs import TrainingRun
 
 Runs = Sequence[TrainingRun]
 

@@ -15,7 +15,7 @@ from cnnbench.pictures.load import Splits
 from cnnbench.pictures.streams import random_stream
 from cnnbench.places import Place
 from cnnbench.protocols import Protocol
-from cnnbench.records import SanityRun
+from cnnbench.records.runs import SanityRun
 from cnnbench.training import Progress, seeded_model, train
 from cnnbench.variants import Variant
 

@@ -11,22 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cnnbench import environment
 from cnnbench.backends import kind_of, missing, require_backends
-from cnnbench.journal import JOURNAL_NAME, Journal
-from cnnbench.measurements import Measurement
 from cnnbench.measuring import Measuring, Wanted
 from cnnbench.opened_pictures import OpenedPictures, open_pictures
 from cnnbench.options import Options
 from cnnbench.presence import Presence
 from cnnbench.progress import Progress
-from cnnbench.records import (
-    CheckResult,
-    DataSet,
-    Environment,
-    Record,
-    SanityKind,
-    SanityRun,
-    TrainingRun,
-)
+from cnnbench.records.checks import CheckResult
+from cnnbench.records.codec import Record
+from cnnbench.records.journal import JOURNAL_NAME, Journal
+from cnnbench.records.measurements import Measurement
+from cnnbench.records.runs import DataSet, Environment, SanityKind, SanityRun, TrainingRun
 from cnnbench.references import References
 from cnnbench.report.folder import new_report_folder
 from cnnbench.report.outcome import in_words

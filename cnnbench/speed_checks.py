@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cnnbench.backends import TRAINING_BACKENDS, kind_of
-from cnnbench.measurements import Measurement, TimingProof
 from cnnbench.peaks.limits import COUNT_TOLERANCE, counts_agree
-from cnnbench.records import CheckResult, Verdict
+from cnnbench.records.checks import CheckResult, Verdict
+from cnnbench.records.measurements import Measurement, TimingProof
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,6 @@ LINEAR = (0.6, 1.6)
 # What is left after the clock stopped, as a share of the longest queue: the copy of one answer.
 DRAIN_SHARE = 0.10
 DRAIN_SECONDS = 0.002
-SPEED_CHECKS = ("same_answers", "timer_waits", "placement", "flops")
 KERAS_INT8 = ("float32", "int8")
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cnnbench.measurements import TimingProof
+from cnnbench.records.measurements import TimingProof
 
 Clock = Callable[[], float]
 Step = Callable[[], object]

@@ -20,7 +20,7 @@ from cnnbench.pictures.load import Splits
 from cnnbench.pictures.streams import random_stream
 from cnnbench.places import Place
 from cnnbench.protocols import Protocol
-from cnnbench.records import TrainingRun
+from cnnbench.records.runs import TrainingRun
 from cnnbench.variants import Variant
 
 INITIAL_LOSS_PICTURES = 256

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from cnnbench.records import TrainingRun
+from cnnbench.records.runs import TrainingRun
 from cnnbench.workers.process import JobError
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ def main(backend: str, manifest: str, folder: str) -> None:
     from cnnbench.engines.choice import engine_for
     from cnnbench.pictures.load import Splits
     from cnnbench.places import Place
-    from cnnbench.records import encode
+    from cnnbench.records.codec import encode
     from cnnbench.throughput import Plan, measure
     from cnnbench.variants import VARIANTS
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cnnbench.measurements import Agreement, Measurement, Peak, Placement, TimingProof
-from cnnbench.records import CheckResult, DataSet, SanityRun, TrainingRun
+from cnnbench.records.checks import CheckResult
+from cnnbench.records.measurements import Agreement, Measurement, Peak, Placement, TimingProof
+from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
 
 
 def data_set(**changes: Any) -> DataSet:

@@ -11,7 +11,7 @@ from cnnbench.agreement import (
     load_weights,
     save_weights,
 )
-from cnnbench.measurements import Agreement
+from cnnbench.records.measurements import Agreement
 
 LABELS = np.array([0, 0, 1, 1])
 SIGMOID = np.array([[0.25], [0.75], [0.75], [0.875]], np.float32)

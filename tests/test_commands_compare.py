@@ -7,7 +7,7 @@ from factories import data_set, training_run
 from suite_runs import run_command
 
 from cnnbench.cli import main
-from cnnbench.records import Environment
+from cnnbench.records.runs import Environment
 from cnnbench.report.frames import report_of, write_report
 
 NAMES = tuple(f"val/{kind}/{number}.jpg" for kind in ("cats", "dogs") for number in range(20))

@@ -4,7 +4,7 @@ import pytest
 from factories import measurement
 
 from cnnbench.cli import main
-from cnnbench.records import Environment
+from cnnbench.records.runs import Environment
 from cnnbench.report.frames import report_of, write_report
 
 

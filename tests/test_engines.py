@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import pytest
 
 from cnnbench.backends import TRAINING_BACKENDS, missing, worker_variables
-from cnnbench.measurements import Measurement, Workload
 from cnnbench.pictures.load import Splits
-from cnnbench.records import decode
+from cnnbench.records.codec import decode
+from cnnbench.records.measurements import Measurement, Workload
 from cnnbench.reference import make_reference
 from cnnbench.speed_checks import check_placement, check_same_answers, check_timer_waits
 from cnnbench.variants import VARIANTS

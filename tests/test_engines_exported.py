@@ -13,8 +13,8 @@ from cnnbench.engines import openvino
 from cnnbench.engines.onnxruntime import OnnxRuntimeEngine
 from cnnbench.engines.openvino import OpenVinoEngine
 from cnnbench.exporting import export_onnx, quantize_onnx
-from cnnbench.measurements import Placement
 from cnnbench.model import build_model
+from cnnbench.records.measurements import Placement
 from cnnbench.variants import VARIANTS
 
 SHAPE = (24, 24, 3)

@@ -25,7 +25,7 @@ from cnnbench.gates import (
     GeneralizationGapLimit,
     ValidationLossRiseLimit,
 )
-from cnnbench.records import TrainingRun
+from cnnbench.records.runs import TrainingRun
 from cnnbench.resampling import drawn, judged, with_drop
 
 PICTURES = 1000

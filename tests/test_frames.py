@@ -17,8 +17,8 @@ from factories import (
     training_run,
 )
 
-from cnnbench.journal import JOURNAL_NAME, Journal
-from cnnbench.records import Environment
+from cnnbench.records.journal import JOURNAL_NAME, Journal
+from cnnbench.records.runs import Environment
 from cnnbench.report.frames import Report, load_report, report_of, write_report
 from cnnbench.report.tables import SCHEMA
 

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from factories import data_set, measurement, training_run
 
-from cnnbench.journal import JOURNAL_NAME, Journal
 from cnnbench.packing import pack
-from cnnbench.records import Environment
+from cnnbench.records.journal import JOURNAL_NAME, Journal
+from cnnbench.records.runs import Environment
 from cnnbench.report.frames import load_report, report_of, write_report
 
 

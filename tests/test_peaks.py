@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from cnnbench.measurements import Peak
 from cnnbench.peaks import limits, sizes
 from cnnbench.peaks.measure import BACKENDS, DTYPES, measure
 from cnnbench.peaks.sizes import Ladder, best_rate
+from cnnbench.records.measurements import Peak
 
 PEAK = Peak("jax", "cpu", "float32", 2, 100e9, 80e9)
 

@@ -16,8 +16,8 @@ from suite_runs import SuiteRun, run_pytest
 from test_suites import QUICK
 
 from cnnbench.baselines import Baseline, identity_of, write_baselines
-from cnnbench.journal import JOURNAL_NAME, read_journal
-from cnnbench.records import TrainingRun
+from cnnbench.records.journal import JOURNAL_NAME, read_journal
+from cnnbench.records.runs import TrainingRun
 
 OWN_SUITE = """
 import pytest

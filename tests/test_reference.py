@@ -12,10 +12,10 @@ from cnnbench import reference
 from cnnbench.agreement import Reference, load_weights, save_weights
 from cnnbench.engines.keras_model import model_of
 from cnnbench.evaluation import evaluate
-from cnnbench.measurements import Workload
 from cnnbench.model import targets_for
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.load import Splits
+from cnnbench.records.measurements import Workload
 from cnnbench.reference import (
     ROUNDING,
     TRAINED_STEPS,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from factories import data_set, training_run
 
-from cnnbench.records import Environment
+from cnnbench.records.runs import Environment
 from cnnbench.report.answers import answers_of_report, variants_of
 from cnnbench.report.frames import report_of
 

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from factories import check_result, data_set, measurement, training_run
 
-from cnnbench.records import Environment
+from cnnbench.records.runs import Environment
 from cnnbench.report.frames import report_of
 from cnnbench.report.summary import COLUMNS, RARE, conditions, summary_frame, summary_text
 

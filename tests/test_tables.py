@@ -10,7 +10,7 @@ from factories import (
     training_run,
 )
 
-from cnnbench.records import Environment
+from cnnbench.records.runs import Environment
 from cnnbench.report.speed_rows import KEY
 from cnnbench.report.tables import SCHEMA, derive
 

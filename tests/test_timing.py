@@ -1,7 +1,7 @@
 import pytest
 from factories import measurement
 
-from cnnbench.measurements import TimingProof
+from cnnbench.records.measurements import TimingProof
 from cnnbench.speed_checks import check_timer_waits
 from cnnbench.timing import Rounds, prove_timing, time_calls, time_rounds, time_steps
 

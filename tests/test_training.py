@@ -15,7 +15,7 @@ from cnnbench.pictures.batches import epoch_batches
 from cnnbench.pictures.load import Splits, load_splits
 from cnnbench.places import Place
 from cnnbench.protocols import PROTOCOLS, Protocol
-from cnnbench.records import TrainingRun
+from cnnbench.records.runs import TrainingRun
 from cnnbench.training import seeded_model, train
 from cnnbench.variants import VARIANTS, Variant, variant_named
 

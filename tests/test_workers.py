@@ -12,9 +12,9 @@ from few import FEW
 
 from cnnbench.agreement import load_weights
 from cnnbench.backends import missing
-from cnnbench.measurements import Measurement
 from cnnbench.protocols import Protocol
-from cnnbench.records import SanityRun, TrainingRun
+from cnnbench.records.measurements import Measurement
+from cnnbench.records.runs import SanityRun, TrainingRun
 from cnnbench.variants import VARIANTS, Variant, variant_named
 from cnnbench.workers.jobs import (
     CheckModels,

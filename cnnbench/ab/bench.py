@@ -15,9 +15,9 @@ import numpy as np
 from cnnbench.ab.pairs import Pair, TimeSteps, measure_pair
 from cnnbench.ab.processes import Child, Origin, Template
 from cnnbench.ab.sides import Side
-from cnnbench.measurements import Workload
 from cnnbench.pictures.load import Splits
 from cnnbench.pictures.streams import random_stream
+from cnnbench.records.measurements import Workload
 
 
 class Bench:

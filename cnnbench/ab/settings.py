@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from cnnbench.measurements import Workload
 from cnnbench.option_table import Option, parse_all
 from cnnbench.option_values import at_least, fraction, one_of, rate, seconds
+from cnnbench.records.measurements import Workload
 
 AB_OPTIONS: dict[str, Option] = {
     option.field: option

@@ -12,7 +12,7 @@ from cnnbench.commands.runs import RUN_OPTIONS, trained
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cnnbench.records import TrainingRun
+    from cnnbench.records.runs import TrainingRun
 
 # Not those that gates train: a run that is its own baseline shows nothing.
 SEEDS = "1000-1019"

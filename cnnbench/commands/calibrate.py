@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cnnbench.calibration import Gated, Noise
     from cnnbench.evidence import Levels
     from cnnbench.options import Options
-    from cnnbench.records import TrainingRun
+    from cnnbench.records.runs import TrainingRun
 
 FLAGS = (*RUN_OPTIONS, "alpha", "beta", "max_seeds")
 GATES_A_VARIANT = 4  # both accuracies, generalization gap, rise of the validation loss

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnnbench.options import Options
-from cnnbench.records import TrainingRun
+from cnnbench.records.runs import TrainingRun
 from cnnbench.session import Session
 from cnnbench.trainings import estimate, train_all
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cnnbench.backends import TRAINING_BACKENDS, kind_of
 from cnnbench.engines.engine import Engine, Program
-from cnnbench.measurements import Workload
+from cnnbench.records.measurements import Workload
 from cnnbench.variants import Variant
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.measurements import Placement
+from cnnbench.records.measurements import Placement
 
 Tensor = Any  # a tensor of the backend
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnbench.engines.quantized import compute_dtypes
-from cnnbench.measurements import Placement
+from cnnbench.records.measurements import Placement
 from cnnbench.training import seeded_model
 from cnnbench.variants import Variant
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cnnbench.engines.engine import Tensor
 from cnnbench.exporting import required
-from cnnbench.measurements import Placement
+from cnnbench.records.measurements import Placement
 
 DTYPES = ("float32", "int8")
 

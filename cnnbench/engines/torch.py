@@ -13,7 +13,7 @@ import torch
 from cnnbench.backend_flops import backend_flops
 from cnnbench.engines.engine import Tensor
 from cnnbench.engines.keras_model import placement_of
-from cnnbench.measurements import Placement, Workload
+from cnnbench.records.measurements import Placement, Workload
 
 
 def where(tensor: Tensor) -> tuple[str, str]:

@@ -6,8 +6,8 @@ import importlib
 import time
 from typing import cast
 
-from cnnbench.measurements import Peak
 from cnnbench.peaks import sizes
+from cnnbench.records.measurements import Peak
 from cnnbench.timing import Clock
 
 BACKENDS = ("tensorflow", "jax", "torch", "openvino", "onnxruntime")

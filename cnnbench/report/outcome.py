@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cnnbench.measurements import Measurement, Peak
-from cnnbench.records import Record, SanityRun, TrainingRun
+from cnnbench.records.codec import Record
+from cnnbench.records.measurements import Measurement, Peak
+from cnnbench.records.runs import SanityRun, TrainingRun
 from cnnbench.report.speed_rows import throughput_row
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from statistics import median, quantiles
 from typing import Any
 
-from cnnbench.measurements import Measurement, Peak
 from cnnbench.peaks.limits import percent_of_peak
+from cnnbench.records.measurements import Measurement, Peak
 from cnnbench.speed_checks import linearity
 from cnnbench.telemetry import concerns
 

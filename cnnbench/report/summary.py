@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from cnnbench.records.checks import SPEED_CHECKS
 from cnnbench.report.frames import Report
-from cnnbench.speed_checks import SPEED_CHECKS
 
 COLUMNS = {
     "accuracy": "held-out accuracy",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cnnbench.measurements import Measurement, Peak
-from cnnbench.records import CheckResult, DataSet, Record, TrainingRun
+from cnnbench.records.checks import CheckResult
+from cnnbench.records.codec import Record
+from cnnbench.records.measurements import Measurement, Peak
+from cnnbench.records.runs import DataSet, TrainingRun
 from cnnbench.report.speed_rows import KEY, Row, throughput_row
 
 # Column -> pandas dtype. Names contain units; nothing is rounded.

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 from cnnbench.places import Place
-from cnnbench.records import encode
+from cnnbench.records.codec import encode
 from cnnbench.user_errors import BadModel, plain
 from cnnbench.workers.jobs import from_data
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cnnbench.measurements import Workload
 from cnnbench.protocols import Protocol
-from cnnbench.records import SanityKind
+from cnnbench.records.measurements import Workload
+from cnnbench.records.runs import SanityKind
 from cnnbench.variants import Variant
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnbench.backends import worker_environment
-from cnnbench.records import Record, decode
+from cnnbench.records.codec import Record, decode
 from cnnbench.workers.jobs import Job, to_data
 
 Result = Record | dict[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 from cnnbench.backends import kind_of
 from cnnbench.pictures.load import Splits
 from cnnbench.places import Place
-from cnnbench.records import Record
+from cnnbench.records.codec import Record
 from cnnbench.user_errors import blaming, plain
 from cnnbench.variants import Variant
 from cnnbench.workers.jobs import (

@@ -20,7 +20,7 @@ from rates import Conditions, Rate, write_rates
 from cnnbench.answers import answers_of
 from cnnbench.evidence import Levels
 from cnnbench.gates import GeneralizationGapLimit
-from cnnbench.records import TrainingRun
+from cnnbench.records.runs import TrainingRun
 from cnnbench.resampling import Runs, drawn, judged
 
 LEVELS = Levels(alpha=0.01, beta=0.05, most=8)

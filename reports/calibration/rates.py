@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnbench.journal import JOURNAL_NAME, read_journal
-from cnnbench.records import DataSet, Environment, TrainingRun
+from cnnbench.records.journal import JOURNAL_NAME, read_journal
+from cnnbench.records.runs import DataSet, Environment, TrainingRun
 from cnnbench.stats.intervals import clopper_pearson
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from factories import check_result, data_set, measurement, sanity_run, training_run
 
-from cnnbench import journal as journal_module
-from cnnbench.journal import JOURNAL_NAME, Journal, read_journal
-from cnnbench.records import SCHEMA_VERSION, Environment, encode
+from cnnbench.records import journal as journal_module
+from cnnbench.records.codec import SCHEMA_VERSION, encode
+from cnnbench.records.journal import JOURNAL_NAME, Journal, read_journal
+from cnnbench.records.runs import Environment
 
 RECORDS = [
     Environment({"commit": "abc"}),
@@ -23,7 +24,7 @@ RECORDS = [
 
 WRITER = """
 import itertools, pathlib, sys
-from cnnbench.journal import Journal
+from cnnbench.records.journal import Journal
 from factories import training_run
 
 journal = Journal(pathlib.Path(sys.argv[1]))
@@ -109,7 +110,7 @@ def test_records_of_another_schema_are_no_silent_loss(path):
 
 
 def test_a_killed_writer_loses_no_record_that_it_had_acknowledged(path):
-    search = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    search = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path)],
         stdout=subprocess.PIPE,

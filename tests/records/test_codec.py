@@ -17,7 +17,8 @@ from factories import (
     training_run,
 )
 
-from cnnbench.records import SCHEMA_VERSION, Environment, decode, encode
+from cnnbench.records.codec import SCHEMA_VERSION, decode, encode
+from cnnbench.records.runs import Environment
 
 AWKWARD = (0.1 + 0.2, 1 / 3, 1e-308, 5e-324, 1.7976931348623157e308, 2.0**53 + 2, 0.0, -0.0)
 NOT_FINITE = (math.nan, math.inf, -math.inf)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cnnbench.records import Record, decode, encode
+from cnnbench.records.codec import Record, decode, encode
 
 JOURNAL_NAME = "journal.jsonl"
 

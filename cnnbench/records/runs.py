@@ -7,16 +7,9 @@ keeps every float exactly, NaN and infinities included.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from cnnbench.measurements import Agreement, Measurement, Peak, Placement, TimingProof
-
-SCHEMA_VERSION = 4
-
-# An error is a check that could not be judged: its training failed, say.
-Verdict = Literal["pass", "fail", "inconclusive", "error"]
 SanityKind = Literal["memorization", "shuffled_labels"]
 
 
@@ -121,89 +114,3 @@ class SanityRun:
     accuracy: float
     loss: float
     seconds: float
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """One property, its verdict and the numbers behind it.
-
-    A gate, which is a check with a stated error rate, has an interval of what it observed
-    (95 %), the p value of "all is well" after adjustment for the looks taken at it and for all
-    gates of the session, and `alpha`, which that p value is compared with. `values` counts what the
-    verdict rests on: seeds, or pairs of processes.
-    """
-
-    check: str
-    variant: str
-    seed: int | None
-    backend: str
-    device: str
-    dtype: str
-    batch_size: int | None
-    verdict: Verdict
-    observed: float
-    threshold: float
-    detail: str
-    low: float | None = None
-    high: float | None = None
-    p_value: float | None = None
-    alpha: float | None = None
-    values: int | None = None
-
-
-Record = Environment | DataSet | TrainingRun | SanityRun | Measurement | Peak | CheckResult
-
-_TYPES: dict[str, type[Any]] = {
-    cls.__name__: cls
-    for cls in (Environment, DataSet, TrainingRun, SanityRun, Measurement, Peak, CheckResult)
-}
-_PARTS: dict[str, type[Any]] = {
-    "agreement": Agreement,
-    "timing": TimingProof,
-    "placement": Placement,
-}
-
-
-def _tuples(value: Any) -> Any:
-    """JSON has lists only; every sequence in a record is a tuple."""
-    if isinstance(value, list):
-        return tuple(_tuples(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return value
-
-
-def encode(record: Record) -> str:
-    """Returns the record as one line of JSON, with its type and schema version."""
-    return json.dumps({"record": type(record).__name__, "schema": SCHEMA_VERSION, **asdict(record)})
-
-
-def decode(line: str) -> Record:
-    """Returns the record that `encode` wrote.
-
-    Raises:
-        ValueError: if the line is no record of this schema version.
-    """
-    try:
-        data = json.loads(line)
-        name, schema = data.pop("record"), data.pop("schema")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"Not a record. Received: line={line[:80]!r}") from error
-    cls = _TYPES.get(name) if isinstance(name, str) else None
-    if cls is None or schema != SCHEMA_VERSION:
-        raise ValueError(
-            f"Expected a record of schema {SCHEMA_VERSION} ({', '.join(_TYPES)}); read it with the "
-            f"version of cnnbench that wrote it. Received: record={name!r}, schema={schema!r}"
-        )
-    expected = {one.name for one in fields(cls)}
-    if set(data) != expected:
-        odd = ", ".join(sorted(set(data) ^ expected))
-        raise ValueError(f"Missing or unknown fields: {odd}. Received: record={name!r}")
-    if cls is Environment:
-        return Environment(data["content"])
-    values = {key: _tuples(value) for key, value in data.items()}
-    for name, part in _PARTS.items():
-        if values.get(name) is not None:
-            values[name] = part(**values[name])
-    record: Record = cls(**values)
-    return record

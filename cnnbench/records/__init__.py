@@ -1,0 +1,1 @@
+"""What was finished, its codec and its journal."""
