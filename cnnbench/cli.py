@@ -93,9 +93,9 @@ def _newest(parent: Path) -> Path:
 
 def _use_backend(backend: str, threads: int | None) -> tuple[str, int]:
     """Binds backend and threads; must come before anything imports Keras."""
-    from cnnbench.backends import require_backends, worker_variables
-    from cnnbench.devices import limit_threads
-    from cnnbench.environment import usable_cpus
+    from cnnbench.machine.backends import require_backends, worker_variables
+    from cnnbench.machine.devices import limit_threads
+    from cnnbench.machine.environment import usable_cpus
 
     require_backends((backend,))
     count = threads or usable_cpus()
@@ -124,8 +124,8 @@ def _train(parsed: argparse.Namespace) -> int:
     backend, threads = _use_backend(options.backends[0], options.threads)
 
     from cnnbench.classifier import save_classifier
-    from cnnbench.devices import gpus
-    from cnnbench.places import Place
+    from cnnbench.machine.devices import gpus
+    from cnnbench.machine.place import Place
     from cnnbench.training import train_model
 
     protocol = options.training_protocol()

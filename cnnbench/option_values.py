@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cnnbench.backends import BACKENDS, DTYPES, check_device
+from cnnbench.machine.backends import BACKENDS, DTYPES, check_device
 from cnnbench.protocols import protocol_named
 from cnnbench.variants import VARIANTS, variant_named
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from cnnbench.backends import BACKENDS, TRAINING_BACKENDS, missing
-from cnnbench.devices import auto_devices
+from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, missing
+from cnnbench.machine.devices import auto_devices
 from cnnbench.option_table import OPTIONS, parse_all
 from cnnbench.protocols import Protocol, protocol_named
 from cnnbench.targets import PROPERTIES

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from cnnbench import environment
-from cnnbench.backends import TRAINING_BACKENDS, gpus_needed, missing
+from cnnbench.machine import environment
+from cnnbench.machine.backends import TRAINING_BACKENDS, gpus_needed, missing
 from cnnbench.options import Options
 from cnnbench.progress import Progress
 from cnnbench.workers.crew import Crew

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from cnnbench.backends import can_run
+from cnnbench.machine.backends import can_run
 from cnnbench.options import Options
 from cnnbench.pytest_clock import CLOCK, RecordedClock
 from cnnbench.pytest_gates import GATES

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnbench.backends import TRAINING_BACKENDS, missing
+from cnnbench.machine.backends import TRAINING_BACKENDS, missing
 from cnnbench.options import Options
 from cnnbench.progress import Progress
 from cnnbench.records.measurements import Workload

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 
 from cnnbench.evaluation import evaluate
+from cnnbench.machine.place import Place
 from cnnbench.model import targets_for
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.load import Splits
 from cnnbench.pictures.streams import random_stream
-from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.records.runs import SanityRun
 from cnnbench.training import Progress, seeded_model, train

@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from cnnbench import environment
-from cnnbench.backends import kind_of, missing, require_backends
+from cnnbench.machine import environment
+from cnnbench.machine.backends import kind_of, missing, require_backends
 from cnnbench.measuring import Measuring, Wanted
 from cnnbench.opened_pictures import OpenedPictures, open_pictures
 from cnnbench.options import Options

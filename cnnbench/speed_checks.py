@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cnnbench.backends import TRAINING_BACKENDS, kind_of
+from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
 from cnnbench.peaks.limits import COUNT_TOLERANCE, counts_agree
 from cnnbench.records.checks import CheckResult, Verdict
 from cnnbench.records.measurements import Measurement, TimingProof

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench import devices
 from cnnbench.agreement import Reference, agreement_of
 from cnnbench.engines.choice import Bench, Recipe, engine_for, program_for
+from cnnbench.machine import devices
+from cnnbench.machine.place import Place
+from cnnbench.machine.telemetry import Telemetry
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.load import Splits
-from cnnbench.places import Place
 from cnnbench.records.measurements import Agreement, Measurement, Workload
 from cnnbench.speed_checks import is_linear
-from cnnbench.telemetry import Telemetry
 from cnnbench.timing import prove_timing, time_calls, time_rounds
 from cnnbench.variants import Variant
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from cnnbench.evaluation import evaluate
 from cnnbench.inspection import INSPECTED_PICTURES, dead_units, prediction_difference
+from cnnbench.machine.place import Place
 from cnnbench.model import build_model, targets_for
 from cnnbench.pictures.batches import Pictures, epoch_batches
 from cnnbench.pictures.load import Splits
 from cnnbench.pictures.streams import random_stream
-from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.records.runs import TrainingRun
 from cnnbench.variants import Variant

@@ -21,7 +21,7 @@ os.environ.pop("PYTEST_XDIST_WORKER", None)
 import pytest
 from tiny import write_pictures
 
-from cnnbench.backends import switch_off_telemetry
+from cnnbench.machine.backends import switch_off_telemetry
 from cnnbench.pictures.load import Splits, load_splits
 
 pytest_plugins = ["pytester"]

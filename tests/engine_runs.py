@@ -28,14 +28,14 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def main(backend: str, manifest: str, folder: str) -> None:
-    from cnnbench.devices import limit_threads
+    from cnnbench.machine.devices import limit_threads
 
     limit_threads(backend, 1)
     from cnnbench import throughput
     from cnnbench.engines import keras_model
     from cnnbench.engines.choice import engine_for
+    from cnnbench.machine.place import Place
     from cnnbench.pictures.load import Splits
-    from cnnbench.places import Place
     from cnnbench.records.codec import encode
     from cnnbench.throughput import Plan, measure
     from cnnbench.variants import VARIANTS

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cnnbench.classifier import MODEL_NAME, WEIGHTS_NAME, load_classifier, save_classifier
+from cnnbench.machine.place import Place
 from cnnbench.pictures.load import Splits
-from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.training import train_model
 from cnnbench.variants import Variant, variant_named

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cnnbench.backends import TRAINING_BACKENDS, missing, worker_variables
+from cnnbench.machine.backends import TRAINING_BACKENDS, missing, worker_variables
 from cnnbench.pictures.load import Splits
 from cnnbench.records.codec import decode
 from cnnbench.records.measurements import Measurement, Workload

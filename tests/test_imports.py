@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import cnnbench
-from cnnbench.backends import TRAINING_BACKENDS
+from cnnbench.machine.backends import TRAINING_BACKENDS
 
 PACKAGE = Path(cnnbench.__file__).parent
 LINES = 300

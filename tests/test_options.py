@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnbench.backends import BACKENDS
+from cnnbench.machine.backends import BACKENDS
 from cnnbench.options import MARKER_FIELDS, OPTIONS, Options, options_from
 from cnnbench.targets import PROPERTIES
 from cnnbench.variants import VARIANTS

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from cnnbench.inspection import dead_units
+from cnnbench.machine.place import Place
 from cnnbench.model import build_model, targets_for
 from cnnbench.own_models import try_own_model
 from cnnbench.pictures.load import Splits
-from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.training import seeded_model, train
 from cnnbench.user_errors import BadModel, blaming, first_line

@@ -12,7 +12,7 @@ import pytest
 from suite_runs import run_pytest
 from test_suites import QUICK
 
-from cnnbench.backends import BACKENDS, missing
+from cnnbench.machine.backends import BACKENDS, missing
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "pandas", "numpy", "PIL")
 ABSENT = next((name for name in BACKENDS if missing(name)), None)

@@ -13,10 +13,10 @@ from suite_runs import run_pytest
 from cnnbench.evidence import Levels
 from cnnbench.gates import GeneralizationGapLimit
 from cnnbench.jury import Gate, Jury
+from cnnbench.machine.place import Place
 from cnnbench.opened_pictures import read_splits
 from cnnbench.options import Options
 from cnnbench.pictures.load import Splits
-from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.targets import DEFAULTS
 from cnnbench.training import train

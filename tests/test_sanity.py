@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from few import few_or_all
 
+from cnnbench.machine.place import Place
 from cnnbench.pictures.load import Splits
-from cnnbench.places import Place
 from cnnbench.protocols import Protocol
 from cnnbench.sanity import MEMORIZATION_STEPS, memorize, shuffled_labels, train_on_shuffled
 from cnnbench.variants import VARIANTS, variant_named

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from factories import agreement, measurement, placement, timing_proof
 
-from cnnbench.backends import BACKENDS, DTYPES
+from cnnbench.machine.backends import BACKENDS, DTYPES
 from cnnbench.speed_checks import (
     TF32,
     TOLERANCES,

@@ -13,8 +13,8 @@ import pytest
 from cnnbench import throughput
 from cnnbench.agreement import Reference
 from cnnbench.engines.tensorflow import TensorFlowEngine, TensorFlowProgram
+from cnnbench.machine.place import Place
 from cnnbench.pictures.load import Splits
-from cnnbench.places import Place
 from cnnbench.records.measurements import Measurement, Workload
 from cnnbench.reference import make_reference
 from cnnbench.speed_checks import (

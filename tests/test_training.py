@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from tiny import write_pictures
 
+from cnnbench.machine.place import Place
 from cnnbench.model import targets_for
 from cnnbench.pictures.batches import epoch_batches
 from cnnbench.pictures.load import Splits, load_splits
-from cnnbench.places import Place
 from cnnbench.protocols import PROTOCOLS, Protocol
 from cnnbench.records.runs import TrainingRun
 from cnnbench.training import seeded_model, train

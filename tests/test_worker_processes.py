@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cnnbench.backends import missing
+from cnnbench.machine.backends import missing
 from cnnbench.workers.jobs import FindGpus
 from cnnbench.workers.process import WorkerDied, WorkerProcess, WorkerSpec
 

@@ -11,7 +11,7 @@ import pytest
 from few import FEW
 
 from cnnbench.agreement import load_weights
-from cnnbench.backends import missing
+from cnnbench.machine.backends import missing
 from cnnbench.protocols import Protocol
 from cnnbench.records.measurements import Measurement
 from cnnbench.records.runs import SanityRun, TrainingRun

@@ -61,7 +61,7 @@ def serve(message: dict[str, Any], backend: str, threads: int) -> None:
 
 def prepare(message: dict[str, Any], backend: str, threads: int) -> None:
     """Sets folder, paths and threads before the backend's runtime starts."""
-    from cnnbench.devices import limit_threads
+    from cnnbench.machine.devices import limit_threads
 
     paths = [*sys.path, *message["sys_path"]]
     sys.path[:] = import_from(
@@ -131,8 +131,8 @@ def _is_own(path: str, working_copy: str) -> bool:
 
 
 def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
-    from cnnbench.devices import gpus
     from cnnbench.keras_steps import first_step
+    from cnnbench.machine.devices import gpus
     from cnnbench.pictures.batches import Pictures, drawn_batch
     from cnnbench.pictures.load import Splits
     from cnnbench.variants import Variant

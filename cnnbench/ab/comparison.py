@@ -13,7 +13,7 @@ from cnnbench.ab.gate import clocks_in_words, measure_until_decided
 from cnnbench.ab.settings import Settings
 from cnnbench.ab.sides import Side
 from cnnbench.ab.verdict import Rule, Verdict, in_words
-from cnnbench.environment import describe
+from cnnbench.machine.environment import describe
 from cnnbench.pictures.load import Splits
 from cnnbench.stats.sequential import look_plan
 

@@ -18,7 +18,7 @@ from typing import Any
 import cnnbench
 from cnnbench.ab.pairs import Taken
 from cnnbench.ab.template import PROTOCOL
-from cnnbench.backends import worker_environment
+from cnnbench.machine.backends import worker_environment
 
 CONNECT_SECONDS = 60.0
 

@@ -11,7 +11,7 @@ from typing import Any
 from cnnbench.ab.processes import Folder, own_harness
 from cnnbench.ab.revisions import checked_out, commit_of, repository
 from cnnbench.ab.settings import AB_OPTIONS
-from cnnbench.backends import require_backends
+from cnnbench.machine.backends import require_backends
 from cnnbench.variants import VARIANTS, Variant, variant_named
 
 KEYS = ("rev", "variant", "batch_size", "threads", "backend")

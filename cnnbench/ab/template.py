@@ -27,7 +27,7 @@ def main(backend: str, device: str, threads: int) -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
-    from cnnbench.backends import switch_off_telemetry
+    from cnnbench.machine.backends import switch_off_telemetry
 
     switch_off_telemetry()
     from cnnbench.ab.child import serve

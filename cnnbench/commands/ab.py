@@ -105,7 +105,7 @@ def _run(parsed: argparse.Namespace) -> int:
 def _sides(parsed: argparse.Namespace, settings: Settings, backend: str) -> tuple[Side, ...]:
     """Returns BASE and HEAD."""
     from cnnbench.ab.sides import Side, parse_side
-    from cnnbench.backends import require_backends
+    from cnnbench.machine.backends import require_backends
     from cnnbench.variants import variant_named
 
     require_backends((backend,))

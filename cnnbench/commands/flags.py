@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping
 
-from cnnbench.backends import TRAINING_BACKENDS
+from cnnbench.machine.backends import TRAINING_BACKENDS
 from cnnbench.option_table import OPTIONS, Option
 from cnnbench.options import Options, options_from
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from cnnbench.backends import TRAINING_BACKENDS, kind_of
 from cnnbench.engines.engine import Engine, Program
+from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
 from cnnbench.records.measurements import Workload
 from cnnbench.variants import Variant
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.backends import switch_off_telemetry
 from cnnbench.engines.engine import Tensor
 from cnnbench.exporting import required
+from cnnbench.machine.backends import switch_off_telemetry
 from cnnbench.records.measurements import Placement
 
 DTYPES = ("float32", "bfloat16", "float16", "int8")

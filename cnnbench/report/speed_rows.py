@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from statistics import median, quantiles
 from typing import Any
 
+from cnnbench.machine.telemetry import concerns
 from cnnbench.peaks.limits import percent_of_peak
 from cnnbench.records.measurements import Measurement, Peak
 from cnnbench.speed_checks import linearity
-from cnnbench.telemetry import concerns
 
 Row = dict[str, Any]
 

@@ -16,7 +16,7 @@ import traceback
 from queue import SimpleQueue
 from typing import IO, Any
 
-from cnnbench.places import Place
+from cnnbench.machine.place import Place
 from cnnbench.records.codec import encode
 from cnnbench.user_errors import BadModel, plain
 from cnnbench.workers.jobs import from_data
@@ -30,8 +30,8 @@ def main(backend: str, device: str, threads: int) -> None:
     setup = json.loads(lines.get())
     sys.path[:] = list(dict.fromkeys([*sys.path, *setup["sys_path"]]))
 
-    from cnnbench.backends import TRAINING_BACKENDS, switch_off_telemetry
-    from cnnbench.devices import limit_threads
+    from cnnbench.machine.backends import TRAINING_BACKENDS, switch_off_telemetry
+    from cnnbench.machine.devices import limit_threads
 
     switch_off_telemetry()
     limit_threads(backend, threads)

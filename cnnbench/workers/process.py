@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from cnnbench.backends import worker_environment
+from cnnbench.machine.backends import worker_environment
 from cnnbench.records.codec import Record, decode
 from cnnbench.workers.jobs import Job, to_data
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnnbench.backends import kind_of
+from cnnbench.machine.backends import kind_of
+from cnnbench.machine.place import Place
 from cnnbench.pictures.load import Splits
-from cnnbench.places import Place
 from cnnbench.records.codec import Record
 from cnnbench.user_errors import blaming, plain
 from cnnbench.variants import Variant
@@ -39,7 +39,7 @@ def run(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]:
 
 def _done(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]:
     if isinstance(job, FindGpus):
-        from cnnbench.devices import gpus
+        from cnnbench.machine.devices import gpus
 
         return {"gpus": list(gpus(place.backend))}
     if isinstance(job, MeasurePeak):

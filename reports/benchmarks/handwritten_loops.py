@@ -29,8 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnbench.backends import BACKENDS, TRAINING_BACKENDS, worker_variables
 from cnnbench.engines.choice import Recipe, engine_for, program_for
+from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, worker_variables
 from cnnbench.stats.intervals import mean_of
 from cnnbench.timing import time_steps
 from cnnbench.variants import variant_named
@@ -126,8 +126,8 @@ def measured(
     backend: str, workload: str, seed: int, exported: Path, parsed: argparse.Namespace
 ) -> dict[str, Any]:
     """Measures both in this process; `export` writes the ONNX file instead."""
-    from cnnbench.devices import limit_threads
     from cnnbench.exporting import export_onnx
+    from cnnbench.machine.devices import limit_threads
     from cnnbench.training import seeded_model
 
     if workload == "export":

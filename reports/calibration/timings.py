@@ -22,7 +22,7 @@ from rates import Rate, write_rates
 from scipy import stats
 
 from cnnbench.ab.verdict import Rule, judge
-from cnnbench.environment import describe
+from cnnbench.machine.environment import describe
 from cnnbench.stats.sequential import look_plan
 
 RULE = Rule(look_plan(5, 30))

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cnnbench.telemetry import Telemetry, concerns
+from cnnbench.machine.telemetry import Telemetry, concerns
 
 
 def watched(device: str, samples: int = 1) -> dict[str, float | str]:

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cnnbench import devices
-from cnnbench.devices import auto_devices, gpus, peak_memory_mb, reset_peak_memory
+from cnnbench.machine import devices
+from cnnbench.machine.devices import auto_devices, gpus, peak_memory_mb, reset_peak_memory
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import resource
 import sys
 from pathlib import Path
 
-from cnnbench.backends import TRAINING_BACKENDS, kind_of
+from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
 
 
 def auto_devices() -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from cnnbench.backends import kind_of
+from cnnbench.machine.backends import kind_of
 
 Reading = dict[str, float]
 

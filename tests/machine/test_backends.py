@@ -1,7 +1,7 @@
 import pytest
 
-from cnnbench import backends
-from cnnbench.backends import (
+from cnnbench.machine import backends
+from cnnbench.machine.backends import (
     BACKENDS,
     DTYPES,
     can_run,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnbench import environment
-from cnnbench.environment import cpu_model, describe, git_state, may_have_gpu, usable_cpus
+from cnnbench.machine import environment
+from cnnbench.machine.environment import cpu_model, describe, git_state, may_have_gpu, usable_cpus
 
 IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
 
