@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnnbench.model import build_model
+    from cnnbench.models.network import build_model
+    from cnnbench.models.variants import VARIANTS, Variant
     from cnnbench.pictures.load import Splits, load_splits
     from cnnbench.report.frames import Report, load_report
     from cnnbench.report.ratio_tables import compare_speeds
     from cnnbench.training import train
-    from cnnbench.variants import VARIANTS, Variant
 
 __version__ = "0.1.0"
 
@@ -32,11 +32,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "VARIANTS": "cnnbench.variants",
+    "VARIANTS": "cnnbench.models.variants",
     "Report": "cnnbench.report.frames",
     "Splits": "cnnbench.pictures.load",
-    "Variant": "cnnbench.variants",
-    "build_model": "cnnbench.model",
+    "Variant": "cnnbench.models.variants",
+    "build_model": "cnnbench.models.network",
     "compare_speeds": "cnnbench.report.ratio_tables",
     "load_report": "cnnbench.report.frames",
     "load_splits": "cnnbench.pictures.load",

@@ -16,10 +16,10 @@ import keras
 import numpy as np
 
 from cnnbench import __version__
-from cnnbench.model import build_model
+from cnnbench.models.network import build_model
+from cnnbench.models.variants import Variant
 from cnnbench.protocols import Protocol
 from cnnbench.records.runs import TrainingRun
-from cnnbench.variants import Variant
 
 MODEL_NAME = "model.json"
 WEIGHTS_NAME = "weights.npz"

@@ -107,7 +107,7 @@ def _use_backend(backend: str, threads: int | None) -> tuple[str, int]:
 
 def _train(parsed: argparse.Namespace) -> int:
     options = options_of(parsed, TRAIN_OPTIONS)
-    from cnnbench.variants import variant_named
+    from cnnbench.models.variants import variant_named
 
     variant = variant_named(parsed.variant)
     if parsed.seed < 0:

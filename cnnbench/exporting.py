@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.user_errors import first_line
+from cnnbench.models.user_errors import first_line
 
 if TYPE_CHECKING:
     import keras

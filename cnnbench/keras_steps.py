@@ -5,13 +5,13 @@ What a backend reaches beneath them is `throughput`'s.
 
 from __future__ import annotations
 
-from cnnbench.model import targets_for
+from cnnbench.models.network import targets_for
+from cnnbench.models.seeded import seeded_model
+from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.load import Splits
 from cnnbench.records.measurements import Workload
 from cnnbench.timing import Step
-from cnnbench.training import seeded_model
-from cnnbench.variants import Variant
 
 
 def first_step(

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import cast
 
+from cnnbench.models.variants import variant_named
 from cnnbench.options import Options
 from cnnbench.progress import Progress
 from cnnbench.records.measurements import Measurement, Peak, Workload
 from cnnbench.references import Question, References
-from cnnbench.variants import variant_named
 from cnnbench.workers.crew import Crew
 from cnnbench.workers.jobs import Job, Measure, MeasurePeak
 from cnnbench.workers.process import JobError, Result, WorkerDied, WorkerSpec

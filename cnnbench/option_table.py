@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnbench import option_values
+from cnnbench.models.variants import DEFAULT_VARIANTS
 from cnnbench.protocols import PROTOCOLS
-from cnnbench.variants import DEFAULT_VARIANTS
 
 PREFIX = "--cnnbench-"  # of pytest's flags
 

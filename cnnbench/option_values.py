@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from cnnbench.machine.backends import BACKENDS, DTYPES, check_device
+from cnnbench.models.variants import VARIANTS, variant_named
 from cnnbench.protocols import protocol_named
-from cnnbench.variants import VARIANTS, variant_named
 
 SWEEP = "sweep"
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, missing
 from cnnbench.machine.devices import auto_devices
+from cnnbench.models.variants import DEFAULT_VARIANTS
 from cnnbench.option_table import OPTIONS, parse_all
 from cnnbench.protocols import Protocol, protocol_named
 from cnnbench.targets import PROPERTIES
-from cnnbench.variants import DEFAULT_VARIANTS
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ import numpy.typing as npt
 
 from cnnbench.agreement import Reference, TrainingAnswers, load_weights
 from cnnbench.engines.keras_model import has_random_layers, model_of
-from cnnbench.evaluation import evaluate
 from cnnbench.flops import inference_flops, training_flops
-from cnnbench.model import targets_for
+from cnnbench.models.evaluation import evaluate
+from cnnbench.models.network import targets_for
+from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.load import Splits
 from cnnbench.pictures.streams import Purpose, random_stream
 from cnnbench.records.measurements import Workload
-from cnnbench.variants import Variant
 
 if TYPE_CHECKING:
     import keras

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, missing
+from cnnbench.models.variants import Variant, variant_named
 from cnnbench.options import Options
 from cnnbench.progress import Progress
 from cnnbench.records.measurements import Workload
-from cnnbench.variants import Variant, variant_named
 from cnnbench.workers.crew import Crew
 from cnnbench.workers.jobs import Export, MakeReference
 from cnnbench.workers.process import Result, WorkerSpec

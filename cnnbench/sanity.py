@@ -8,16 +8,17 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from cnnbench.evaluation import evaluate
 from cnnbench.machine.place import Place
-from cnnbench.model import targets_for
+from cnnbench.models.evaluation import evaluate
+from cnnbench.models.network import targets_for
+from cnnbench.models.seeded import seeded_model
+from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.load import Splits
 from cnnbench.pictures.streams import random_stream
 from cnnbench.protocols import Protocol
 from cnnbench.records.runs import SanityRun
-from cnnbench.training import Progress, seeded_model, train
-from cnnbench.variants import Variant
+from cnnbench.training import Progress, train
 
 MEMORIZED_PICTURES = 16
 MEMORIZATION_STEPS = 300

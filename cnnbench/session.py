@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cnnbench.machine import environment
 from cnnbench.machine.backends import kind_of, missing, require_backends
 from cnnbench.measuring import Measuring, Wanted
+from cnnbench.models.variants import Variant, variant_named
 from cnnbench.opened_pictures import OpenedPictures, open_pictures
 from cnnbench.options import Options
 from cnnbench.presence import Presence
@@ -24,7 +25,6 @@ from cnnbench.records.runs import DataSet, Environment, SanityKind, SanityRun, T
 from cnnbench.references import References
 from cnnbench.report.folder import new_report_folder
 from cnnbench.report.outcome import in_words
-from cnnbench.variants import Variant, variant_named
 from cnnbench.workers.crew import Crew
 from cnnbench.workers.jobs import CheckModels, Job, Sanity, Train
 from cnnbench.workers.process import JobError, Result, WorkerSpec

@@ -15,12 +15,12 @@ from cnnbench.engines.choice import Bench, Recipe, engine_for, program_for
 from cnnbench.machine import devices
 from cnnbench.machine.place import Place
 from cnnbench.machine.telemetry import Telemetry
+from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.load import Splits
 from cnnbench.records.measurements import Agreement, Measurement, Workload
 from cnnbench.speed_checks import is_linear
 from cnnbench.timing import prove_timing, time_calls, time_rounds
-from cnnbench.variants import Variant
 
 LATENCY_CALLS = 300  # enough for a 99th percentile with three calls above it
 LATENCY_WARMUP_CALLS = 20
@@ -213,7 +213,7 @@ def _measured(
 def _targets(bench: Bench, batch: Pictures, classes: int) -> Any:
     if bench.model is None:
         return None
-    from cnnbench.model import targets_for
+    from cnnbench.models.network import targets_for
 
     return bench.engine.put(targets_for(bench.model, batch.labels, classes))
 

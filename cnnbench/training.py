@@ -12,16 +12,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from cnnbench.evaluation import evaluate
-from cnnbench.inspection import INSPECTED_PICTURES, dead_units, prediction_difference
 from cnnbench.machine.place import Place
-from cnnbench.model import build_model, targets_for
+from cnnbench.models.evaluation import evaluate
+from cnnbench.models.inspection import INSPECTED_PICTURES, dead_units, prediction_difference
+from cnnbench.models.network import targets_for
+from cnnbench.models.seeded import seeded_model
+from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures, epoch_batches
 from cnnbench.pictures.load import Splits
 from cnnbench.pictures.streams import random_stream
 from cnnbench.protocols import Protocol
 from cnnbench.records.runs import TrainingRun
-from cnnbench.variants import Variant
 
 INITIAL_LOSS_PICTURES = 256
 MONITOR_SHARE = 0.2
@@ -39,31 +40,6 @@ class _MonitorLoss(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
             logs["monitor_loss"] = evaluate(self.model, self.monitor).loss
-
-
-def seeded_model(
-    variant: Variant,
-    seed: int,
-    input_shape: tuple[int, int, int],
-    classes: int,
-    policy: str = "float32",
-) -> keras.Model:
-    """Returns a new model whose weights depend on the seed and on nothing that ran before.
-
-    Args:
-        variant: what is built.
-        seed: of the weights, and of what its layers draw.
-        input_shape: `(height, width, channels)`.
-        classes: number of classes.
-        policy: Keras' dtype policy of its layers.
-    """
-    keras.backend.clear_session()  # forgets a dtype policy, too
-    keras.utils.set_random_seed(seed)
-    keras.config.set_dtype_policy(policy)
-    try:
-        return build_model(variant, input_shape, classes)
-    finally:
-        keras.config.set_dtype_policy("float32")
 
 
 def train(

@@ -20,8 +20,8 @@ from cnnbench.ab.processes import Folder, SideFailed, Template
 from cnnbench.ab.sides import Side
 from cnnbench.ab.template import can_fork
 from cnnbench.cli import main
+from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.load import Splits
-from cnnbench.variants import Variant, variant_named
 
 MODEL = """
 import keras

@@ -11,7 +11,7 @@ from cnnbench.ab.child import import_from, strays
 from cnnbench.ab.processes import Folder, own_harness
 from cnnbench.ab.revisions import checked_out, commit_of, repository
 from cnnbench.ab.sides import Side, parse_side, placed
-from cnnbench.variants import variant_named
+from cnnbench.models.variants import variant_named
 
 DEFAULT = Side("BASE", variant_named("documented"))
 

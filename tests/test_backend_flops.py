@@ -8,9 +8,9 @@ import pytest
 
 from cnnbench.backend_flops import backend_flops
 from cnnbench.flops import inference_flops
-from cnnbench.model import build_model
+from cnnbench.models.network import build_model
+from cnnbench.models.variants import VARIANTS, variant_named
 from cnnbench.peaks.limits import counts_agree
-from cnnbench.variants import VARIANTS, variant_named
 
 # Prints what the layers and the backend count, and whether counting changed a weight.
 CHILD = """
@@ -18,8 +18,8 @@ import json, sys
 import numpy as np
 from cnnbench.backend_flops import backend_flops
 from cnnbench.flops import inference_flops, training_flops
-from cnnbench.model import build_model
-from cnnbench.variants import variant_named
+from cnnbench.models.network import build_model
+from cnnbench.models.variants import variant_named
 backend, *names = sys.argv[1:]
 found = []
 for name in names:

@@ -11,10 +11,10 @@ import pytest
 
 from cnnbench.classifier import MODEL_NAME, WEIGHTS_NAME, load_classifier, save_classifier
 from cnnbench.machine.place import Place
+from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.load import Splits
 from cnnbench.protocols import Protocol
 from cnnbench.training import train_model
-from cnnbench.variants import Variant, variant_named
 
 
 def kept(folder: Path, splits: Splits, variant: Variant) -> np.ndarray:

@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import pytest
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, missing, worker_variables
+from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.load import Splits
 from cnnbench.records.codec import decode
 from cnnbench.records.measurements import Measurement, Workload
 from cnnbench.reference import make_reference
 from cnnbench.speed_checks import check_placement, check_same_answers, check_timer_waits
-from cnnbench.variants import VARIANTS
 
 RUNS = Path(__file__).with_name("engine_runs.py")
 BATCH_SIZE = 32

@@ -13,9 +13,9 @@ from cnnbench.engines import openvino
 from cnnbench.engines.onnxruntime import OnnxRuntimeEngine
 from cnnbench.engines.openvino import OpenVinoEngine
 from cnnbench.exporting import export_onnx, quantize_onnx
-from cnnbench.model import build_model
+from cnnbench.models.network import build_model
+from cnnbench.models.variants import VARIANTS
 from cnnbench.records.measurements import Placement
-from cnnbench.variants import VARIANTS
 
 SHAPE = (24, 24, 3)
 PICTURES = np.random.default_rng(0).integers(0, 256, (40, *SHAPE), dtype=np.uint8)

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from cnnbench.engines.quantized import compute_dtypes, quantize_int8
-from cnnbench.model import build_model
-from cnnbench.variants import VARIANTS
+from cnnbench.models.network import build_model
+from cnnbench.models.variants import VARIANTS
 
 SHAPE = (24, 24, 3)
 PICTURES = np.random.default_rng(0).integers(0, 256, (16, *SHAPE), dtype=np.uint8)

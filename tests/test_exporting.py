@@ -7,8 +7,8 @@ import pytest
 from few import few_or_all
 
 from cnnbench.exporting import _Batches, export_onnx, quantize_onnx, required
-from cnnbench.model import build_model, targets_for
-from cnnbench.variants import VARIANTS
+from cnnbench.models.network import build_model, targets_for
+from cnnbench.models.variants import VARIANTS
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -133,8 +133,8 @@ import warnings
 import numpy as np
 from pathlib import Path
 from cnnbench.exporting import export_onnx
-from cnnbench.model import build_model
-from cnnbench.variants import VARIANTS
+from cnnbench.models.network import build_model
+from cnnbench.models.variants import VARIANTS
 model = build_model(VARIANTS["augmented"], {SHAPE})
 warnings.simplefilter("error")
 export_onnx(model, Path("model.onnx"), {SHAPE})

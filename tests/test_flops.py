@@ -3,8 +3,8 @@ import pytest
 from keras import layers
 
 from cnnbench.flops import inference_flops, training_flops
-from cnnbench.model import build_model
-from cnnbench.variants import VARIANTS, variant_named
+from cnnbench.models.network import build_model
+from cnnbench.models.variants import VARIANTS, variant_named
 
 # Pictures of 64x64x3: 62x62 and 29x29 are convolved, 14x14x32 values reach the dense layer.
 FIRST = 2 * 62 * 62 * 32 * 3 * 3 * 3

@@ -255,7 +255,7 @@ def test_an_import_that_goes_up_is_found_out(source):
         "if TYPE_CHECKING:\n    from cnnbench.session import Session",
         "if typing.TYPE_CHECKING:\n    from cnnbench.session import Session",
         "from cnnbench import __version__",
-        "from cnnbench.variants import Variant",
+        "from cnnbench.models.variants import Variant",
         "import json",
     ],
 )
@@ -264,13 +264,16 @@ def test_an_import_that_goes_down_or_is_for_types_is_allowed(source):
 
 
 def test_a_cycle_is_found_out():
-    changed = {"records": "import cnnbench.variants", "variants": "import cnnbench.records.runs"}
+    changed = {
+        "records": "import cnnbench.models.variants",
+        "variants": "import cnnbench.records.runs",
+    }
     assert set(cycle({**OTHERS, **changed})) == {"records", "variants"}
 
 
 def test_an_import_inside_a_function_is_no_cycle():
     inside = "def f():\n    import cnnbench.records.runs"
-    changed = {"records": "import cnnbench.variants", "variants": inside}
+    changed = {"records": "import cnnbench.models.variants", "variants": inside}
     assert cycle({**OTHERS, **changed}) == []
 
 

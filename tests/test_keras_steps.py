@@ -9,10 +9,10 @@ import pytest
 
 from cnnbench import keras_steps
 from cnnbench.keras_steps import first_step
+from cnnbench.models.seeded import seeded_model
+from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.load import Splits
-from cnnbench.training import seeded_model
-from cnnbench.variants import VARIANTS
 
 VARIANT = VARIANTS["single-block"]
 

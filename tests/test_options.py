@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from cnnbench.machine.backends import BACKENDS
+from cnnbench.models.variants import VARIANTS
 from cnnbench.options import MARKER_FIELDS, OPTIONS, Options, options_from
 from cnnbench.targets import PROPERTIES
-from cnnbench.variants import VARIANTS
 
 
 def stated_defaults() -> dict[str, str]:

@@ -14,13 +14,13 @@ from cnnbench.evidence import Levels
 from cnnbench.gates import GeneralizationGapLimit
 from cnnbench.jury import Gate, Jury
 from cnnbench.machine.place import Place
+from cnnbench.models.variants import VARIANTS
 from cnnbench.opened_pictures import read_splits
 from cnnbench.options import Options
 from cnnbench.pictures.load import Splits
 from cnnbench.protocols import Protocol
 from cnnbench.targets import DEFAULTS
 from cnnbench.training import train
-from cnnbench.variants import VARIANTS
 
 pytestmark = pytest.mark.slow
 

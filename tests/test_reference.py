@@ -11,8 +11,9 @@ import pytest
 from cnnbench import reference
 from cnnbench.agreement import Reference, load_weights, save_weights
 from cnnbench.engines.keras_model import model_of
-from cnnbench.evaluation import evaluate
-from cnnbench.model import targets_for
+from cnnbench.models.evaluation import evaluate
+from cnnbench.models.network import targets_for
+from cnnbench.models.variants import VARIANTS, Variant
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.load import Splits
 from cnnbench.records.measurements import Workload
@@ -24,7 +25,6 @@ from cnnbench.reference import (
     training_answers,
     undecided_share,
 )
-from cnnbench.variants import VARIANTS, Variant
 
 SINGLE = VARIANTS["single-block"]
 

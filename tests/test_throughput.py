@@ -14,6 +14,7 @@ from cnnbench import throughput
 from cnnbench.agreement import Reference
 from cnnbench.engines.tensorflow import TensorFlowEngine, TensorFlowProgram
 from cnnbench.machine.place import Place
+from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.load import Splits
 from cnnbench.records.measurements import Measurement, Workload
 from cnnbench.reference import make_reference
@@ -24,7 +25,6 @@ from cnnbench.speed_checks import (
     check_timer_waits,
 )
 from cnnbench.throughput import Plan, measure
-from cnnbench.variants import VARIANTS
 
 PLACE = Place("tensorflow", "cpu", 1)
 PLAN = Plan(VARIANTS["single-block"], "train", 8, "float32", 0, rounds=3, warmup_rounds=1)

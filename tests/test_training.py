@@ -11,13 +11,14 @@ import pytest
 from tiny import write_pictures
 
 from cnnbench.machine.place import Place
-from cnnbench.model import targets_for
+from cnnbench.models.network import targets_for
+from cnnbench.models.seeded import seeded_model
+from cnnbench.models.variants import VARIANTS, Variant, variant_named
 from cnnbench.pictures.batches import epoch_batches
 from cnnbench.pictures.load import Splits, load_splits
 from cnnbench.protocols import PROTOCOLS, Protocol
 from cnnbench.records.runs import TrainingRun
-from cnnbench.training import seeded_model, train
-from cnnbench.variants import VARIANTS, Variant, variant_named
+from cnnbench.training import train
 
 PLACE = Place("tensorflow", "cpu", 1)
 SHORT = Protocol("one-pass", epochs=2)

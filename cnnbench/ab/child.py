@@ -133,9 +133,9 @@ def _is_own(path: str, working_copy: str) -> bool:
 def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
     from cnnbench.keras_steps import first_step
     from cnnbench.machine.devices import gpus
+    from cnnbench.models.variants import Variant
     from cnnbench.pictures.batches import Pictures, drawn_batch
     from cnnbench.pictures.load import Splits
-    from cnnbench.variants import Variant
 
     if command["device"] == "gpu" and not gpus(command["backend"]):
         raise ValueError(f"{command['backend']} sees no GPU. Received: device='gpu'")

@@ -12,7 +12,7 @@ from cnnbench.ab.processes import Folder, own_harness
 from cnnbench.ab.revisions import checked_out, commit_of, repository
 from cnnbench.ab.settings import AB_OPTIONS
 from cnnbench.machine.backends import require_backends
-from cnnbench.variants import VARIANTS, Variant, variant_named
+from cnnbench.models.variants import VARIANTS, Variant, variant_named
 
 KEYS = ("rev", "variant", "batch_size", "threads", "backend")
 TEMPLATE = Path("cnnbench/ab/template.py")

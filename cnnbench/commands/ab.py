@@ -106,7 +106,7 @@ def _sides(parsed: argparse.Namespace, settings: Settings, backend: str) -> tupl
     """Returns BASE and HEAD."""
     from cnnbench.ab.sides import Side, parse_side
     from cnnbench.machine.backends import require_backends
-    from cnnbench.variants import variant_named
+    from cnnbench.models.variants import variant_named
 
     require_backends((backend,))
     head = Side(

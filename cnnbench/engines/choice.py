@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from cnnbench.engines.engine import Engine, Program
 from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
+from cnnbench.models.variants import Variant
 from cnnbench.records.measurements import Workload
-from cnnbench.variants import Variant
 
 
 @dataclass(frozen=True)

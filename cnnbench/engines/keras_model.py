@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnbench.engines.quantized import compute_dtypes
+from cnnbench.models.seeded import seeded_model
+from cnnbench.models.variants import Variant
 from cnnbench.records.measurements import Placement
-from cnnbench.training import seeded_model
-from cnnbench.variants import Variant
 
 # Keras' names: weights stay float32, layers compute in the lower precision.
 POLICIES = {

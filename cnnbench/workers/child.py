@@ -17,8 +17,8 @@ from queue import SimpleQueue
 from typing import IO, Any
 
 from cnnbench.machine.place import Place
+from cnnbench.models.user_errors import BadModel, plain
 from cnnbench.records.codec import encode
-from cnnbench.user_errors import BadModel, plain
 from cnnbench.workers.jobs import from_data
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cnnbench.models.variants import Variant
 from cnnbench.protocols import Protocol
 from cnnbench.records.measurements import Workload
 from cnnbench.records.runs import SanityKind
-from cnnbench.variants import Variant
 
 
 @dataclass(frozen=True)

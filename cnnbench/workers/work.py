@@ -10,10 +10,10 @@ from typing import Any
 
 from cnnbench.machine.backends import kind_of
 from cnnbench.machine.place import Place
+from cnnbench.models.user_errors import blaming, plain
+from cnnbench.models.variants import Variant
 from cnnbench.pictures.load import Splits
 from cnnbench.records.codec import Record
-from cnnbench.user_errors import blaming, plain
-from cnnbench.variants import Variant
 from cnnbench.workers.jobs import (
     CheckModels,
     Export,
@@ -89,9 +89,9 @@ def _check_models(job: CheckModels, splits: Splits) -> dict[str, Any]:
 
 
 def _check_model(variant: Variant, splits: Splits) -> None:
-    from cnnbench.model import targets_for
-    from cnnbench.own_models import PROBE_PICTURES, try_own_model
-    from cnnbench.training import seeded_model
+    from cnnbench.models.network import targets_for
+    from cnnbench.models.own_models import PROBE_PICTURES, try_own_model
+    from cnnbench.models.seeded import seeded_model
 
     classes = len(splits.classes)
     model = seeded_model(variant, 0, splits.input_shape, classes)

@@ -31,9 +31,9 @@ import numpy as np
 
 from cnnbench.engines.choice import Recipe, engine_for, program_for
 from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, worker_variables
+from cnnbench.models.variants import variant_named
 from cnnbench.stats.intervals import mean_of
 from cnnbench.timing import time_steps
-from cnnbench.variants import variant_named
 
 VARIANT = variant_named("documented")
 SHAPE, BATCH_SIZE, SEED = (64, 64, 3), 32, 0
@@ -128,7 +128,7 @@ def measured(
     """Measures both in this process; `export` writes the ONNX file instead."""
     from cnnbench.exporting import export_onnx
     from cnnbench.machine.devices import limit_threads
-    from cnnbench.training import seeded_model
+    from cnnbench.models.seeded import seeded_model
 
     if workload == "export":
         export_onnx(seeded_model(VARIANT, SEED, SHAPE, 2), exported, SHAPE)

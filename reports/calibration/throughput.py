@@ -24,10 +24,10 @@ import numpy as np
 from cnnbench.ab.bench import Bench
 from cnnbench.ab.pairs import time_in_alternation
 from cnnbench.ab.sides import Side, placed
+from cnnbench.models.variants import variant_named
 from cnnbench.pictures.cache import default_cache_directory
 from cnnbench.pictures.drawn_set import drawn_set_directory
 from cnnbench.pictures.load import load_splits
-from cnnbench.variants import variant_named
 
 BATCH = 1  # a step is short enough for 20 of them a round, so that one more is 5 % more work
 STEPS = 20

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from cnnbench.variants import DEFAULT_VARIANTS, VARIANTS, Variant, variant_named
+from cnnbench.models.variants import DEFAULT_VARIANTS, VARIANTS, Variant, variant_named
 
 DOCUMENTED = VARIANTS["documented"]
 

@@ -13,9 +13,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from cnnbench.own_models import own_model
-from cnnbench.user_errors import first_line
-from cnnbench.variants import Variant
+from cnnbench.models.own_models import own_model
+from cnnbench.models.user_errors import first_line
+from cnnbench.models.variants import Variant
 
 # Keras' default of 0.99 takes hundreds of steps to follow; ten epochs here are a few hundred.
 BATCH_NORMALIZATION_MOMENTUM = 0.9

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from cnnbench.evaluation import EVALUATION_BATCH_SIZE, evaluate
+from cnnbench.models.evaluation import EVALUATION_BATCH_SIZE, evaluate
 from cnnbench.pictures.batches import Pictures
 
 

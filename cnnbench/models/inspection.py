@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cnnbench.evaluation import EVALUATION_BATCH_SIZE
+from cnnbench.models.evaluation import EVALUATION_BATCH_SIZE
 
 # Of the pictures that dead units are looked for on. Twice as many take 0.25 s a training.
 INSPECTED_PICTURES = 128

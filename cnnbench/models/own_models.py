@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.user_errors import BadModel, blaming, first_line, shown
+from cnnbench.models.user_errors import BadModel, blaming, first_line, shown
 
 PROBE_PICTURES = 2
 PROBE_FACTOR = 100  # sigmoids and softmaxes of so much larger values still are probabilities

@@ -9,15 +9,16 @@ import keras
 import numpy as np
 import pytest
 
-from cnnbench.inspection import dead_units
 from cnnbench.machine.place import Place
-from cnnbench.model import build_model, targets_for
-from cnnbench.own_models import try_own_model
+from cnnbench.models.inspection import dead_units
+from cnnbench.models.network import build_model, targets_for
+from cnnbench.models.own_models import try_own_model
+from cnnbench.models.seeded import seeded_model
+from cnnbench.models.user_errors import BadModel, blaming, first_line
+from cnnbench.models.variants import variant_named
 from cnnbench.pictures.load import Splits
 from cnnbench.protocols import Protocol
-from cnnbench.training import seeded_model, train
-from cnnbench.user_errors import BadModel, blaming, first_line
-from cnnbench.variants import variant_named
+from cnnbench.training import train
 
 SHAPE = (24, 24, 3)
 

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from cnnbench.model import build_model, targets_for
-from cnnbench.training import seeded_model
-from cnnbench.variants import VARIANTS, Variant, variant_named
+from cnnbench.models.network import build_model, targets_for
+from cnnbench.models.seeded import seeded_model
+from cnnbench.models.variants import VARIANTS, Variant, variant_named
 
 
 def kinds(model: keras.Model) -> list[str]:

@@ -1,0 +1,1 @@
+"""Variants and the networks that are built from them."""
