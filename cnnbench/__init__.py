@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cnnbench.pictures.load import Splits, load_splits
     from cnnbench.report.frames import Report, load_report
     from cnnbench.report.ratio_tables import compare_speeds
-    from cnnbench.training import train
+    from cnnbench.training.train import train
 
 __version__ = "0.1.0"
 
@@ -40,7 +40,7 @@ _HOMES = {
     "compare_speeds": "cnnbench.report.ratio_tables",
     "load_report": "cnnbench.report.frames",
     "load_splits": "cnnbench.pictures.load",
-    "train": "cnnbench.training",
+    "train": "cnnbench.training.train",
 }
 
 

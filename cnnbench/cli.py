@@ -123,10 +123,10 @@ def _train(parsed: argparse.Namespace) -> int:
     parsed.out.mkdir(parents=True, exist_ok=True)
     backend, threads = _use_backend(options.backends[0], options.threads)
 
-    from cnnbench.classifier import save_classifier
     from cnnbench.machine.devices import gpus
     from cnnbench.machine.place import Place
-    from cnnbench.training import train_model
+    from cnnbench.training.classifier import save_classifier
+    from cnnbench.training.train import train_model
 
     protocol = options.training_protocol()
     device = "gpu" if gpus(backend) else "cpu"
@@ -161,8 +161,8 @@ def _predict(parsed: argparse.Namespace) -> int:
     pictures = list(_pictures(parsed.pictures))
     _use_backend(options.backends[0], None)
 
-    from cnnbench.classifier import load_classifier
     from cnnbench.pictures.decode_all import decode_picture
+    from cnnbench.training.classifier import load_classifier
 
     classifier = load_classifier(parsed.classifier)
     size = classifier.input_shape[:2]

@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnbench import option_values
 from cnnbench.models.variants import DEFAULT_VARIANTS
-from cnnbench.protocols import PROTOCOLS
+from cnnbench.training.protocols import PROTOCOLS
 
 PREFIX = "--cnnbench-"  # of pytest's flags
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnbench.machine.backends import BACKENDS, DTYPES, check_device
 from cnnbench.models.variants import VARIANTS, variant_named
-from cnnbench.protocols import protocol_named
+from cnnbench.training.protocols import protocol_named
 
 SWEEP = "sweep"
 

@@ -18,9 +18,9 @@ from cnnbench.models.variants import VARIANTS
 from cnnbench.opened_pictures import read_splits
 from cnnbench.options import Options
 from cnnbench.pictures.load import Splits
-from cnnbench.protocols import Protocol
 from cnnbench.targets import DEFAULTS
-from cnnbench.training import train
+from cnnbench.training.protocols import Protocol
+from cnnbench.training.train import train
 
 pytestmark = pytest.mark.slow
 

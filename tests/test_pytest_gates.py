@@ -11,10 +11,10 @@ from factories import data_set, training_run
 from cnnbench.baselines import Baseline, identity_of, write_baselines
 from cnnbench.gates import AccuracyTarget, GeneralizationGapLimit, ValidationLossRiseLimit
 from cnnbench.options import Options
-from cnnbench.protocols import Protocol
 from cnnbench.pytest_gates import gate_of
 from cnnbench.pytest_session import OPTIONS_KEY
 from cnnbench.stats.intervals import UNKNOWN, Spread
+from cnnbench.training.protocols import Protocol
 
 JOB = SimpleNamespace(
     variant=SimpleNamespace(fingerprint=lambda: "f00d"), protocol=Protocol("one-pass", epochs=2)

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cnnbench.models.variants import Variant
-from cnnbench.protocols import Protocol
 from cnnbench.records.measurements import Workload
 from cnnbench.records.runs import SanityKind
+from cnnbench.training.protocols import Protocol
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,9 @@ def _done(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]
 def _trained(
     job: CheckModels | Train | Sanity, splits: Splits, place: Place, progress: Progress
 ) -> Record | dict[str, Any]:
-    from cnnbench import sanity, training
     from cnnbench.agreement import save_weights
+    from cnnbench.training import sanity
+    from cnnbench.training import train as training
 
     if isinstance(job, CheckModels):
         return _check_models(job, splits)

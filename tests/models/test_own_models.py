@@ -17,8 +17,8 @@ from cnnbench.models.seeded import seeded_model
 from cnnbench.models.user_errors import BadModel, blaming, first_line
 from cnnbench.models.variants import variant_named
 from cnnbench.pictures.load import Splits
-from cnnbench.protocols import Protocol
-from cnnbench.training import train
+from cnnbench.training.protocols import Protocol
+from cnnbench.training.train import train
 
 SHAPE = (24, 24, 3)
 

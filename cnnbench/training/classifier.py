@@ -18,8 +18,8 @@ import numpy as np
 from cnnbench import __version__
 from cnnbench.models.network import build_model
 from cnnbench.models.variants import Variant
-from cnnbench.protocols import Protocol
 from cnnbench.records.runs import TrainingRun
+from cnnbench.training.protocols import Protocol
 
 MODEL_NAME = "model.json"
 WEIGHTS_NAME = "weights.npz"

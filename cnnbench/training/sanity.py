@@ -16,9 +16,9 @@ from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.load import Splits
 from cnnbench.pictures.streams import random_stream
-from cnnbench.protocols import Protocol
 from cnnbench.records.runs import SanityRun
-from cnnbench.training import Progress, train
+from cnnbench.training.protocols import Protocol
+from cnnbench.training.train import Progress, train
 
 MEMORIZED_PICTURES = 16
 MEMORIZATION_STEPS = 300

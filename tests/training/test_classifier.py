@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnbench.classifier import MODEL_NAME, WEIGHTS_NAME, load_classifier, save_classifier
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.load import Splits
-from cnnbench.protocols import Protocol
-from cnnbench.training import train_model
+from cnnbench.training.classifier import MODEL_NAME, WEIGHTS_NAME, load_classifier, save_classifier
+from cnnbench.training.protocols import Protocol
+from cnnbench.training.train import train_model
 
 
 def kept(folder: Path, splits: Splits, variant: Variant) -> np.ndarray:

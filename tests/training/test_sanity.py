@@ -9,8 +9,13 @@ from few import few_or_all
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import VARIANTS, variant_named
 from cnnbench.pictures.load import Splits
-from cnnbench.protocols import Protocol
-from cnnbench.sanity import MEMORIZATION_STEPS, memorize, shuffled_labels, train_on_shuffled
+from cnnbench.training.protocols import Protocol
+from cnnbench.training.sanity import (
+    MEMORIZATION_STEPS,
+    memorize,
+    shuffled_labels,
+    train_on_shuffled,
+)
 
 PLACE = Place("tensorflow", "cpu", 1)
 

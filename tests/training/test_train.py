@@ -16,9 +16,9 @@ from cnnbench.models.seeded import seeded_model
 from cnnbench.models.variants import VARIANTS, Variant, variant_named
 from cnnbench.pictures.batches import epoch_batches
 from cnnbench.pictures.load import Splits, load_splits
-from cnnbench.protocols import PROTOCOLS, Protocol
 from cnnbench.records.runs import TrainingRun
-from cnnbench.training import train
+from cnnbench.training.protocols import PROTOCOLS, Protocol
+from cnnbench.training.train import train
 
 PLACE = Place("tensorflow", "cpu", 1)
 SHORT = Protocol("one-pass", epochs=2)

@@ -1,6 +1,6 @@
 import pytest
 
-from cnnbench.protocols import PROTOCOLS, Protocol, protocol_named
+from cnnbench.training.protocols import PROTOCOLS, Protocol, protocol_named
 
 
 def test_each_protocol_stands_under_its_name():

@@ -21,8 +21,8 @@ from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures, epoch_batches
 from cnnbench.pictures.load import Splits
 from cnnbench.pictures.streams import random_stream
-from cnnbench.protocols import Protocol
 from cnnbench.records.runs import TrainingRun
+from cnnbench.training.protocols import Protocol
 
 INITIAL_LOSS_PICTURES = 256
 MONITOR_SHARE = 0.2
