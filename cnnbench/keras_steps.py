@@ -11,7 +11,7 @@ from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.load import Splits
 from cnnbench.records.measurements import Workload
-from cnnbench.timing import Step
+from cnnbench.speed.timing import Step
 
 
 def first_step(

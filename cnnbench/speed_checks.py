@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
-from cnnbench.peaks.limits import COUNT_TOLERANCE, counts_agree
 from cnnbench.records.checks import CheckResult, Verdict
-from cnnbench.records.measurements import Measurement, TimingProof
+from cnnbench.records.measurements import Measurement
+from cnnbench.speed.limits import COUNT_TOLERANCE, counts_agree
+from cnnbench.speed.timing import LINEAR, is_linear, linearity
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,6 @@ TOLERANCES = {
 # TF32 keeps 11 bits where a GPU computes float32 with it.
 TF32 = Tolerance(0.995, 0.01, 0.005)
 
-# Twice the steps must take twice the time. Overhead that is paid once makes it less, a busy machine
-# makes it more or less; a timer that does not wait is off by the length of the queue.
-LINEAR = (0.6, 1.6)
 # What is left after the clock stopped, as a share of the longest queue: the copy of one answer.
 DRAIN_SHARE = 0.10
 DRAIN_SECONDS = 0.002
@@ -87,20 +85,6 @@ def check_same_answers(measurement: Measurement) -> CheckResult | None:
         found.equal_share,
         allowed.equal_share,
     )
-
-
-def linearity(proof: TimingProof | None) -> float | None:
-    """Returns by how much time grew with queued steps, relative to the steps: 1 is right."""
-    if proof is None:
-        return None
-    more_seconds = proof.seconds[-1] - proof.seconds[0]
-    more_steps = proof.steps[-1] - proof.steps[0]
-    return (more_seconds / more_steps) / (proof.seconds[-1] / proof.steps[-1])
-
-
-def is_linear(proof: TimingProof) -> bool:
-    """Returns whether time grew with queued steps as it should."""
-    return LINEAR[0] <= (linearity(proof) or 0.0) <= LINEAR[1]
 
 
 def check_timer_waits(measurement: Measurement) -> CheckResult | None:

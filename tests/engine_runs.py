@@ -31,14 +31,14 @@ def main(backend: str, manifest: str, folder: str) -> None:
     from cnnbench.machine.devices import limit_threads
 
     limit_threads(backend, 1)
-    from cnnbench import throughput
-    from cnnbench.engines import keras_model
-    from cnnbench.engines.choice import engine_for
     from cnnbench.machine.place import Place
     from cnnbench.models.variants import VARIANTS
     from cnnbench.pictures.load import Splits
     from cnnbench.records.codec import encode
-    from cnnbench.throughput import Plan, measure
+    from cnnbench.speed import throughput
+    from cnnbench.speed.engines import keras_model
+    from cnnbench.speed.engines.choice import engine_for
+    from cnnbench.speed.throughput import Plan, measure
 
     throughput.LATENCY_CALLS = 5  # a slow machine has time for more, a test has not
     throughput.LATENCY_WARMUP_CALLS = 1

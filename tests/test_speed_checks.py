@@ -6,6 +6,7 @@ import pytest
 from factories import agreement, measurement, placement, timing_proof
 
 from cnnbench.machine.backends import BACKENDS, DTYPES
+from cnnbench.speed.timing import linearity
 from cnnbench.speed_checks import (
     TF32,
     TOLERANCES,
@@ -13,7 +14,6 @@ from cnnbench.speed_checks import (
     check_placement,
     check_same_answers,
     check_timer_waits,
-    linearity,
 )
 
 CHECKS = (check_same_answers, check_timer_waits, check_placement, check_flops)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from few import FEW
 
-from cnnbench.agreement import load_weights
 from cnnbench.machine.backends import missing
 from cnnbench.models.variants import VARIANTS, Variant, variant_named
 from cnnbench.records.measurements import Measurement
 from cnnbench.records.runs import SanityRun, TrainingRun
+from cnnbench.speed.reference import load_weights
 from cnnbench.training.protocols import Protocol
 from cnnbench.workers.jobs import (
     CheckModels,

@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from cnnbench.timing import Step, time_calls
+from cnnbench.speed.timing import Step, time_calls
 
 
 def serve(message: dict[str, Any], backend: str, threads: int) -> None:

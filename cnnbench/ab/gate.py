@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from cnnbench.ab.pairs import ClockName, Pair
 from cnnbench.ab.verdict import Result, Rule, judge
+from cnnbench.speed.timing import Clock
 from cnnbench.stats.intervals import mean_of
-from cnnbench.timing import Clock
 
 
 def measure_until_decided(

@@ -8,9 +8,9 @@ from statistics import median, quantiles
 from typing import Any
 
 from cnnbench.machine.telemetry import concerns
-from cnnbench.peaks.limits import percent_of_peak
 from cnnbench.records.measurements import Measurement, Peak
-from cnnbench.speed_checks import linearity
+from cnnbench.speed.limits import percent_of_peak
+from cnnbench.speed.timing import linearity
 
 Row = dict[str, Any]
 

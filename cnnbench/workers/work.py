@@ -43,7 +43,7 @@ def _done(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]
 
         return {"gpus": list(gpus(place.backend))}
     if isinstance(job, MeasurePeak):
-        from cnnbench.peaks.measure import measure as measure_peak
+        from cnnbench.speed.peaks.measure import measure as measure_peak
 
         found = measure_peak(job.backend, kind_of(job.device), job.dtype, place.threads)
         return replace(found, device=job.device)
@@ -58,7 +58,7 @@ def _done(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]
 def _trained(
     job: CheckModels | Train | Sanity, splits: Splits, place: Place, progress: Progress
 ) -> Record | dict[str, Any]:
-    from cnnbench.agreement import save_weights
+    from cnnbench.speed.reference import save_weights
     from cnnbench.training import sanity
     from cnnbench.training import train as training
 
@@ -103,10 +103,10 @@ def _check_model(variant: Variant, splits: Splits) -> None:
 
 
 def _written(job: MakeReference | Export, splits: Splits) -> dict[str, Any]:
-    from cnnbench.agreement import Reference
+    from cnnbench.speed.reference import Reference
 
     if isinstance(job, MakeReference):
-        from cnnbench.reference import make_reference
+        from cnnbench.speed.make_reference import make_reference
 
         path = Path(job.weights)
         weights = path if path.is_file() else None  # a variant that was not trained has none
@@ -115,8 +115,8 @@ def _written(job: MakeReference | Export, splits: Splits) -> dict[str, Any]:
         )
         reference.save(Path(job.target))
         return {}
-    from cnnbench.engines.keras_model import model_of
-    from cnnbench.exporting import export_onnx, quantize_onnx
+    from cnnbench.speed.engines.keras_model import model_of
+    from cnnbench.speed.engines.onnx_export import export_onnx, quantize_onnx
 
     known = Reference.load(Path(job.reference))
     classes = len(splits.classes)
@@ -128,7 +128,7 @@ def _written(job: MakeReference | Export, splits: Splits) -> dict[str, Any]:
 
 
 def _measured(job: Measure, splits: Splits, place: Place) -> Record:
-    from cnnbench.throughput import Plan, measure
+    from cnnbench.speed.throughput import Plan, measure
 
     plan = Plan(
         job.variant,

@@ -29,11 +29,11 @@ from typing import Any
 
 import numpy as np
 
-from cnnbench.engines.choice import Recipe, engine_for, program_for
 from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, worker_variables
 from cnnbench.models.variants import variant_named
+from cnnbench.speed.engines.choice import Recipe, engine_for, program_for
+from cnnbench.speed.timing import time_steps
 from cnnbench.stats.intervals import mean_of
-from cnnbench.timing import time_steps
 
 VARIANT = variant_named("documented")
 SHAPE, BATCH_SIZE, SEED = (64, 64, 3), 32, 0
@@ -126,9 +126,9 @@ def measured(
     backend: str, workload: str, seed: int, exported: Path, parsed: argparse.Namespace
 ) -> dict[str, Any]:
     """Measures both in this process; `export` writes the ONNX file instead."""
-    from cnnbench.exporting import export_onnx
     from cnnbench.machine.devices import limit_threads
     from cnnbench.models.seeded import seeded_model
+    from cnnbench.speed.engines.onnx_export import export_onnx
 
     if workload == "export":
         export_onnx(seeded_model(VARIANT, SEED, SHAPE, 2), exported, SHAPE)

@@ -1,0 +1,1 @@
+"""Operations per picture, from the layers and from the backend."""

@@ -1,0 +1,244 @@
+"""What is timed: training steps, inference steps and the latency of a single picture."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnbench.machine import devices
+from cnnbench.machine.place import Place
+from cnnbench.machine.telemetry import Telemetry
+from cnnbench.models.variants import Variant
+from cnnbench.pictures.batches import Pictures, drawn_batch
+from cnnbench.pictures.load import Splits
+from cnnbench.records.measurements import Agreement, Measurement, Workload
+from cnnbench.speed.agreement import agreement_of
+from cnnbench.speed.engines.choice import Bench, Recipe, engine_for, program_for
+from cnnbench.speed.reference import Reference
+from cnnbench.speed.timing import is_linear, prove_timing, time_calls, time_rounds
+
+LATENCY_CALLS = 300  # enough for a 99th percentile with three calls above it
+LATENCY_WARMUP_CALLS = 20
+COPIES = 10
+COPY_WARMUPS = 2
+PROOFS = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured, in this process.
+
+    Args:
+        variant: whose model is built and timed.
+        workload: `train` or `inference`.
+        batch_size: pictures a step.
+        dtype: that the model computes in.
+        seed: of the weights, where there is no reference, and of the batches.
+        rounds: timed rounds.
+        warmup_rounds: rounds before them.
+        process: number among the processes that measure the same.
+    """
+
+    variant: Variant
+    workload: Workload
+    batch_size: int
+    dtype: str
+    seed: int
+    rounds: int
+    warmup_rounds: int
+    process: int = 0
+
+
+def measure(
+    plan: Plan,
+    splits: Splits,
+    place: Place,
+    reference: Path | None = None,
+    exported: Path | None = None,
+) -> Measurement:
+    """Measures one workload at one batch size in this process.
+
+    A step works on uint8 pictures that lie on the device; a round queues steps and waits for all
+    of them. Before it is timed, the program answers the held-out pictures (a training program
+    after its first steps with new weights), beside the reference.
+
+    Args:
+        plan: what is measured.
+        splits: training pictures are the batches; fewer than a batch are repeated.
+        place: backend, device and threads, as they are in this process.
+        reference: file of a `Reference`, whose weights are taken.
+        exported: ONNX file of the same weights, for backends that run such.
+
+    Returns:
+        Raw seconds, time to the first step, peak memory, and what proves them. A batch that does
+        not fit into memory gives a record without rounds that says so.
+    """
+    known = Reference.load(reference) if reference else None
+    engine = engine_for(place.backend, place.device, place.threads)
+    blank = blank_row(plan, splits, place, known)
+    devices.reset_peak_memory(place.backend, place.device)
+    try:
+        return _measured(plan, splits, place, known, exported, engine, blank)
+    except Exception as error:  # each backend has its own for a full memory
+        if not engine.is_out_of_memory(error):
+            raise
+        return replace(
+            blank,
+            out_of_memory=True,
+            peak_memory_mb=devices.peak_memory_mb(place.backend, place.device),
+        )
+
+
+def blank_row(
+    plan: Plan, splits: Splits, place: Place, known: Reference | None = None
+) -> Measurement:
+    """Returns what is known of a row before anything is measured."""
+    flops = None
+    if known is not None:
+        flops = known.training_flops if plan.workload == "train" else known.inference_flops
+    return Measurement(
+        variant=plan.variant.name,
+        seed=plan.seed,
+        workload=plan.workload,
+        backend=place.backend,
+        device=place.device,
+        dtype=plan.dtype,
+        batch_size=plan.batch_size,
+        threads=place.threads,
+        steps_per_round=0,
+        warmup_rounds=plan.warmup_rounds,
+        round_seconds=(),
+        latency_seconds=(),
+        first_step_seconds=float("nan"),
+        peak_memory_mb=float("nan"),
+        fingerprint=plan.variant.fingerprint(),
+        data_hash=splits.content_hash,
+        process=plan.process,
+        flops_per_picture=flops,
+    )
+
+
+def _measured(
+    plan: Plan,
+    splits: Splits,
+    place: Place,
+    known: Reference | None,
+    exported: Path | None,
+    engine: Any,
+    blank: Measurement,
+) -> Measurement:
+    side = Pictures(splits.train_pictures(), splits.train.labels)
+    classes = len(splits.classes)
+    start = time.perf_counter()
+    training = known.training if known and plan.workload == "train" else None
+    begun = training or known
+    recipe = Recipe(
+        plan.variant,
+        plan.workload,
+        plan.dtype,
+        plan.batch_size,
+        plan.seed,
+        splits.input_shape,
+        classes,
+        begun.weights if begun else None,
+        exported,
+    )
+    bench = program_for(engine, place.backend, recipe)
+    first = training.first_batch if training else 0
+    batch = drawn_batch(side, plan.batch_size, plan.seed, first)
+    pictures, targets = engine.put(batch.pictures), _targets(bench, batch, classes)
+    engine.synchronize([bench.program.run(pictures, targets)])
+    first_step_seconds = time.perf_counter() - start
+
+    for number in range(1, training.steps if training else 1):
+        own = drawn_batch(side, plan.batch_size, plan.seed, first + number)
+        bench.program.run(engine.put(own.pictures), _targets(bench, own, classes))
+    expected = training or (known if plan.workload == "inference" else None)
+    agreement = _agreement(
+        bench, splits, plan.batch_size, expected.probabilities if expected else None
+    )
+
+    def step() -> object:
+        return bench.program.run(pictures, targets)
+
+    watch = Telemetry(place.device)
+
+    def warm() -> None:
+        watch.start()
+        watch.sample()
+
+    timed = time_rounds(
+        step,
+        rounds=plan.rounds,
+        warmup_rounds=plan.warmup_rounds,
+        synchronize=engine.synchronize,
+        when_warm=warm,
+        after_round=watch.sample,
+    )
+    seen = watch.stop()
+    proof = prove_timing(step, engine.synchronize, engine.get, timed.steps_per_round)
+    for _ in range(PROOFS - 1):
+        if is_linear(proof):
+            break
+        # A busy machine bends a line now and then; a timer that does not wait does so each time.
+        proof = prove_timing(step, engine.synchronize, engine.get, timed.steps_per_round)
+    copies = time_calls(lambda: engine.put(batch.pictures), COPY_WARMUPS + COPIES)
+    latency: tuple[float, ...] = ()
+    if plan.workload == "inference":
+        single = batch.pictures[:1]
+        time_calls(lambda: bench.program.answer(single), LATENCY_WARMUP_CALLS)
+        latency = time_calls(lambda: bench.program.answer(single), LATENCY_CALLS)
+    return replace(
+        blank,
+        steps_per_round=timed.steps_per_round,
+        round_seconds=timed.seconds,
+        latency_seconds=latency,
+        first_step_seconds=first_step_seconds,
+        copy_seconds=copies[COPY_WARMUPS:],
+        timing=proof,
+        peak_memory_mb=devices.peak_memory_mb(place.backend, place.device),
+        agreement=agreement,
+        placement=bench.program.placement(),
+        tf32=engine.tf32(),
+        backend_flops_per_picture=_backend_flops(bench, plan),
+        telemetry=seen,
+    )
+
+
+def _targets(bench: Bench, batch: Pictures, classes: int) -> Any:
+    if bench.model is None:
+        return None
+    from cnnbench.models.network import targets_for
+
+    return bench.engine.put(targets_for(bench.model, batch.labels, classes))
+
+
+def _agreement(
+    bench: Bench, splits: Splits, batch_size: int, expected: npt.NDArray[np.float32] | None
+) -> Agreement | None:
+    if expected is None:
+        return None
+    held_out = splits.validation_pictures()
+    answers = [
+        _answer(bench, held_out[start : start + batch_size], batch_size)
+        for start in range(0, len(held_out), batch_size)
+    ]
+    return agreement_of(np.concatenate(answers), expected, splits.validation.labels)
+
+
+def _answer(
+    bench: Bench, pictures: npt.NDArray[np.uint8], batch_size: int
+) -> npt.NDArray[np.float32]:
+    # Repeated up to a whole batch: the answers are then those of the program that is timed.
+    whole = pictures[np.arange(batch_size) % len(pictures)]
+    return bench.program.answer(whole)[: len(pictures)]
+
+
+def _backend_flops(bench: Bench, plan: Plan) -> float | None:
+    counted = bench.program.backend_flops(plan.batch_size)
+    return None if counted is None else counted / plan.batch_size

@@ -1,0 +1,166 @@
+import keras
+import pytest
+from keras import layers
+
+from cnnbench.models.network import build_model
+from cnnbench.models.variants import VARIANTS, variant_named
+from cnnbench.speed.flops.model_flops import inference_flops, training_flops
+
+# Pictures of 64x64x3: 62x62 and 29x29 are convolved, 14x14x32 values reach the dense layer.
+FIRST = 2 * 62 * 62 * 32 * 3 * 3 * 3
+SECOND = 2 * 29 * 29 * 32 * 3 * 3 * 32
+DENSE = 2 * 14 * 14 * 32 * 128
+OUTPUT = 2 * 128
+
+
+def model_of(*stack, shape=(8, 8, 3)):
+    return keras.Sequential([keras.Input(shape), *stack])
+
+
+def one(layer, shape=(8, 8, 3)):
+    return inference_flops(model_of(layer, shape=shape))
+
+
+def built(name):
+    return build_model(variant_named(name))
+
+
+# The documented CNN
+
+
+def test_the_documented_network_needs_what_is_calculated_by_hand():
+    found = inference_flops(built("documented"))
+    assert found == FIRST + SECOND + DENSE + OUTPUT
+    assert found == pytest.approx(23.75e6, rel=1e-4)
+
+
+def test_training_is_three_passes_less_the_first_input_gradient():
+    found = training_flops(built("documented"))
+    assert found == 2 * FIRST + 3 * (SECOND + DENSE + OUTPUT)
+    assert found == pytest.approx(64.6e6, rel=1e-3)
+
+
+def test_both_apis_need_the_same():
+    documented, functional = built("documented"), built("functional")
+    assert training_flops(functional) == training_flops(documented)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_all_variants_are_counted_completely(name):
+    model = built(name)
+    assert inference_flops(model) > 0
+    assert training_flops(model) > 2 * inference_flops(model)
+
+
+# Layers
+
+
+@pytest.mark.parametrize(
+    ("layer", "products"),
+    [
+        (layers.Dense(5), 2 * 64 * 3 * 5),  # on the last axis of each of 64 places
+        (layers.Conv2D(5, 3), 2 * 36 * 27 * 5),
+        (layers.Conv2D(5, 3, strides=2, padding="same"), 2 * 16 * 27 * 5),
+        (layers.Conv2D(6, 3, groups=3), 2 * 36 * 9 * 6),
+        (layers.Conv2D(5, 3, dilation_rate=2), 2 * 16 * 27 * 5),
+        (layers.DepthwiseConv2D(3, depth_multiplier=2), 2 * 36 * 9 * 6),
+        (layers.SeparableConv2D(5, 3, depth_multiplier=2), 2 * 36 * (9 * 6 + 6 * 5)),
+        (layers.Conv2DTranspose(5, 2, strides=2), 2 * 64 * 3 * 4 * 5),
+        (layers.BatchNormalization(), 0),
+        (layers.LayerNormalization(), 0),
+        (layers.PReLU(), 0),
+        (layers.MaxPooling2D(2), 0),
+        (layers.Dropout(0.5), 0),
+        (layers.RandomFlip(), 0),
+    ],
+)
+def test_products_of_a_layer(layer, products):
+    assert one(layer) == products
+
+
+def test_channels_may_come_first():
+    layer = layers.Conv2D(5, 3, data_format="channels_first")
+    assert one(layer, shape=(3, 8, 8)) == one(layers.Conv2D(5, 3))
+
+
+def test_models_inside_a_model_are_counted():
+    inner = model_of(layers.Conv2D(5, 3))
+    outer = model_of(inner, layers.Flatten(), layers.Dense(2))
+    assert inference_flops(outer) == 2 * 36 * 27 * 5 + 2 * 180 * 2
+
+
+def test_a_layer_that_is_used_twice_counts_twice():
+    inputs, dense = keras.Input((4,)), layers.Dense(4)
+    model = keras.Model(inputs, dense(dense(inputs)))
+    assert inference_flops(model) == 2 * 2 * 4 * 4
+
+
+# Training
+
+
+def test_only_the_first_layer_needs_no_input_gradient():
+    model = model_of(layers.Dense(4), layers.Dense(4), shape=(4,))
+    assert training_flops(model) == 32 * (2 + 3)
+
+
+def test_each_branch_has_a_first_layer():
+    inputs = keras.Input((4,))
+    both = layers.Add()([layers.Dense(4)(inputs), layers.Dense(4)(inputs)])
+    model = keras.Model(inputs, layers.Dense(4)(both))
+    assert training_flops(model) == 32 * (2 + 2 + 3)
+
+
+def test_frozen_layers_at_the_start_are_passed_forward_only():
+    frozen = layers.Dense(4, trainable=False)
+    model = model_of(frozen, layers.Dense(4), shape=(4,))
+    assert training_flops(model) == 32 * (1 + 2)
+
+
+def test_frozen_layers_later_pass_the_gradient_on():
+    frozen = layers.Dense(4, trainable=False)
+    model = model_of(layers.Dense(4), frozen, shape=(4,))
+    assert training_flops(model) == 32 * (2 + 2)
+
+
+def test_a_model_after_weights_needs_input_gradients():
+    inner = model_of(layers.Dense(4), shape=(4,))
+    model = model_of(layers.Dense(4), inner, shape=(4,))
+    assert training_flops(model) == 32 * (2 + 3)
+
+
+# What is not known
+
+
+class Own(layers.Layer):
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 2))
+
+    def call(self, inputs):
+        return keras.ops.matmul(inputs, self.kernel)
+
+
+def in_a_graph(function, shape=(8, 8)):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, function(inputs))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: model_of(Own()),
+        lambda: in_a_graph(lambda x: keras.ops.matmul(x, x)),
+        lambda: in_a_graph(lambda x: layers.Attention()([x, x])),
+        lambda: in_a_graph(layers.LSTM(3)),
+        lambda: in_a_graph(layers.TimeDistributed(layers.Dense(3))),
+        lambda: model_of(layers.Conv2D(5, 3), shape=(None, None, 3)),
+        lambda: keras.Sequential([layers.Dense(3)]),
+    ],
+    ids=["own", "operation", "attention", "recurrent", "wrapped", "any shape", "not built"],
+)
+def test_what_has_no_rule_is_unknown(model):
+    made = model()
+    assert inference_flops(made) is training_flops(made) is None
+
+
+def test_layers_without_weights_cost_nothing_if_unknown():
+    assert one(layers.UpSampling2D(2)) == 0

@@ -1,0 +1,89 @@
+import math
+
+import numpy as np
+import pytest
+
+from cnnbench.records.measurements import Agreement
+from cnnbench.speed.agreement import agreement_of, classes_of
+from cnnbench.speed.reference import Reference, TrainingAnswers, load_weights, save_weights
+
+LABELS = np.array([0, 0, 1, 1])
+SIGMOID = np.array([[0.25], [0.75], [0.75], [0.875]], np.float32)
+SOFTMAX = np.array([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25]], np.float32)
+WEIGHTS = (np.arange(6, dtype=np.float32).reshape(2, 3), np.zeros(3, np.float32))
+
+
+def test_equal_answers_agree():
+    assert agreement_of(SIGMOID, SIGMOID, LABELS) == Agreement(4, 1.0, 0.0, 0.0)
+
+
+def test_the_largest_difference_counts():
+    other = SIGMOID + np.array([[0.125], [0], [0], [-0.0625]], np.float32)
+    found = agreement_of(other, SIGMOID, LABELS)
+    assert (found.equal_share, found.probability_difference) == (1.0, 0.125)
+
+
+def test_accuracy_is_less_the_references():
+    better = np.array([[0.25], [0.25], [0.75], [0.875]], np.float32)
+    assert agreement_of(better, SIGMOID, LABELS) == Agreement(4, 0.75, 0.5, 0.25)
+    assert agreement_of(SIGMOID, better, LABELS).accuracy_difference == -0.25
+
+
+def test_classes_of_a_softmax_are_compared():
+    found = agreement_of(SOFTMAX[::-1], SOFTMAX, np.array([0, 1]))
+    assert (found.equal_share, found.accuracy_difference) == (0.0, -1.0)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_an_answer_that_is_no_number_is_wrong_and_off_by_one(value):
+    broken = SIGMOID.copy()
+    broken[0] = value  # right before: 0.25 of class 0
+    found = agreement_of(broken, SIGMOID, LABELS)
+    assert found == Agreement(4, 0.75, 1.0, -0.25)
+
+
+def test_no_number_is_no_class():
+    assert classes_of(np.array([[math.nan], [0.25], [0.75]])).tolist() == [-1, 0, 1]
+    assert classes_of(np.array([[0.5, math.nan], [0.25, 0.75]])).tolist() == [-1, 1]
+
+
+def test_an_undecided_sigmoid_answers_the_first_class():
+    assert classes_of(np.array([[0.5]])).tolist() == [0]
+
+
+TRAINING = TrainingAnswers(tuple(2 * one for one in WEIGHTS), 6, 3, SIGMOID / 2, 1e-7)
+
+
+@pytest.mark.parametrize("flops", [None, 1e6])
+def test_a_reference_is_read_as_it_was_written(tmp_path, flops):
+    made = Reference(WEIGHTS, SIGMOID, None, flops, None if flops is None else 3 * flops)
+    made.save(tmp_path / "reference.npz")
+    found = Reference.load(tmp_path / "reference.npz")
+    assert (found.inference_flops, found.training_flops) == (flops, made.training_flops)
+    assert found.training is None
+    np.testing.assert_array_equal(found.probabilities, SIGMOID)
+    assert_same(found.weights, WEIGHTS)
+
+
+def test_the_answers_of_training_are_read_as_they_were_written(tmp_path):
+    Reference(WEIGHTS, SIGMOID, TRAINING, None, None).save(tmp_path / "reference.npz")
+    found = Reference.load(tmp_path / "reference.npz")
+    assert_same(found.weights, WEIGHTS)
+    assert found.training is not None
+    assert (found.training.first_batch, found.training.steps) == (6, 3)
+    assert found.training.rounding == 1e-7
+    np.testing.assert_array_equal(found.training.probabilities, SIGMOID / 2)
+    assert_same(found.training.weights, TRAINING.weights)
+
+
+def assert_same(found, known):
+    for one, other in zip(found, known, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
+
+
+def test_more_than_ten_weights_keep_their_order(tmp_path):
+    weights = [np.full(2, number) for number in range(12)]
+    save_weights(weights, tmp_path / "weights.npz")
+    found = load_weights(tmp_path / "weights.npz")
+    assert [int(weight[0]) for weight in found] == list(range(12))

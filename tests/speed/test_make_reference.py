@@ -1,0 +1,202 @@
+"""The answers that measurements are held against, of real models on tiny pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnbench.models.evaluation import evaluate
+from cnnbench.models.network import targets_for
+from cnnbench.models.variants import VARIANTS, Variant
+from cnnbench.pictures.batches import Pictures, drawn_batch
+from cnnbench.pictures.load import Splits
+from cnnbench.records.measurements import Workload
+from cnnbench.speed import make_reference as reference
+from cnnbench.speed.engines.keras_model import model_of
+from cnnbench.speed.make_reference import (
+    ROUNDING,
+    TRAINED_STEPS,
+    TRIES,
+    make_reference,
+    training_answers,
+    undecided_share,
+)
+from cnnbench.speed.reference import Reference, load_weights, save_weights
+
+SINGLE = VARIANTS["single-block"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "WARM_UP_STEPS", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def still(tiny_splits: Splits) -> Reference:
+    return made(tiny_splits)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_splits: Splits) -> Reference:
+    return made(tiny_splits, "train")
+
+
+def made(
+    splits: Splits,
+    workload: Workload = "inference",
+    variant: Variant = SINGLE,
+    weights: Path | None = None,
+) -> Reference:
+    return make_reference(variant, splits, workload, 8, 0, weights)
+
+
+def test_inference_is_answered_with_the_weights_that_are_given_on(
+    tiny_splits: Splits, still: Reference
+) -> None:
+    model = model_of(SINGLE, 1, tiny_splits.input_shape, 2, "float32", still.weights)
+    held_out = Pictures(tiny_splits.validation_pictures(), tiny_splits.validation.labels)
+    np.testing.assert_array_equal(still.probabilities, evaluate(model, held_out).probabilities)
+    assert still.training is None
+
+
+def test_the_same_arguments_give_the_same_answers(tiny_splits: Splits, trained: Reference) -> None:
+    one, other = trained, made(tiny_splits, "train")
+    np.testing.assert_array_equal(one.probabilities, other.probabilities)
+    assert one.training is not None
+    assert other.training is not None
+    np.testing.assert_array_equal(one.training.probabilities, other.training.probabilities)
+
+
+def test_training_begins_with_the_weights_that_the_seed_draws(
+    tiny_splits: Splits, trained: Reference, still: Reference
+) -> None:
+    np.testing.assert_array_equal(trained.probabilities, still.probabilities)
+    assert trained.training is not None
+    new = model_of(SINGLE, 0, tiny_splits.input_shape, 2, "float32").get_weights()
+    for one, other in zip(trained.training.weights, new, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_training_is_that_of_a_new_network_step_by_step(
+    tiny_splits: Splits, trained: Reference
+) -> None:
+    found = trained.training
+    assert found is not None
+    model = model_of(SINGLE, 0, tiny_splits.input_shape, 2, "float32")
+    side = Pictures(tiny_splits.train_pictures(), tiny_splits.train.labels)
+    for number in range(found.first_batch, found.first_batch + found.steps):
+        batch = drawn_batch(side, 8, 0, number)
+        model.train_on_batch(batch.pictures, targets_for(model, batch.labels, 2))
+    held_out = Pictures(tiny_splits.validation_pictures(), tiny_splits.validation.labels)
+    np.testing.assert_array_equal(found.probabilities, evaluate(model, held_out).probabilities)
+    assert found.rounding <= ROUNDING
+
+
+def test_trained_weights_are_taken(tiny_splits: Splits, tmp_path: Path) -> None:
+    model = model_of(SINGLE, 7, tiny_splits.input_shape, 2, "float32")
+    save_weights(model.get_weights(), tmp_path / "weights.npz")
+    found = made(tiny_splits, weights=tmp_path / "weights.npz")
+    for one, other in zip(found.weights, load_weights(tmp_path / "weights.npz"), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_training_that_draws_numbers_is_not_compared(tiny_splits: Splits) -> None:
+    found = made(tiny_splits, "train", VARIANTS["dropout"])
+    assert found.training is None
+    assert len(found.probabilities) == len(tiny_splits.validation.names)
+
+
+def test_operations_are_counted(still: Reference) -> None:
+    assert still.inference_flops
+    assert still.training_flops
+    assert still.training_flops > 2 * still.inference_flops
+
+
+# Which steps are asked about, by answers that were thought out
+
+BEGUN = (np.ones((4, 4), np.float32),)
+MOST, FEWEST = TRAINED_STEPS
+
+
+def answered(sensitive: int, undecided: int = 0):
+    """Returns what trains, and leaves things open in its first tries.
+
+    Of the first `sensitive` tries, rounding decides what comes out, and the classes of the first
+    `undecided` hang in the balance.
+    """
+
+    def trained(begun, first, steps):
+        number = first // steps + (TRIES if steps == FEWEST else 0)
+        by_rounding = 1e3 if number < sensitive else 1.0
+        answer = 0.5 if number < undecided else 0.75
+        return np.full((2, 1), answer, np.float32) + by_rounding * (begun[0] - 1).max()
+
+    return trained
+
+
+def test_the_first_batches_are_taken_where_rounding_decides_nothing() -> None:
+    found = training_answers(BEGUN, answered(0), 0)
+    assert found is not None
+    assert (found.first_batch, found.steps) == (0, MOST)
+    assert 0 < found.rounding <= ROUNDING
+
+
+def test_batches_of_which_rounding_decides_are_passed_over() -> None:
+    found = training_answers(BEGUN, answered(2), 0)
+    assert found is not None
+    assert found.first_batch == 2 * MOST
+    np.testing.assert_array_equal(found.probabilities, np.full((2, 1), 0.75))
+
+
+def test_answers_in_the_balance_are_passed_over_while_there_are_others() -> None:
+    found = training_answers(BEGUN, answered(0, undecided=3), 0)
+    assert found is not None
+    assert found.first_batch == 3 * MOST
+
+
+def test_answers_in_the_balance_are_better_than_none() -> None:
+    found = training_answers(BEGUN, answered(1, undecided=2 * TRIES), 0)
+    assert found is not None
+    assert (found.first_batch, found.steps) == (MOST, MOST)
+
+
+def test_where_rounding_decides_two_steps_one_is_asked_about() -> None:
+    found = training_answers(BEGUN, answered(TRIES + 1), 0)
+    assert found is not None
+    assert (found.first_batch, found.steps) == (FEWEST, FEWEST)
+
+
+@pytest.mark.parametrize(
+    ("answers", "share"),
+    [
+        ([[0.49], [0.52], [0.6], [0.1]], 0.5),
+        ([[0.48, 0.5, 0.02], [0.1, 0.1, 0.8]], 0.5),
+    ],
+)
+def test_an_answer_near_another_class_is_undecided(
+    answers: list[list[float]], share: float
+) -> None:
+    assert undecided_share(np.array(answers, np.float32)) == share
+
+
+def test_one_change_that_shows_nothing_is_not_enough() -> None:
+    seen = 0
+
+    def trained(begun, first, steps):
+        nonlocal seen
+        seen += 1
+        tie = 0.1 if first == 0 and seen == 1 + 4 else 0.0  # only the fourth change shows the tie
+        return np.full((2, 1), 0.75 + tie, np.float32)
+
+    found = training_answers(BEGUN, trained, 0, changes=4)
+    assert found is not None
+    assert found.first_batch == MOST
+
+
+def test_training_that_rounding_decides_each_time_is_not_compared() -> None:
+    assert training_answers(BEGUN, answered(2 * TRIES), 0) is None

@@ -1,0 +1,187 @@
+"""Measurements of real steps on tiny pictures, with TensorFlow in the tests' own process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnbench.machine.place import Place
+from cnnbench.models.variants import VARIANTS
+from cnnbench.pictures.load import Splits
+from cnnbench.records.measurements import Measurement, Workload
+from cnnbench.speed import throughput
+from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine, TensorFlowProgram
+from cnnbench.speed.make_reference import make_reference
+from cnnbench.speed.reference import Reference
+from cnnbench.speed.throughput import Plan, measure
+from cnnbench.speed_checks import (
+    check_flops,
+    check_placement,
+    check_same_answers,
+    check_timer_waits,
+)
+
+PLACE = Place("tensorflow", "cpu", 1)
+PLAN = Plan(VARIANTS["single-block"], "train", 8, "float32", 0, rounds=3, warmup_rounds=1)
+
+
+@pytest.fixture(autouse=True)
+def few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throughput, "LATENCY_CALLS", 5)
+    monkeypatch.setattr(throughput, "LATENCY_WARMUP_CALLS", 1)
+
+
+@pytest.fixture(scope="module")
+def references(tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Files of the answers that each workload is held against."""
+    folder = tmp_path_factory.mktemp("references")
+    workloads: tuple[Workload, ...] = ("train", "inference")
+    for workload in workloads:
+        made = make_reference(PLAN.variant, tiny_splits, workload, 8, 0, None)
+        made.save(folder / f"{workload}.npz")
+    return {workload: folder / f"{workload}.npz" for workload in workloads}
+
+
+def measured(splits: Splits, workload: Workload = "train", **changes: Any) -> Measurement:
+    return measure(replace(PLAN, workload=workload, **changes), splits, PLACE)
+
+
+def test_training_has_rounds_and_no_latency(tiny_splits: Splits) -> None:
+    result = measured(tiny_splits, process=3)
+    assert len(result.round_seconds) == 3
+    assert min(result.round_seconds) > 0
+    assert result.latency_seconds == ()
+    assert (result.workload, result.process, result.threads) == ("train", 3, 1)
+    assert result.data_hash == tiny_splits.content_hash
+    assert result.fingerprint == PLAN.variant.fingerprint()
+
+
+def test_inference_has_latencies_of_single_pictures(tiny_splits: Splits) -> None:
+    result = measured(tiny_splits, "inference")
+    assert len(result.latency_seconds) == 5
+    assert result.backend_flops_per_picture
+
+
+def test_copies_to_the_device_are_measured_apart(tiny_splits: Splits) -> None:
+    result = measured(tiny_splits, "inference")
+    assert len(result.copy_seconds) == throughput.COPIES
+    assert min(result.copy_seconds) > 0
+
+
+def test_the_first_step_is_dearer_than_a_steady_one(tiny_splits: Splits) -> None:
+    result = measured(tiny_splits)
+    steady = min(result.round_seconds) / result.steps_per_round
+    assert result.first_step_seconds > 5 * steady  # it builds and compiles
+
+
+def test_peak_memory_is_that_of_a_real_process(tiny_splits: Splits) -> None:
+    assert 50 < measured(tiny_splits).peak_memory_mb < 24_000
+
+
+def test_a_batch_larger_than_the_set_repeats_pictures(tiny_splits: Splits) -> None:
+    count = len(tiny_splits.train.names)
+    assert measured(tiny_splits, "inference", batch_size=2 * count).batch_size == 2 * count
+
+
+def test_without_a_reference_there_is_nothing_to_compare(tiny_splits: Splits) -> None:
+    result = measured(tiny_splits)
+    assert result.agreement is None
+    assert result.flops_per_picture is None
+    assert check_same_answers(result) is None
+
+
+@pytest.mark.parametrize("workload", ["train", "inference"])
+def test_a_right_program_passes_every_check(
+    tiny_splits: Splits, references: dict[str, Path], workload: Workload
+) -> None:
+    plan = replace(PLAN, workload=workload)
+    result = measure(plan, tiny_splits, PLACE, references[workload])
+    for check in (check_same_answers, check_placement, check_flops):
+        verdict = check(result)
+        assert verdict is None or verdict.verdict == "pass", verdict.detail
+    waits = check_timer_waits(result)
+    assert waits is not None
+    assert "the timer does not wait" not in waits.detail
+    assert result.agreement is not None
+    assert result.agreement.pictures == len(tiny_splits.validation.names)
+    assert result.agreement.probability_difference <= 1e-4
+    assert result.flops_per_picture
+
+
+def test_training_counts_more_operations_than_inference(
+    tiny_splits: Splits, references: dict[str, Path]
+) -> None:
+    known = Reference.load(references["train"])
+    blank = throughput.blank_row(PLAN, tiny_splits, PLACE, known)
+    other = throughput.blank_row(replace(PLAN, workload="inference"), tiny_splits, PLACE, known)
+    assert blank.flops_per_picture == known.training_flops
+    assert other.flops_per_picture == known.inference_flops
+    assert known.training_flops is not None
+    assert known.inference_flops is not None
+    assert known.training_flops > 2 * known.inference_flops
+
+
+def test_a_fast_wrong_answer_is_red(
+    tiny_splits: Splits, references: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = TensorFlowEngine.program
+
+    def forgets_its_weights(self: Any, model: Any, workload: Workload) -> TensorFlowProgram:
+        rng = np.random.default_rng(0)
+        # The last layer's signs change: half of the answers are wrong, and as fast as right ones.
+        *others, kernel, bias = model.get_weights()
+        model.set_weights([*others, rng.normal(0, 1, kernel.shape), bias])
+        return real(self, model, workload)
+
+    monkeypatch.setattr(TensorFlowEngine, "program", forgets_its_weights)
+    plan = replace(PLAN, workload="inference")
+    result = measure(plan, tiny_splits, PLACE, references["inference"])
+    verdict = check_same_answers(result)
+    assert verdict is not None
+    assert verdict.verdict == "fail"
+    assert "largest probability difference" in verdict.detail
+
+
+def test_training_that_does_nothing_is_red(
+    tiny_splits: Splits, references: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = TensorFlowProgram.run
+
+    def loss_alone(self: Any, pictures: Any, targets: Any = None) -> Any:
+        before = self.model.get_weights()
+        loss = real(self, pictures, targets)
+        self.model.set_weights(before)
+        return loss
+
+    monkeypatch.setattr(TensorFlowProgram, "run", loss_alone)
+    verdict = check_same_answers(measure(PLAN, tiny_splits, PLACE, references["train"]))
+    assert verdict is not None
+    assert verdict.verdict == "fail"
+
+
+def test_a_full_memory_is_a_row(tiny_splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> object:
+        raise MemoryError
+
+    monkeypatch.setattr(TensorFlowProgram, "run", full)
+    result = measured(tiny_splits)
+    assert result.out_of_memory
+    assert (result.round_seconds, result.steps_per_round) == ((), 0)
+    assert result.peak_memory_mb > 0
+    assert (
+        check_timer_waits(result) is check_placement(result) is check_same_answers(result) is None
+    )
+
+
+def test_any_other_error_is_raised(tiny_splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: object, outputs: Sequence[object]) -> None:
+        raise RuntimeError("the device is gone")
+
+    monkeypatch.setattr(TensorFlowEngine, "synchronize", broken)
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        measured(tiny_splits)
