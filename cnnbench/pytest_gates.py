@@ -10,12 +10,12 @@ import pytest
 from cnnbench.pytest_session import TARGETS_NAME, options_of, params_of, targets_of
 
 if TYPE_CHECKING:
-    from cnnbench.baselines import Baseline
-    from cnnbench.evidence import Rule
-    from cnnbench.jury import Gate, Jury
     from cnnbench.options import Options
     from cnnbench.session import Session
     from cnnbench.stats.intervals import Spread
+    from cnnbench.verdicts.gates.baselines import Baseline
+    from cnnbench.verdicts.gates.evidence import Rule
+    from cnnbench.verdicts.gates.jury import Gate, Jury
 
 JURY_KEY = pytest.StashKey["Jury"]()
 
@@ -26,9 +26,9 @@ def jury_of(bench: Session, items: Iterable[pytest.Item]) -> Jury:
     Raises:
         ValueError, OSError: if the baseline is unusable or of something else.
     """
-    from cnnbench.evidence import Levels
-    from cnnbench.jury import Jury
     from cnnbench.trainings import may_train, train_all
+    from cnnbench.verdicts.gates.evidence import Levels
+    from cnnbench.verdicts.gates.jury import Jury
 
     options = bench.options
     gates = [
@@ -50,7 +50,7 @@ def jury_of(bench: Session, items: Iterable[pytest.Item]) -> Jury:
 
 def gate_of(bench: Session, item: pytest.Item | Any, name: str) -> Gate | str:
     """Returns the gate that a test asks for by a fixture's name, or why there is none."""
-    from cnnbench.jury import Gate
+    from cnnbench.verdicts.gates.jury import Gate
 
     rule = GATES[name](bench, item)
     if isinstance(rule, str):
@@ -83,7 +83,7 @@ def _known(bench: Session, item: pytest.Item | Any, name: str) -> Spread:
 
 
 def _accuracy(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.gates import AccuracyTarget
+    from cnnbench.verdicts.gates.accuracy import AccuracyTarget
 
     target = _threshold(bench, item, "accuracy")
     if target is None:
@@ -92,7 +92,7 @@ def _accuracy(bench: Session, item: pytest.Item | Any) -> Rule | str:
 
 
 def _train_accuracy(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.training_gates import TrainAccuracyTarget
+    from cnnbench.verdicts.gates.train_accuracy import TrainAccuracyTarget
 
     target = _threshold(bench, item, "train_accuracy")
     if target is None:
@@ -108,12 +108,12 @@ def _no_target(bench: Session, item: pytest.Item | Any, name: str) -> str:
 
 
 def _accuracy_drop(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.gates import AccuracyDrop
+    from cnnbench.verdicts.gates.accuracy import AccuracyDrop
 
     path = options_of(item).baseline
     if path is None:
         return "there is no baseline; give --cnnbench-baseline=FILE, made by `cnnbench baseline`"
-    from cnnbench.baselines import read_baselines
+    from cnnbench.verdicts.gates.baselines import read_baselines
 
     baseline = read_baselines(path).get(_variant(item))
     if baseline is None:
@@ -149,7 +149,7 @@ def _refuse_other(bench: Session, baseline: Baseline, path: str) -> None:
 
 def _refuse_own_seeds(options: Options, baseline: Baseline, path: str) -> None:
     """Refuses seeds of the baseline: such runs are no new evidence."""
-    from cnnbench.jury import usable_seeds
+    from cnnbench.verdicts.gates.jury import usable_seeds
 
     usable = usable_seeds(options.seeds, options.max_seeds)
     both = sorted(set(usable).intersection(baseline.seeds))
@@ -162,7 +162,7 @@ def _refuse_own_seeds(options: Options, baseline: Baseline, path: str) -> None:
 
 
 def _generalization_gap(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.gates import GeneralizationGapLimit
+    from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit
 
     limit = _threshold(bench, item, "generalization_gap")
     assert limit is not None  # it has a default
@@ -170,7 +170,7 @@ def _generalization_gap(bench: Session, item: pytest.Item | Any) -> Rule | str:
 
 
 def _validation_loss_rise(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.gates import ValidationLossRiseLimit
+    from cnnbench.verdicts.gates.overfitting import ValidationLossRiseLimit
 
     limit = _threshold(bench, item, "validation_loss_rise")
     assert limit is not None  # it has a default

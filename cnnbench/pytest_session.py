@@ -14,7 +14,7 @@ from cnnbench.options import Options, options_from
 
 if TYPE_CHECKING:
     from cnnbench.session import Session
-    from cnnbench.targets import Targets
+    from cnnbench.verdicts.targets import Targets
     from cnnbench.workers.jobs import Job
 
 TARGETS_NAME = "targets.toml"
@@ -69,7 +69,7 @@ def targets_of(item: pytest.Item | Any) -> Targets:
     Raises:
         ValueError, OSError: if the file is unusable.
     """
-    from cnnbench.targets import Targets, read_targets, stated_in
+    from cnnbench.verdicts.targets import Targets, read_targets, stated_in
 
     beside = item.path.parent / TARGETS_NAME
     path = options_of(item).targets or (beside if beside.is_file() else None)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from cnnbench.speed_checks import TOLERANCES
 from cnnbench.stats.intervals import spread_of
+from cnnbench.verdicts.checks.speed import TOLERANCES
 
 KEY = ("variant", "workload", "backend", "device", "dtype", "batch_size")
 LIFTABLE = ("variant", "backend", "device", "dtype", "batch_size")

@@ -1,6 +1,6 @@
 """Are the pictures fit to be trained on and judged by?"""
 
-from cnnbench import data_checks
+from cnnbench.verdicts.checks import pictures as data_checks
 
 
 def test_held_out(cnnbench_held_out, judge):

@@ -1,6 +1,6 @@
 """Can the speeds be believed? The same answers, a timer that waits, tensors where they belong."""
 
-from cnnbench.speed_checks import (
+from cnnbench.verdicts.checks.speed import (
     check_flops,
     check_placement,
     check_same_answers,

@@ -11,11 +11,11 @@ from answered import LABELS, constant_run, runs_of
 from factories import data_set
 from suite_runs import run_command
 
-from cnnbench.baselines import read_baselines
 from cnnbench.cli import main
 from cnnbench.commands import baseline
 from cnnbench.stats.intervals import spread_of
 from cnnbench.stats.power import smallest_difference
+from cnnbench.verdicts.gates.baselines import read_baselines
 
 RUNS = {
     "documented": runs_of(10, 12, 11, 15),

@@ -14,12 +14,12 @@ from answered import LABELS, constant_run, run_of
 from factories import data_set
 from suite_runs import run_command, run_pytest
 
-from cnnbench.baselines import read_baselines
-from cnnbench.calibration import Calibrator, Gated, noise_of
 from cnnbench.cli import main
 from cnnbench.commands import calibrate
-from cnnbench.evidence import Levels
-from cnnbench.targets import read_targets
+from cnnbench.verdicts.calibration import Calibrator, Gated, noise_of
+from cnnbench.verdicts.gates.baselines import read_baselines
+from cnnbench.verdicts.gates.evidence import Levels
+from cnnbench.verdicts.targets import read_targets
 
 OWN = "answered:run_of"
 ODD = 'les "chats" d\'été 🐈'
@@ -80,7 +80,7 @@ def trained(monkeypatch):
             return Gated("accuracy_drop", 0.0234, 0, 0, self.sessions, None)
 
     monkeypatch.setattr(calibrate, "trained", train)
-    monkeypatch.setattr("cnnbench.calibration.Calibrator", Made)
+    monkeypatch.setattr("cnnbench.verdicts.calibration.Calibrator", Made)
     return found
 
 

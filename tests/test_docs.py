@@ -13,7 +13,7 @@ from cnnbench.comparison import Answers, compare
 from cnnbench.option_table import OPTIONS
 from cnnbench.report.ratio_tables import COLUMNS as RATIOS
 from cnnbench.report.tables import SCHEMA
-from cnnbench.targets import PROPERTIES
+from cnnbench.verdicts.targets import PROPERTIES
 
 ROOT = Path(__file__).parent.parent
 TABLES = {

@@ -8,7 +8,7 @@ import pytest
 from cnnbench.machine.backends import BACKENDS
 from cnnbench.models.variants import VARIANTS
 from cnnbench.options import MARKER_FIELDS, OPTIONS, Options, options_from
-from cnnbench.targets import PROPERTIES
+from cnnbench.verdicts.targets import PROPERTIES
 
 
 def stated_defaults() -> dict[str, str]:

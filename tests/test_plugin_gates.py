@@ -15,9 +15,9 @@ import pytest
 from suite_runs import SuiteRun, run_pytest
 from test_suites import QUICK
 
-from cnnbench.baselines import Baseline, identity_of, write_baselines
 from cnnbench.records.journal import JOURNAL_NAME, read_journal
 from cnnbench.records.runs import TrainingRun
+from cnnbench.verdicts.gates.baselines import Baseline, identity_of, write_baselines
 
 OWN_SUITE = """
 import pytest

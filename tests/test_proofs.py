@@ -10,17 +10,17 @@ import pandas as pd
 import pytest
 from suite_runs import run_pytest
 
-from cnnbench.evidence import Levels
-from cnnbench.gates import GeneralizationGapLimit
-from cnnbench.jury import Gate, Jury
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import VARIANTS
 from cnnbench.opened_pictures import read_splits
 from cnnbench.options import Options
 from cnnbench.pictures.load import Splits
-from cnnbench.targets import DEFAULTS
 from cnnbench.training.protocols import Protocol
 from cnnbench.training.train import train
+from cnnbench.verdicts.gates.evidence import Levels
+from cnnbench.verdicts.gates.jury import Gate, Jury
+from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit
+from cnnbench.verdicts.targets import DEFAULTS
 
 pytestmark = pytest.mark.slow
 

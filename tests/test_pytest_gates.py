@@ -8,13 +8,14 @@ from types import SimpleNamespace
 import pytest
 from factories import data_set, training_run
 
-from cnnbench.baselines import Baseline, identity_of, write_baselines
-from cnnbench.gates import AccuracyTarget, GeneralizationGapLimit, ValidationLossRiseLimit
 from cnnbench.options import Options
 from cnnbench.pytest_gates import gate_of
 from cnnbench.pytest_session import OPTIONS_KEY
 from cnnbench.stats.intervals import UNKNOWN, Spread
 from cnnbench.training.protocols import Protocol
+from cnnbench.verdicts.gates.accuracy import AccuracyTarget
+from cnnbench.verdicts.gates.baselines import Baseline, identity_of, write_baselines
+from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit, ValidationLossRiseLimit
 
 JOB = SimpleNamespace(
     variant=SimpleNamespace(fingerprint=lambda: "f00d"), protocol=Protocol("one-pass", epochs=2)

@@ -46,7 +46,7 @@ def text_of(one: Comparison, pictures: int) -> str:
 
 
 def _recipe(answers: Answers) -> str:
-    from cnnbench.evidence import mean_sd
+    from cnnbench.verdicts.gates.evidence import mean_sd
 
     constant = ", ".join(map(str, answers.constant))
     dead = f"; one answer to all pictures: seeds {constant}" if constant else ""

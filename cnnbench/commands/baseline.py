@@ -52,11 +52,11 @@ def write(
     environment: Mapping[str, Any],
 ) -> None:
     """Writes the baselines of all variants, and prints which drops they can find."""
-    from cnnbench.answers import collapsed_seeds
-    from cnnbench.baselines import baseline_of, write_baselines
-    from cnnbench.evidence import Levels, mean_sd
     from cnnbench.stats.intervals import spread_of
     from cnnbench.stats.power import smallest_difference
+    from cnnbench.verdicts.gates.answers import collapsed_seeds
+    from cnnbench.verdicts.gates.baselines import baseline_of, write_baselines
+    from cnnbench.verdicts.gates.evidence import Levels, mean_sd
 
     baselines = []
     levels = Levels()

@@ -13,10 +13,10 @@ from cnnbench.commands.flags import add_flags, options_of
 from cnnbench.commands.runs import RUN_OPTIONS, trained
 
 if TYPE_CHECKING:
-    from cnnbench.calibration import Gated, Noise
-    from cnnbench.evidence import Levels
     from cnnbench.options import Options
     from cnnbench.records.runs import TrainingRun
+    from cnnbench.verdicts.calibration import Gated, Noise
+    from cnnbench.verdicts.gates.evidence import Levels
 
 FLAGS = (*RUN_OPTIONS, "alpha", "beta", "max_seeds")
 GATES_A_VARIANT = 4  # both accuracies, generalization gap, rise of the validation loss
@@ -96,9 +96,9 @@ def _proposals(
     options: Options,
     parsed: argparse.Namespace,
 ) -> list[str]:
-    from cnnbench.answers import collapsed_seeds
-    from cnnbench.calibration import Calibrator, noise_of
-    from cnnbench.evidence import Levels
+    from cnnbench.verdicts.calibration import Calibrator, noise_of
+    from cnnbench.verdicts.gates.answers import collapsed_seeds
+    from cnnbench.verdicts.gates.evidence import Levels
 
     noise = noise_of(runs, labels)
     print(f"{variant}: {_noise(noise)}", flush=True)

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from rates import Conditions, Rate, write_rates
 
-from cnnbench.answers import answers_of
-from cnnbench.evidence import Levels
-from cnnbench.gates import GeneralizationGapLimit
 from cnnbench.records.runs import TrainingRun
-from cnnbench.resampling import Runs, drawn, judged
+from cnnbench.verdicts.gates.answers import answers_of
+from cnnbench.verdicts.gates.evidence import Levels
+from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit
+from cnnbench.verdicts.resampling import Runs, drawn, judged
 
 LEVELS = Levels(alpha=0.01, beta=0.05, most=8)
 MARGIN = 0.05

@@ -15,16 +15,12 @@ from pathlib import Path
 import numpy as np
 from rates import Conditions, Rate, write_rates
 
-from cnnbench.baselines import baseline_of
-from cnnbench.calibration import Calibrator, noise_of
-from cnnbench.evidence import Levels, Rule
-from cnnbench.gates import (
-    AccuracyDrop,
-    AccuracyTarget,
-    GeneralizationGapLimit,
-    ValidationLossRiseLimit,
-)
-from cnnbench.resampling import Runs, drawn, judged
+from cnnbench.verdicts.calibration import Calibrator, noise_of
+from cnnbench.verdicts.gates.accuracy import AccuracyDrop, AccuracyTarget
+from cnnbench.verdicts.gates.baselines import baseline_of
+from cnnbench.verdicts.gates.evidence import Levels, Rule
+from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit, ValidationLossRiseLimit
+from cnnbench.verdicts.resampling import Runs, drawn, judged
 
 LEVELS = Levels(alpha=0.01, beta=0.05, most=8)
 GATES = 20

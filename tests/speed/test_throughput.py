@@ -19,7 +19,7 @@ from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine, TensorFlowPro
 from cnnbench.speed.make_reference import make_reference
 from cnnbench.speed.reference import Reference
 from cnnbench.speed.throughput import Plan, measure
-from cnnbench.speed_checks import (
+from cnnbench.verdicts.checks.speed import (
     check_flops,
     check_placement,
     check_same_answers,

@@ -3,7 +3,7 @@ from factories import measurement
 
 from cnnbench.records.measurements import TimingProof
 from cnnbench.speed.timing import Rounds, prove_timing, time_calls, time_rounds, time_steps
-from cnnbench.speed_checks import check_timer_waits
+from cnnbench.verdicts.checks.speed import check_timer_waits
 
 STEP = 1 / 32  # seconds that floats add up exactly
 

@@ -18,7 +18,7 @@ from cnnbench.pictures.load import Splits
 from cnnbench.records.codec import decode
 from cnnbench.records.measurements import Measurement, Workload
 from cnnbench.speed.make_reference import make_reference
-from cnnbench.speed_checks import check_placement, check_same_answers, check_timer_waits
+from cnnbench.verdicts.checks.speed import check_placement, check_same_answers, check_timer_waits
 
 RUNS = Path(__file__).parents[2] / "engine_runs.py"
 BATCH_SIZE = 32

@@ -7,7 +7,7 @@ import pytest
 from answered import runs_of
 from factories import training_run
 
-from cnnbench.baselines import (
+from cnnbench.verdicts.gates.baselines import (
     BASELINE_VERSION,
     IDENTITY,
     Baseline,

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cnnbench import checks, data_checks, speed_checks
-from cnnbench.targets import DEFAULTS, PROPERTIES, STATED, Targets, read_targets, stated_in
+from cnnbench.verdicts.checks import pictures as data_checks
+from cnnbench.verdicts.checks import speed as speed_checks
+from cnnbench.verdicts.checks import training as checks
+from cnnbench.verdicts.targets import DEFAULTS, PROPERTIES, STATED, Targets, read_targets, stated_in
 
 FILE = """
 [default]
@@ -148,7 +150,7 @@ def test_what_a_marker_states_is_a_number(value):
 
 
 def test_the_suites_own_targets_can_be_read() -> None:
-    targets = read_targets(Path(__file__).parent.parent / "suites" / "targets.toml")
+    targets = read_targets(Path(__file__).parents[2] / "suites" / "targets.toml")
     accuracy = targets.get("accuracy", "drawn", "documented")
     assert accuracy is not None
     assert 0.5 < accuracy < 0.95

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Protocol
 
-from cnnbench.answers import Labels, Runs
 from cnnbench.records.checks import Verdict
 from cnnbench.stats.intervals import Estimate, Interval, spread_of
 from cnnbench.stats.power import values_needed
+from cnnbench.verdicts.gates.answers import Labels, Runs
 
 
 @dataclass(frozen=True)

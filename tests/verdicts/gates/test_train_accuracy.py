@@ -4,9 +4,9 @@ import pytest
 from factories import data_set, training_run
 from scipy import stats
 
-from cnnbench.evidence import Levels
 from cnnbench.stats.intervals import Spread
-from cnnbench.training_gates import TrainAccuracyTarget
+from cnnbench.verdicts.gates.evidence import Levels
+from cnnbench.verdicts.gates.train_accuracy import TrainAccuracyTarget
 
 LABELS = data_set().validation_labels
 

@@ -17,16 +17,12 @@ import pytest
 from answered import run_of
 from scipy import stats
 
-from cnnbench.baselines import baseline_of
-from cnnbench.evidence import Levels
-from cnnbench.gates import (
-    AccuracyDrop,
-    AccuracyTarget,
-    GeneralizationGapLimit,
-    ValidationLossRiseLimit,
-)
 from cnnbench.records.runs import TrainingRun
-from cnnbench.resampling import drawn, judged, with_drop
+from cnnbench.verdicts.gates.accuracy import AccuracyDrop, AccuracyTarget
+from cnnbench.verdicts.gates.baselines import baseline_of
+from cnnbench.verdicts.gates.evidence import Levels
+from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit, ValidationLossRiseLimit
+from cnnbench.verdicts.resampling import drawn, judged, with_drop
 
 PICTURES = 1000
 WRONG = 0.12

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from cnnbench.answers import answers_of
-from cnnbench.evidence import Levels, Rule
-from cnnbench.jury import Gate, Jury
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.runs import TrainingRun
+from cnnbench.verdicts.gates.answers import answers_of
+from cnnbench.verdicts.gates.evidence import Levels, Rule
+from cnnbench.verdicts.gates.jury import Gate, Jury
 
 Runs = Sequence[TrainingRun]
 

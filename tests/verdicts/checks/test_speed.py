@@ -7,7 +7,7 @@ from factories import agreement, measurement, placement, timing_proof
 
 from cnnbench.machine.backends import BACKENDS, DTYPES
 from cnnbench.speed.timing import linearity
-from cnnbench.speed_checks import (
+from cnnbench.verdicts.checks.speed import (
     TF32,
     TOLERANCES,
     check_flops,

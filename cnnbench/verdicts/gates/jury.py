@@ -12,11 +12,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from cnnbench.evidence import Evidence, Levels, Rule
 from cnnbench.records.checks import CheckResult, Verdict
 from cnnbench.records.runs import TrainingRun
 from cnnbench.stats.families import holm
 from cnnbench.stats.sequential import look_plan, nominal_levels, sequential_p_value, shares_of
+from cnnbench.verdicts.gates.evidence import Evidence, Levels, Rule
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnbench.answers import collapsed_seeds
-from cnnbench.baselines import baseline_of
-from cnnbench.evidence import Levels, Rule
-from cnnbench.gates import ROUNDING, AccuracyDrop, AccuracyTarget, GeneralizationGapLimit, least_sd
 from cnnbench.pictures.streams import random_stream
 from cnnbench.records.runs import TrainingRun
-from cnnbench.resampling import Runs, drawn, judged, with_drop
 from cnnbench.stats.intervals import Interval, Spread, spread_of
 from cnnbench.stats.power import sd_interval
-from cnnbench.training_gates import TrainAccuracyTarget
+from cnnbench.verdicts.gates.accuracy import AccuracyDrop, AccuracyTarget
+from cnnbench.verdicts.gates.answers import collapsed_seeds
+from cnnbench.verdicts.gates.baselines import baseline_of
+from cnnbench.verdicts.gates.evidence import Levels, Rule
+from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit
+from cnnbench.verdicts.gates.seeds import ROUNDING, least_sd
+from cnnbench.verdicts.gates.train_accuracy import TrainAccuracyTarget
+from cnnbench.verdicts.resampling import Runs, drawn, judged, with_drop
 
 RED = 0.005  # share of clean sessions that a proposed threshold may fail, undecided ones included
 POWER = 0.9

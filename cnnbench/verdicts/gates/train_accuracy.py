@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cnnbench.answers import Labels, Runs
-from cnnbench.evidence import Evidence, Levels, advice, between, mean_sd
 from cnnbench.stats.intervals import UNKNOWN, Spread, mean_of
+from cnnbench.verdicts.gates.answers import Labels, Runs
+from cnnbench.verdicts.gates.evidence import Evidence, Levels, advice, between, mean_sd
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 from answered import LABELS, constant_run, run_of, runs_of
 from factories import training_run
 
-from cnnbench.answers import answers_of, collapsed_seeds, correct_of
+from cnnbench.verdicts.gates.answers import answers_of, collapsed_seeds, correct_of
 
 # Of a hundred pictures, half of them of each class, luck is right on 50 + 2.33 * 5 = 61.65 at most
 # in 99 % of cases, and twice as far above chance are 73.3.

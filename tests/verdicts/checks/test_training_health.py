@@ -6,7 +6,7 @@ from math import inf, nan, nextafter
 import pytest
 from factories import data_set, sanity_run, training_run
 
-from cnnbench.checks import (
+from cnnbench.verdicts.checks.training import (
     check_dead_units,
     check_initial_loss,
     check_memorization,

@@ -8,17 +8,16 @@ from answered import LABELS, constant_run, run_of, runs_of
 from factories import training_run
 from scipy import stats
 
-from cnnbench.baselines import Baseline, baseline_of, identity_of
-from cnnbench.evidence import Evidence, Levels
-from cnnbench.gates import (
-    AccuracyDrop,
-    AccuracyTarget,
+from cnnbench.stats.intervals import Spread
+from cnnbench.verdicts.gates.accuracy import AccuracyDrop, AccuracyTarget
+from cnnbench.verdicts.gates.baselines import Baseline, baseline_of, identity_of
+from cnnbench.verdicts.gates.evidence import Evidence, Levels
+from cnnbench.verdicts.gates.overfitting import (
     GeneralizationGapLimit,
     ValidationLossRiseLimit,
-    least_sd,
     rise_of,
 )
-from cnnbench.stats.intervals import Spread
+from cnnbench.verdicts.gates.seeds import least_sd
 
 LEVELS = Levels()
 

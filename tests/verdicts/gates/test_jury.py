@@ -10,10 +10,10 @@ import pytest
 from factories import training_run
 from scipy import special
 
-from cnnbench.evidence import Evidence, Levels
-from cnnbench.jury import Gate, Jury, usable_seeds
 from cnnbench.stats.intervals import Interval
 from cnnbench.stats.sequential import nominal_levels, shares_of
+from cnnbench.verdicts.gates.evidence import Evidence, Levels
+from cnnbench.verdicts.gates.jury import Gate, Jury, usable_seeds
 
 UNDECIDED = (0.5, 0.5)
 BAD = (1e-7, 1.0)

@@ -3,9 +3,13 @@ from math import nextafter
 import pytest
 from factories import data_set
 
-from cnnbench.data_checks import check_class_balance, check_held_out, check_near_duplicates
 from cnnbench.pictures.near_duplicates import NearDuplicates
-from cnnbench.targets import DEFAULTS
+from cnnbench.verdicts.checks.pictures import (
+    check_class_balance,
+    check_held_out,
+    check_near_duplicates,
+)
+from cnnbench.verdicts.targets import DEFAULTS
 
 
 def classes(train: tuple[int, ...], held_out: tuple[int, ...] = (50, 50)):

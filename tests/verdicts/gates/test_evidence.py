@@ -2,8 +2,8 @@ from math import inf, nan
 
 import pytest
 
-from cnnbench.evidence import Levels, advice, between, in_seeds, mean_sd
 from cnnbench.stats.intervals import Estimate, Interval
+from cnnbench.verdicts.gates.evidence import Levels, advice, between, in_seeds, mean_sd
 
 # Four seeds with a standard deviation of 0.02, so a standard error of 0.01.
 SEEN = Estimate(0.80, 0.01, 3)

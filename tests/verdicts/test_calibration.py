@@ -9,12 +9,14 @@ import pytest
 from answered import LABELS, constant_run, run_of, runs_of
 from scipy import stats
 
-from cnnbench.calibration import LEAST_LIMIT, STEP, Calibrator, noise_of
-from cnnbench.evidence import Levels
-from cnnbench.gates import AccuracyTarget, GeneralizationGapLimit, least_sd
-from cnnbench.resampling import drawn, judged
 from cnnbench.stats.intervals import Spread
-from cnnbench.training_gates import TrainAccuracyTarget
+from cnnbench.verdicts.calibration import LEAST_LIMIT, STEP, Calibrator, noise_of
+from cnnbench.verdicts.gates.accuracy import AccuracyTarget
+from cnnbench.verdicts.gates.evidence import Levels
+from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit
+from cnnbench.verdicts.gates.seeds import least_sd
+from cnnbench.verdicts.gates.train_accuracy import TrainAccuracyTarget
+from cnnbench.verdicts.resampling import drawn, judged
 
 LEVELS = Levels(0.01 / 3, 0.05, 8)
 SESSIONS = 40

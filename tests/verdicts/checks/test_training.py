@@ -4,7 +4,7 @@ from math import nan, nextafter
 import pytest
 from factories import data_set, training_run
 
-from cnnbench.checks import check_better_than_majority
+from cnnbench.verdicts.checks.training import check_better_than_majority
 
 
 def runs(field: str, *values):

@@ -1,0 +1,1 @@
+"""Gates: checks with a stated error rate."""
