@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import cast
 
 from cnnbench.models.variants import variant_named
@@ -14,6 +13,7 @@ from cnnbench.options import Options
 from cnnbench.progress import Progress
 from cnnbench.records.measurements import Measurement, Peak, Workload
 from cnnbench.references import Question, References
+from cnnbench.report.rows import images_per_second
 from cnnbench.workers.crew import Crew
 from cnnbench.workers.jobs import Job, Measure, MeasurePeak
 from cnnbench.workers.process import JobError, Result, WorkerDied, WorkerSpec
@@ -178,11 +178,3 @@ class Measuring:
     def _wait(self, spec: WorkerSpec, job: Job) -> Result:
         future: Future[Result] = self._crew.submit(spec, job)
         return self._progress.wait(future)
-
-
-def images_per_second(measurement: Measurement) -> float:
-    """Returns pictures a second of the median round; 0 where the batch did not fit."""
-    if not measurement.round_seconds:
-        return 0.0
-    pictures = measurement.batch_size * measurement.steps_per_round
-    return pictures / median(measurement.round_seconds)

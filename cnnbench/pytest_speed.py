@@ -90,8 +90,7 @@ def throughput(
     request: pytest.FixtureRequest, benchmark: Any, variant: str, workload: Workload
 ) -> Measurement:
     """Returns the measurement, the fastest of a sweep, and shows its rounds."""
-    from cnnbench.measuring import images_per_second
-    from cnnbench.report.speed_rows import throughput_row
+    from cnnbench.report.rows import images_per_second, throughput_row
 
     found = measured(request, variant, workload)
     best = max(found, key=images_per_second)

@@ -24,7 +24,7 @@ from cnnbench.records.measurements import Measurement
 from cnnbench.records.runs import DataSet, Environment, SanityKind, SanityRun, TrainingRun
 from cnnbench.references import References
 from cnnbench.report.folder import new_report_folder
-from cnnbench.report.outcome import in_words
+from cnnbench.report.in_words import in_words
 from cnnbench.workers.crew import Crew
 from cnnbench.workers.jobs import CheckModels, Job, Sanity, Train
 from cnnbench.workers.process import JobError, Result, WorkerSpec

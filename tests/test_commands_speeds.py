@@ -7,8 +7,8 @@ from factories import data_set, measurement, training_run
 from speeds import source, speed
 
 from cnnbench.cli import main
-from cnnbench.packing import pack
 from cnnbench.report.frames import report_of, write_report
+from cnnbench.report.pack import pack
 
 STEADY, SLOW = (0.0100, 0.0101, 0.0099), (0.0200, 0.0201, 0.0199)
 

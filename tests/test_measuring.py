@@ -13,11 +13,12 @@ import pytest
 from factories import measurement, peak
 
 from cnnbench import references as made_ahead
-from cnnbench.measuring import SWEEP_TO, Measuring, Spot, Wanted, images_per_second
+from cnnbench.measuring import SWEEP_TO, Measuring, Spot, Wanted
 from cnnbench.options import Options
 from cnnbench.progress import Progress
 from cnnbench.records.measurements import Measurement
 from cnnbench.references import References
+from cnnbench.report.rows import images_per_second
 from cnnbench.workers.crew import Crew
 from cnnbench.workers.jobs import Export, Job, MakeReference, Measure, MeasurePeak
 from cnnbench.workers.process import JobError, WorkerDied, WorkerSpec

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from cnnbench.packing import unpacked
 from cnnbench.records.codec import Record
 from cnnbench.records.journal import JOURNAL_NAME, read_journal
 from cnnbench.records.runs import Environment
+from cnnbench.report.pack import unpacked
 from cnnbench.report.tables import SCHEMA, derive
 
 ENVIRONMENT_NAME = "environment.json"

@@ -9,7 +9,7 @@ from cnnbench.records.checks import CheckResult
 from cnnbench.records.codec import Record
 from cnnbench.records.measurements import Measurement, Peak
 from cnnbench.records.runs import DataSet, TrainingRun
-from cnnbench.report.speed_rows import KEY, Row, throughput_row
+from cnnbench.report.rows import KEY, Row, throughput_row
 
 # Column -> pandas dtype. Names contain units; nothing is rounded.
 SCHEMA: dict[str, dict[str, str]] = {

@@ -9,14 +9,7 @@ from statistics import fmean
 import numpy as np
 
 from cnnbench.records.runs import TrainingRun
-from cnnbench.stats.intervals import (
-    UNKNOWN,
-    Interval,
-    Spread,
-    mean_of,
-    picture_error,
-    widened,
-)
+from cnnbench.stats.intervals import UNKNOWN, Interval, Spread, mean_of, picture_error, widened
 from cnnbench.verdicts.gates.answers import Labels, Runs, correct_of
 from cnnbench.verdicts.gates.evidence import Evidence, Levels, advice, between, mean_sd
 from cnnbench.verdicts.gates.seeds import ROUNDING, _living, _named, _spread_out, least_sd

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from cnnbench.stats.intervals import (
-    Estimate,
-)
+from cnnbench.stats.intervals import Estimate
 from cnnbench.verdicts.gates.answers import Labels, Runs, collapsed_seeds
 
 POWER = 0.9

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from factories import data_set, measurement, training_run
 
-from cnnbench.packing import pack
 from cnnbench.records.journal import JOURNAL_NAME, Journal
 from cnnbench.records.runs import Environment
 from cnnbench.report.frames import load_report, report_of, write_report
+from cnnbench.report.pack import pack
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from factories import (
 )
 
 from cnnbench.records.runs import Environment
-from cnnbench.report.speed_rows import KEY
+from cnnbench.report.rows import KEY
 from cnnbench.report.tables import SCHEMA, derive
 
 EVERYTHING = (

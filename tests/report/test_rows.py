@@ -4,7 +4,7 @@ from statistics import quantiles
 import pytest
 from factories import agreement, measurement, peak, placement, timing_proof
 
-from cnnbench.report.speed_rows import percentile, throughput_row
+from cnnbench.report.rows import percentile, throughput_row
 from cnnbench.report.tables import derive
 
 # Throughput and rounds

@@ -101,3 +101,11 @@ def _speeds(measurement: Measurement) -> Row:
 def percentile(values: Sequence[float], share: float) -> float:
     """Returns the nearest-rank percentile: a value that was really measured."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def images_per_second(measurement: Measurement) -> float:
+    """Returns pictures a second of the median round; 0 where the batch did not fit."""
+    if not measurement.round_seconds:
+        return 0.0
+    pictures = measurement.batch_size * measurement.steps_per_round
+    return pictures / median(measurement.round_seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cnnbench.records.codec import Record
 from cnnbench.records.measurements import Measurement, Peak
 from cnnbench.records.runs import SanityRun, TrainingRun
-from cnnbench.report.speed_rows import throughput_row
+from cnnbench.report.rows import throughput_row
 
 
 def in_words(record: Record) -> str:

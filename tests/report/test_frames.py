@@ -22,7 +22,7 @@ from cnnbench.records.runs import Environment
 from cnnbench.report.frames import Report, load_report, report_of, write_report
 from cnnbench.report.tables import SCHEMA
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "reports/examples").iterdir())
+EXAMPLES = sorted((Path(__file__).parents[2] / "reports/examples").iterdir())
 AWKWARD = (0.1 + 0.2, 1 / 3, 1e-308, 5e-324, 1.7976931348623157e308, -0.0, math.nan, math.inf)
 RECORDS = (
     Environment({"commit": "abc", "machine": {"cpu": "Zählwerk"}, "gpus": []}),
