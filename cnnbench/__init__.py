@@ -10,11 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cnnbench.comparing.ratio_frame import compare_speeds
     from cnnbench.models.network import build_model
     from cnnbench.models.variants import VARIANTS, Variant
     from cnnbench.pictures.load import Splits, load_splits
     from cnnbench.report.frames import Report, load_report
-    from cnnbench.report.ratio_tables import compare_speeds
     from cnnbench.training.train import train
 
 __version__ = "0.1.0"
@@ -37,7 +37,7 @@ _HOMES = {
     "Splits": "cnnbench.pictures.load",
     "Variant": "cnnbench.models.variants",
     "build_model": "cnnbench.models.network",
-    "compare_speeds": "cnnbench.report.ratio_tables",
+    "compare_speeds": "cnnbench.comparing.ratio_frame",
     "load_report": "cnnbench.report.frames",
     "load_splits": "cnnbench.pictures.load",
     "train": "cnnbench.training.train",

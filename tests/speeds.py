@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from cnnbench.comparing.speeds import Process, Source, Speed
 from cnnbench.report.frames import Report, report_of
-from cnnbench.speed_rows import Process, Source, Speed
 
 KEY = {
     "variant": "documented",

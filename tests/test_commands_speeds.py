@@ -34,7 +34,7 @@ def of_processes(monkeypatch):
     """Reports of three processes: tables of one file, by its name."""
     rows = {"before": STEADY, "after": SLOW, "same": STEADY}
     monkeypatch.setattr(
-        "cnnbench.report.speeds.read_speeds",
+        "cnnbench.comparing.read_reports.read_speeds",
         lambda path: source(path.stem, speed(*rows[path.stem])),
     )
 
@@ -141,7 +141,8 @@ def test_a_stricter_alpha_is_used(capsys):
 def test_missing_rows_may_be_allowed(tmp_path, capsys, monkeypatch):
     rows = {"a": (speed(*STEADY), speed(*STEADY, batch_size=64)), "b": (speed(*STEADY),)}
     monkeypatch.setattr(
-        "cnnbench.report.speeds.read_speeds", lambda path: source(path.stem, *rows[path.stem])
+        "cnnbench.comparing.read_reports.read_speeds",
+        lambda path: source(path.stem, *rows[path.stem]),
     )
     options = "a", "b", "--only", "speed", "--fail-on", "5%"
     assert "can't pass without --allow-missing" in compared(capsys, *options, code=10)

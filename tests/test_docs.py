@@ -8,10 +8,10 @@ import pytest
 
 from cnnbench.ab.files import COLUMNS as PAIRS
 from cnnbench.cli import main
-from cnnbench.commands.answers import rows_of
-from cnnbench.comparison import Answers, compare
+from cnnbench.comparing.ratio_frame import COLUMNS as RATIOS
+from cnnbench.comparing.recipe_text import rows_of
+from cnnbench.comparing.recipes import Answers, compare
 from cnnbench.option_table import OPTIONS
-from cnnbench.report.ratio_tables import COLUMNS as RATIOS
 from cnnbench.report.tables import SCHEMA
 from cnnbench.verdicts.targets import PROPERTIES
 

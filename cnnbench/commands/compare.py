@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnbench.commands import speeds
-from cnnbench.commands.answers import rows_of, text_of
+from cnnbench.comparing.recipe_text import rows_of, text_of
 
 if TYPE_CHECKING:
-    from cnnbench.comparison import Answers, Comparison
+    from cnnbench.comparing.recipes import Answers, Comparison
     from cnnbench.report.frames import Report
 
 
@@ -103,7 +103,7 @@ def _answers(
     parsed: argparse.Namespace, names: Sequence[str], *, is_alone: bool
 ) -> tuple[list[Comparison], str]:
     """Returns the comparisons of answers, and why there are none beside a comparison of speed."""
-    from cnnbench.comparison import compare
+    from cnnbench.comparing.recipes import compare
 
     is_within = len(parsed.reports) == 1 and len(names) < 2
     if parsed.only == "speed" or (not is_alone and is_within):
@@ -126,7 +126,7 @@ def _write_csv(path: Path, comparisons: Sequence[Comparison]) -> None:
 
 
 def _pairs(paths: Sequence[Path], names: Sequence[str]) -> Iterator[tuple[Answers, Answers]]:
-    from cnnbench.report.answers import answers_of_report, variants_of
+    from cnnbench.comparing.recipe_answers import answers_of_report, variants_of
     from cnnbench.report.frames import load_report
 
     reports: list[tuple[str, Report]] = [

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnnbench.ratio_gate import Outcome
-    from cnnbench.ratios import Comparison
-    from cnnbench.speed_rows import Source
+    from cnnbench.comparing.ratio_gate import Outcome
+    from cnnbench.comparing.ratios import Comparison
+    from cnnbench.comparing.speeds import Source
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 10}
 ALPHA = 0.01
@@ -59,7 +59,7 @@ def sources_of(paths: Sequence[Path], variants: Sequence[str]) -> list[Source]:
     """Returns the speeds of reports, of these variants or all; labels are made distinct."""
     from dataclasses import replace
 
-    from cnnbench.report.speeds import read_speeds
+    from cnnbench.comparing.read_reports import read_speeds
 
     found = [read_speeds(path) for path in paths]
     if variants:
@@ -80,8 +80,8 @@ def compare(sources: Sequence[Source], parsed: argparse.Namespace) -> Speeds:
     Raises:
         ValueError: if a flag is wrong, or there is nothing to compare.
     """
-    from cnnbench.ratio_gate import Rule, parse_margin
-    from cnnbench.report.ratio_tables import compare_all, judge_all
+    from cnnbench.comparing.ratio_frame import compare_all, judge_all
+    from cnnbench.comparing.ratio_gate import Rule, parse_margin
 
     across = [name.strip() for name in parsed.across.split(",") if name.strip()]
     alpha = ALPHA if parsed.alpha is None else parsed.alpha
@@ -109,18 +109,18 @@ class Speeds:
         return EXIT_CODES[self.outcome.verdict] if self.outcome else 0
 
     def text(self, markdown: bool = False) -> str:
-        from cnnbench.report.ratio_text import text_of
+        from cnnbench.comparing.ratio_text import text_of
 
         return text_of(self.comparisons, self.outcome, markdown=markdown)
 
     def write(self, parsed: argparse.Namespace) -> list[str]:
         """Writes what the flags ask for; returns a line a file."""
-        from cnnbench.report.ratio_tables import frame_of
+        from cnnbench.comparing.ratio_frame import frame_of
 
         lines = []
         if parsed.picture:
             # First, since it can be refused.
-            from cnnbench.report.ratio_picture import draw_ratios
+            from cnnbench.comparing.ratio_picture import draw_ratios
 
             try:
                 draw_ratios(self.comparisons, parsed.picture)

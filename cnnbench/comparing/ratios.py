@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cnnbench.comparing.speeds import KEY, LIFTABLE, Source, Speed
 from cnnbench.machine.backends import kind_of
-from cnnbench.speed_rows import KEY, LIFTABLE, Source, Speed
 from cnnbench.stats.intervals import Estimate, Interval, mean_of, widened
 
 LEVEL = 0.95

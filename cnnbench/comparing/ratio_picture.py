@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnbench.ratios import Comparison, GeometricMean, Ratio
-from cnnbench.report.ratio_text import MEAN, both, number
-from cnnbench.speed_rows import KEY
+from cnnbench.comparing.ratio_text import MEAN, both, number
+from cnnbench.comparing.ratios import Comparison, GeometricMean, Ratio
+from cnnbench.comparing.speeds import KEY
 
 FORMATS = (".png", ".svg")
 COLOURS = ("#1f5fa8", "#c8641c", "#3a8048", "#8a3f94", "#767676", "#a8912c")

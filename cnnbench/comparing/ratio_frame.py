@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from cnnbench.ratio_gate import Judged, Outcome, Rule, judge
-from cnnbench.ratios import Comparison, GeometricMean, Ratio, compare_sources
+from cnnbench.comparing.ratio_gate import Judged, Outcome, Rule, judge
+from cnnbench.comparing.ratio_text import MEAN, both
+from cnnbench.comparing.ratios import Comparison, GeometricMean, Ratio, compare_sources
+from cnnbench.comparing.read_reports import read_speeds, speeds_of_report
+from cnnbench.comparing.speeds import KEY, Source
 from cnnbench.report.frames import Report
-from cnnbench.report.ratio_text import MEAN, both
-from cnnbench.report.speeds import read_speeds, speeds_of_report
-from cnnbench.speed_rows import KEY, Source
 
 COLUMNS = (
     *("first_report", "later_report", *KEY, "first", "later"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from cnnbench.comparison import Answers
+from cnnbench.comparing.recipes import Answers
 from cnnbench.report.frames import Report
 
 CONDITIONS = (

@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from cnnbench.report.frames import Report, load_report
-from cnnbench.speed_rows import (
+from cnnbench.comparing.speeds import (
     KEY,
     OUT_OF_MEMORY,
     WRONG_ANSWERS,
@@ -19,6 +18,7 @@ from cnnbench.speed_rows import (
     is_wrong,
     process_of,
 )
+from cnnbench.report.frames import Report, load_report
 
 # Conditions of a row that may differ between rows that are compared.
 ROW_CONDITIONS = (

@@ -6,8 +6,8 @@ import pytest
 from factories import measurement
 from speeds import speed_report
 
+from cnnbench.comparing.read_reports import read_speeds, speeds_of_report
 from cnnbench.report.frames import report_of, write_report
-from cnnbench.report.speeds import read_speeds, speeds_of_report
 
 
 def only(*rows, **environment):

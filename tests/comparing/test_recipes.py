@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cnnbench.comparison import NONE, Answers, Vote, compare
+from cnnbench.comparing.recipes import NONE, Answers, Vote, compare
 from cnnbench.stats.intervals import difference_of, picture_error, widened
 from cnnbench.stats.power import smallest_difference
 

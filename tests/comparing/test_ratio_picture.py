@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 import pytest
 from speeds import source, speed
 
-from cnnbench.ratios import compare_sources
-from cnnbench.report.ratio_picture import draw_ratios
+from cnnbench.comparing.ratio_picture import draw_ratios
+from cnnbench.comparing.ratios import compare_sources
 
 
 def drawn(path, *pairs, across=()):

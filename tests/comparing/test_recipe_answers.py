@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from factories import data_set, training_run
 
+from cnnbench.comparing.recipe_answers import answers_of_report, variants_of
 from cnnbench.records.runs import Environment
-from cnnbench.report.answers import answers_of_report, variants_of
 from cnnbench.report.frames import report_of
 
 RECORDS = (

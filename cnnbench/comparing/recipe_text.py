@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cnnbench.comparison import Answers, Comparison, Difference
+    from cnnbench.comparing.recipes import Answers, Comparison, Difference
 
 QUESTIONS = {
     "networks": "1. Do these trained networks answer these pictures differently?",

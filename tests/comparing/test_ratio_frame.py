@@ -6,10 +6,10 @@ import pytest
 from factories import measurement
 from speeds import source, speed, speed_report
 
-from cnnbench.ratio_gate import Rule
+from cnnbench.comparing.ratio_frame import compare_all, compare_speeds, frame_of, judge_all
+from cnnbench.comparing.ratio_gate import Rule
+from cnnbench.comparing.ratio_text import ANOTHER_TIME, number, text_of
 from cnnbench.report.frames import report_of, write_report
-from cnnbench.report.ratio_tables import compare_all, compare_speeds, frame_of, judge_all
-from cnnbench.report.ratio_text import ANOTHER_TIME, number, text_of
 
 STEADY = (0.0100, 0.0101, 0.0099)
 SLOW = (0.0200, 0.0201, 0.0199)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from speeds import source, speed
 
-from cnnbench.ratio_gate import Rule, judge, parse_margin
-from cnnbench.ratios import compare_sources
-from cnnbench.speed_rows import OUT_OF_MEMORY, WRONG_ANSWERS
+from cnnbench.comparing.ratio_gate import Rule, judge, parse_margin
+from cnnbench.comparing.ratios import compare_sources
+from cnnbench.comparing.speeds import OUT_OF_MEMORY, WRONG_ANSWERS
 
 RULE = Rule(0.05)
 STEADY = (0.0100, 0.01002, 0.00998)

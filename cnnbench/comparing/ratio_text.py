@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from cnnbench.ratio_gate import Judged, Outcome
-from cnnbench.ratios import Comparison, GeometricMean, Ratio
-from cnnbench.speed_rows import KEY, OUT_OF_MEMORY, Speed
+from cnnbench.comparing.ratio_gate import Judged, Outcome
+from cnnbench.comparing.ratios import Comparison, GeometricMean, Ratio
+from cnnbench.comparing.speeds import KEY, OUT_OF_MEMORY, Speed
 
 MEAN = "geometric mean"
 ONE_PROCESS = (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from speeds import source, speed
 
-from cnnbench.ratios import compare_sources, geometric_mean
-from cnnbench.speed_rows import OUT_OF_MEMORY, WRONG_ANSWERS, Process, is_wrong, process_of
+from cnnbench.comparing.ratios import compare_sources, geometric_mean
+from cnnbench.comparing.speeds import OUT_OF_MEMORY, WRONG_ANSWERS, Process, is_wrong, process_of
 
 
 def compared(first, later, across=()):

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from cnnbench.ratios import Ratio
-from cnnbench.speed_rows import Speed
+from cnnbench.comparing.ratios import Ratio
+from cnnbench.comparing.speeds import Speed
 from cnnbench.stats.families import holm
 from cnnbench.stats.intervals import spread_of
 from cnnbench.stats.power import values_needed

@@ -1,0 +1,1 @@
+"""Reports and recipes compared with each other."""
