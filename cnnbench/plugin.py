@@ -15,8 +15,8 @@ import pytest
 from cnnbench import pytest_fixtures as fixtures
 from cnnbench import pytest_items as items_
 from cnnbench import pytest_session as session_
-from cnnbench.option_table import OPTIONS
-from cnnbench.options import MARKER_FIELDS
+from cnnbench.session.option_table import OPTIONS
+from cnnbench.session.options import MARKER_FIELDS
 
 if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates

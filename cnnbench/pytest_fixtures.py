@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates
     from cnnbench.records.checks import CheckResult
     from cnnbench.records.runs import SanityKind, SanityRun, TrainingRun
-    from cnnbench.session import Session
+    from cnnbench.session.session import Session
 
 Target = Callable[[str], float]
 T = TypeVar("T")
@@ -154,7 +154,7 @@ def _run(request: pytest.FixtureRequest, variant: str, seed: int) -> TrainingRun
 
 
 def awaited(request: pytest.FixtureRequest, ask: Callable[[Session], T]) -> T:
-    from cnnbench.workers.process import JobError
+    from cnnbench.session.workers.process import JobError
 
     try:
         return ask(usable(request))

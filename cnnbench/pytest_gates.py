@@ -10,8 +10,8 @@ import pytest
 from cnnbench.pytest_session import TARGETS_NAME, options_of, params_of, targets_of
 
 if TYPE_CHECKING:
-    from cnnbench.options import Options
-    from cnnbench.session import Session
+    from cnnbench.session.options import Options
+    from cnnbench.session.session import Session
     from cnnbench.stats.intervals import Spread
     from cnnbench.verdicts.gates.baselines import Baseline
     from cnnbench.verdicts.gates.evidence import Rule
@@ -26,7 +26,7 @@ def jury_of(bench: Session, items: Iterable[pytest.Item]) -> Jury:
     Raises:
         ValueError, OSError: if the baseline is unusable or of something else.
     """
-    from cnnbench.trainings import may_train, train_all
+    from cnnbench.session.trainings import may_train, train_all
     from cnnbench.verdicts.gates.evidence import Levels
     from cnnbench.verdicts.gates.jury import Jury
 

@@ -8,11 +8,11 @@ from itertools import product
 import pytest
 
 from cnnbench.machine.backends import can_run
-from cnnbench.options import Options
 from cnnbench.pytest_clock import CLOCK, RecordedClock
 from cnnbench.pytest_gates import GATES
 from cnnbench.pytest_session import options_of
 from cnnbench.records.measurements import Workload
+from cnnbench.session.options import Options
 
 PREFIX = "cnnbench_"
 DATA_CHECKS = ("cnnbench_held_out", "cnnbench_near_duplicates")

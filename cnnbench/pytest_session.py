@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnnbench.option_table import OPTIONS
-from cnnbench.options import Options, options_from
+from cnnbench.session.option_table import OPTIONS
+from cnnbench.session.options import Options, options_from
 
 if TYPE_CHECKING:
-    from cnnbench.session import Session
+    from cnnbench.session.session import Session
+    from cnnbench.session.workers.jobs import Job
     from cnnbench.verdicts.targets import Targets
-    from cnnbench.workers.jobs import Job
 
 TARGETS_NAME = "targets.toml"
 OPTIONS_KEY = pytest.StashKey[Options]()
@@ -90,8 +90,8 @@ def start(session: pytest.Session) -> None:
     if hasattr(config, "workerinput"):
         return  # under xdist each test says so itself
     from cnnbench.pytest_gates import JURY_KEY, jury_of
-    from cnnbench.session import Session
-    from cnnbench.workers.process import JobError
+    from cnnbench.session.session import Session
+    from cnnbench.session.workers.process import JobError
 
     bench = Session(config.stash[OPTIONS_KEY], config.rootpath, _printer(config))
     config.stash[SESSION_KEY] = bench
@@ -115,7 +115,7 @@ def _will_run(item: pytest.Item) -> bool:
 
 def _plan(bench: Session, ours: list[pytest.Item]) -> None:
     from cnnbench.pytest_speed import wanted_of
-    from cnnbench.workers.process import WorkerDied
+    from cnnbench.session.workers.process import WorkerDied
 
     names = dict.fromkeys(
         str(params_of(item)["cnnbench_variant"])
@@ -129,7 +129,7 @@ def _plan(bench: Session, ours: list[pytest.Item]) -> None:
     jobs = list(dict.fromkeys(job for item in ours for job in _jobs_of(bench, item)))
     bench.plan(jobs)
     bench.plan_measurements(dict.fromkeys(row for item in ours for row in wanted_of(item)))
-    from cnnbench.trainings import estimate
+    from cnnbench.session.trainings import estimate
 
     data, protocol = bench.data_set, bench.options.training_protocol()
     gates = [item for item in ours if _gates_of(item)]

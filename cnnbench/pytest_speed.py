@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnnbench.option_values import SWEEP
 from cnnbench.pytest_clock import CLOCK, show_rounds
 from cnnbench.pytest_fixtures import awaited, usable
 from cnnbench.pytest_items import WORKLOAD_OF
 from cnnbench.pytest_session import options_of, params_of
+from cnnbench.session.option_parsers import SWEEP
 
 if TYPE_CHECKING:
-    from cnnbench.measuring import Spot, Wanted
     from cnnbench.records.measurements import Measurement, Workload
-    from cnnbench.session import Session
+    from cnnbench.session.session import Session
+    from cnnbench.session.wanted import Spot, Wanted
 
 
 def present(request: pytest.FixtureRequest) -> str:
@@ -45,7 +45,7 @@ def wanted_of(item: pytest.Item) -> tuple[Wanted, ...]:
 
 
 def _wanted(item: Any, variant: str, workload: Workload, once: bool = False) -> Wanted:
-    from cnnbench.measuring import Wanted
+    from cnnbench.session.wanted import Wanted
 
     options, params = options_of(item), params_of(item)
     size = params.get("cnnbench_batch_size", options.batch_sizes[0])
@@ -60,7 +60,7 @@ def _wanted(item: Any, variant: str, workload: Workload, once: bool = False) -> 
 
 
 def _spot(item: Any) -> Spot:
-    from cnnbench.measuring import Spot
+    from cnnbench.session.wanted import Spot
 
     params = params_of(item)
     return Spot(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cnnbench.commands.flags import add_flags, options_of
-from cnnbench.options import Options
+from cnnbench.session.options import Options
 
 NAMES = ("seeds", "image_size", "data")
 

@@ -6,8 +6,8 @@ import pytest
 from factories import training_run
 
 from cnnbench.commands import runs
-from cnnbench.options import Options
-from cnnbench.workers.process import JobError
+from cnnbench.session.options import Options
+from cnnbench.session.workers.process import JobError
 
 OPTIONS = Options(variants=("documented", "wide"), seeds=(5, 3))
 

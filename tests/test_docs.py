@@ -11,8 +11,8 @@ from cnnbench.cli import main
 from cnnbench.comparing.ratio_frame import COLUMNS as RATIOS
 from cnnbench.comparing.recipe_text import rows_of
 from cnnbench.comparing.recipes import Answers, compare
-from cnnbench.option_table import OPTIONS
 from cnnbench.report.tables import SCHEMA
+from cnnbench.session.option_table import OPTIONS
 from cnnbench.verdicts.targets import PROPERTIES
 
 ROOT = Path(__file__).parent.parent

@@ -237,12 +237,12 @@ def test_only_what_builds_or_trains_models_imports_keras(sources):
 @pytest.mark.parametrize(
     "source",
     [
-        "from cnnbench.session import Session",
+        "from cnnbench.session.session import Session",
         "from cnnbench import session",
-        "import cnnbench.session",
-        "def f():\n    from cnnbench.session import Session",
-        "class C:\n    def f(self):\n        if True:\n            import cnnbench.session",
-        "if TYPE_CHECKING:\n    pass\nelse:\n    from cnnbench.session import Session",
+        "import cnnbench.session.session",
+        "def f():\n    from cnnbench.session.session import Session",
+        "class C:\n    def f(self):\n        if True:\n            import cnnbench.session.session",
+        "if TYPE_CHECKING:\n    pass\nelse:\n    from cnnbench.session.session import Session",
     ],
 )
 def test_an_import_that_goes_up_is_found_out(source):
@@ -252,8 +252,8 @@ def test_an_import_that_goes_up_is_found_out(source):
 @pytest.mark.parametrize(
     "source",
     [
-        "if TYPE_CHECKING:\n    from cnnbench.session import Session",
-        "if typing.TYPE_CHECKING:\n    from cnnbench.session import Session",
+        "if TYPE_CHECKING:\n    from cnnbench.session.session import Session",
+        "if typing.TYPE_CHECKING:\n    from cnnbench.session.session import Session",
         "from cnnbench import __version__",
         "from cnnbench.models.variants import Variant",
         "import json",

@@ -12,9 +12,9 @@ from suite_runs import run_pytest
 
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import VARIANTS
-from cnnbench.opened_pictures import read_splits
-from cnnbench.options import Options
 from cnnbench.pictures.load import Splits
+from cnnbench.session.opened_pictures import read_splits
+from cnnbench.session.options import Options
 from cnnbench.training.protocols import Protocol
 from cnnbench.training.train import train
 from cnnbench.verdicts.gates.evidence import Levels

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from cnnbench.option_table import Option, parse_all
-from cnnbench.option_values import at_least, fraction, one_of, rate, seconds
 from cnnbench.records.measurements import Workload
+from cnnbench.session.option_parsers import at_least, fraction, one_of, rate, seconds
+from cnnbench.session.option_table import Option, parse_all
 
 AB_OPTIONS: dict[str, Option] = {
     option.field: option

@@ -79,7 +79,7 @@ def run(parsed: argparse.Namespace) -> int:
 def _run(parsed: argparse.Namespace) -> int:
     from cnnbench.ab.comparison import compare_sides
     from cnnbench.ab.sides import placed
-    from cnnbench.opened_pictures import read_splits
+    from cnnbench.session.opened_pictures import read_splits
 
     options = options_of(parsed, OWN_OPTIONS)
     settings = settings_from({name: getattr(parsed, name) for name in AB_OPTIONS})

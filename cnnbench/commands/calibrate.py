@@ -13,8 +13,8 @@ from cnnbench.commands.flags import add_flags, options_of
 from cnnbench.commands.runs import RUN_OPTIONS, trained
 
 if TYPE_CHECKING:
-    from cnnbench.options import Options
     from cnnbench.records.runs import TrainingRun
+    from cnnbench.session.options import Options
     from cnnbench.verdicts.calibration import Gated, Noise
     from cnnbench.verdicts.gates.evidence import Levels
 

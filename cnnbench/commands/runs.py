@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cnnbench.options import Options
 from cnnbench.records.runs import TrainingRun
-from cnnbench.session import Session
-from cnnbench.trainings import estimate, train_all
+from cnnbench.session.options import Options
+from cnnbench.session.session import Session
+from cnnbench.session.trainings import estimate, train_all
 
 RUN_OPTIONS = (
     *("data", "variants", "seeds", "epochs", "protocol", "steps_per_epoch", "validation_steps"),

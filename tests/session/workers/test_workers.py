@@ -14,9 +14,7 @@ from cnnbench.machine.backends import missing
 from cnnbench.models.variants import VARIANTS, Variant, variant_named
 from cnnbench.records.measurements import Measurement
 from cnnbench.records.runs import SanityRun, TrainingRun
-from cnnbench.speed.reference import load_weights
-from cnnbench.training.protocols import Protocol
-from cnnbench.workers.jobs import (
+from cnnbench.session.workers.jobs import (
     CheckModels,
     Export,
     FindGpus,
@@ -29,8 +27,10 @@ from cnnbench.workers.jobs import (
     from_data,
     to_data,
 )
-from cnnbench.workers.pool import WorkerPool
-from cnnbench.workers.process import JobError, Result, WorkerDied, WorkerSpec
+from cnnbench.session.workers.pool import WorkerPool
+from cnnbench.session.workers.process import JobError, Result, WorkerDied, WorkerSpec
+from cnnbench.speed.reference import load_weights
+from cnnbench.training.protocols import Protocol
 
 SPEC = WorkerSpec("tensorflow", "cpu", 1)
 SHORT = Protocol("one-pass", epochs=1)

@@ -15,7 +15,7 @@ from typing import Any
 
 from cnnbench.machine.backends import worker_environment
 from cnnbench.records.codec import Record, decode
-from cnnbench.workers.jobs import Job, to_data
+from cnnbench.session.workers.jobs import Job, to_data
 
 Result = Record | dict[str, Any]
 Progress = Callable[[dict[str, Any]], None]
@@ -65,7 +65,7 @@ class WorkerProcess:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "cnnbench.workers.child"),
+                *(sys.executable, "-m", "cnnbench.session.workers.child"),
                 *(spec.backend, spec.device, str(spec.threads)),
             ],
             stdin=subprocess.PIPE,

@@ -6,11 +6,11 @@ from typing import cast
 
 from cnnbench.machine import environment
 from cnnbench.machine.backends import TRAINING_BACKENDS, gpus_needed, missing
-from cnnbench.options import Options
-from cnnbench.progress import Progress
-from cnnbench.workers.crew import Crew
-from cnnbench.workers.jobs import FindGpus
-from cnnbench.workers.process import WorkerSpec
+from cnnbench.session.options import Options
+from cnnbench.session.progress import Progress
+from cnnbench.session.workers.crew import Crew
+from cnnbench.session.workers.jobs import FindGpus
+from cnnbench.session.workers.process import WorkerSpec
 
 
 class Presence:

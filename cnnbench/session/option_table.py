@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnbench import option_values
 from cnnbench.models.variants import DEFAULT_VARIANTS
+from cnnbench.session import option_parsers as option_values
 from cnnbench.training.protocols import PROTOCOLS
 
 PREFIX = "--cnnbench-"  # of pytest's flags

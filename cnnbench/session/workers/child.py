@@ -1,4 +1,4 @@
-"""The worker process: `python -m cnnbench.workers.child BACKEND DEVICE THREADS`.
+"""The worker process: `python -m cnnbench.session.workers.child BACKEND DEVICE THREADS`.
 
 Reads jobs from standard input and writes answers to what was standard output, one
 line of JSON each. Everything that a library prints goes to standard error instead.
@@ -19,7 +19,7 @@ from typing import IO, Any
 from cnnbench.machine.place import Place
 from cnnbench.models.user_errors import BadModel, plain
 from cnnbench.records.codec import encode
-from cnnbench.workers.jobs import from_data
+from cnnbench.session.workers.jobs import from_data
 
 
 def main(backend: str, device: str, threads: int) -> None:
@@ -57,7 +57,7 @@ def _read(lines: SimpleQueue[str]) -> None:
 
 
 def _do(message: dict[str, Any], place: Place, out: IO[str]) -> None:
-    from cnnbench.workers.work import run
+    from cnnbench.session.workers.work import run
 
     def progress(values: dict[str, Any]) -> None:
         _send(out, {"event": "progress", "values": values})

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from cnnbench.progress import Progress
-from cnnbench.workers.jobs import Job
-from cnnbench.workers.pool import WorkerPool
-from cnnbench.workers.process import Result, WorkerSpec
+from cnnbench.session.progress import Progress
+from cnnbench.session.workers.jobs import Job
+from cnnbench.session.workers.pool import WorkerPool
+from cnnbench.session.workers.process import Result, WorkerSpec
 
 
 class Crew:

@@ -2,8 +2,8 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from cnnbench import progress as progress_module
-from cnnbench.progress import LOOK_SECONDS, STATUS_SECONDS, Progress
+from cnnbench.session import progress as progress_module
+from cnnbench.session.progress import LOOK_SECONDS, STATUS_SECONDS, Progress
 
 
 class Watch:

@@ -11,23 +11,24 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cnnbench.machine import environment
 from cnnbench.machine.backends import kind_of, missing, require_backends
-from cnnbench.measuring import Measuring, Wanted
 from cnnbench.models.variants import Variant, variant_named
-from cnnbench.opened_pictures import OpenedPictures, open_pictures
-from cnnbench.options import Options
-from cnnbench.presence import Presence
-from cnnbench.progress import Progress
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.codec import Record
 from cnnbench.records.journal import JOURNAL_NAME, Journal
 from cnnbench.records.measurements import Measurement
 from cnnbench.records.runs import DataSet, Environment, SanityKind, SanityRun, TrainingRun
-from cnnbench.references import References
 from cnnbench.report.folder import new_report_folder
 from cnnbench.report.in_words import in_words
-from cnnbench.workers.crew import Crew
-from cnnbench.workers.jobs import CheckModels, Job, Sanity, Train
-from cnnbench.workers.process import JobError, Result, WorkerSpec
+from cnnbench.session.measuring import Measuring
+from cnnbench.session.opened_pictures import OpenedPictures, open_pictures
+from cnnbench.session.options import Options
+from cnnbench.session.prepared import References
+from cnnbench.session.presence import Presence
+from cnnbench.session.progress import Progress
+from cnnbench.session.wanted import Wanted
+from cnnbench.session.workers.crew import Crew
+from cnnbench.session.workers.jobs import CheckModels, Job, Sanity, Train
+from cnnbench.session.workers.process import JobError, Result, WorkerSpec
 
 if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates

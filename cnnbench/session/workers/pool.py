@@ -8,8 +8,8 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from cnnbench.workers.jobs import Job
-from cnnbench.workers.process import Result, WorkerDied, WorkerProcess, WorkerSpec
+from cnnbench.session.workers.jobs import Job
+from cnnbench.session.workers.process import Result, WorkerDied, WorkerProcess, WorkerSpec
 
 Progress = Callable[[Job, dict[str, Any]], None]
 Finished = Callable[[Job, Result | BaseException], None]

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from factories import data_set, training_run
 
-from cnnbench.options import Options
-from cnnbench.trainings import estimate, may_train, train_all
-from cnnbench.workers.process import JobError
+from cnnbench.session.options import Options
+from cnnbench.session.trainings import estimate, may_train, train_all
+from cnnbench.session.workers.process import JobError
 
 HEADER = "protocol,data_hash,epochs,seconds\n"
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnbench.options import Options
 from cnnbench.records.runs import DataSet
+from cnnbench.session.options import Options
 
 if TYPE_CHECKING:
     from cnnbench.pictures.load import Splits

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from cnnbench.machine.backends import missing
-from cnnbench.workers.jobs import FindGpus
-from cnnbench.workers.process import WorkerDied, WorkerProcess, WorkerSpec
+from cnnbench.session.workers.jobs import FindGpus
+from cnnbench.session.workers.process import WorkerDied, WorkerProcess, WorkerSpec
 
 # Stands for a backend, or for a user's model, that starts a process of its own.
 SPAWNING = """
@@ -24,8 +24,9 @@ subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 """
 SESSION = """
 import sys
-from cnnbench.workers.jobs import FindGpus
-from cnnbench.workers.process import WorkerProcess, WorkerSpec
+from cnnbench.session.workers.jobs import FindGpus
+from cnnbench.session.workers.process import WorkerProcess
+from cnnbench.session.workers.process import WorkerSpec
 worker = WorkerProcess(WorkerSpec("onnxruntime", "cpu", 1))
 worker.do(FindGpus())
 print("ready", flush=True)

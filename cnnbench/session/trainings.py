@@ -9,10 +9,10 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from cnnbench.records.runs import TrainingRun
-from cnnbench.workers.process import JobError
+from cnnbench.session.workers.process import JobError
 
 if TYPE_CHECKING:
-    from cnnbench.session import Session
+    from cnnbench.session.session import Session
 
 # Pictures that a thread trains on in a second where nothing better is known: the documented CNN
 # on one of two cores of a shared server.

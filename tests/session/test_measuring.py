@@ -12,16 +12,17 @@ from typing import Any, cast
 import pytest
 from factories import measurement, peak
 
-from cnnbench import references as made_ahead
-from cnnbench.measuring import SWEEP_TO, Measuring, Spot, Wanted
-from cnnbench.options import Options
-from cnnbench.progress import Progress
 from cnnbench.records.measurements import Measurement
-from cnnbench.references import References
 from cnnbench.report.rows import images_per_second
-from cnnbench.workers.crew import Crew
-from cnnbench.workers.jobs import Export, Job, MakeReference, Measure, MeasurePeak
-from cnnbench.workers.process import JobError, WorkerDied, WorkerSpec
+from cnnbench.session import prepared as made_ahead
+from cnnbench.session.measuring import SWEEP_TO, Measuring
+from cnnbench.session.options import Options
+from cnnbench.session.prepared import References
+from cnnbench.session.progress import Progress
+from cnnbench.session.wanted import Spot, Wanted
+from cnnbench.session.workers.crew import Crew
+from cnnbench.session.workers.jobs import Export, Job, MakeReference, Measure, MeasurePeak
+from cnnbench.session.workers.process import JobError, WorkerDied, WorkerSpec
 
 SPOT = Spot("tensorflow", "cpu", "float32")
 WANTED = Wanted("documented", "inference", SPOT, 32, rounds=3, warmup_rounds=1)

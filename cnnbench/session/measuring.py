@@ -5,46 +5,23 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 from cnnbench.models.variants import variant_named
-from cnnbench.options import Options
-from cnnbench.progress import Progress
-from cnnbench.records.measurements import Measurement, Peak, Workload
-from cnnbench.references import Question, References
+from cnnbench.records.measurements import Measurement, Peak
 from cnnbench.report.rows import images_per_second
-from cnnbench.workers.crew import Crew
-from cnnbench.workers.jobs import Job, Measure, MeasurePeak
-from cnnbench.workers.process import JobError, Result, WorkerDied, WorkerSpec
+from cnnbench.session.options import Options
+from cnnbench.session.prepared import References
+from cnnbench.session.progress import Progress
+from cnnbench.session.wanted import Question, Spot, Wanted
+from cnnbench.session.workers.crew import Crew
+from cnnbench.session.workers.jobs import Job, Measure, MeasurePeak
+from cnnbench.session.workers.process import JobError, Result, WorkerDied, WorkerSpec
 
 SWEEP_FROM = 1
 SWEEP_TO = 4096
 FLAT = 1.05  # a doubled batch that is not faster by so much twice in a row ends a sweep
-
-
-@dataclass(frozen=True)
-class Spot:
-    """Where, and in which dtype, something is measured."""
-
-    backend: str
-    device: str
-    dtype: str
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A row that is to be measured."""
-
-    variant: str
-    workload: Workload
-    spot: Spot
-    batch_size: int
-    rounds: int
-    warmup_rounds: int
-
-    def question(self) -> Question:
-        return Question(self.variant, self.workload, self.batch_size)
 
 
 class Measuring:

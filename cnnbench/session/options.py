@@ -10,7 +10,7 @@ from typing import Any
 from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, missing
 from cnnbench.machine.devices import auto_devices
 from cnnbench.models.variants import DEFAULT_VARIANTS
-from cnnbench.option_table import OPTIONS, parse_all
+from cnnbench.session.option_table import OPTIONS, parse_all
 from cnnbench.training.protocols import Protocol, protocol_named
 from cnnbench.verdicts.targets import PROPERTIES
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from cnnbench.progress import Progress
-from cnnbench.workers import pool as pools
-from cnnbench.workers.crew import Crew
-from cnnbench.workers.jobs import FindGpus, MeasurePeak
-from cnnbench.workers.process import WorkerSpec
+from cnnbench.session.progress import Progress
+from cnnbench.session.workers import pool as pools
+from cnnbench.session.workers.crew import Crew
+from cnnbench.session.workers.jobs import FindGpus, MeasurePeak
+from cnnbench.session.workers.process import WorkerSpec
 
 SPEC = WorkerSpec("tensorflow", "cpu", 1)
 OTHER = WorkerSpec("tensorflow", "cpu", 2)

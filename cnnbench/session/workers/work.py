@@ -14,7 +14,7 @@ from cnnbench.models.user_errors import blaming, plain
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.load import Splits
 from cnnbench.records.codec import Record
-from cnnbench.workers.jobs import (
+from cnnbench.session.workers.jobs import (
     CheckModels,
     Export,
     FindGpus,

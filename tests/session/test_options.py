@@ -7,7 +7,7 @@ import pytest
 
 from cnnbench.machine.backends import BACKENDS
 from cnnbench.models.variants import VARIANTS
-from cnnbench.options import MARKER_FIELDS, OPTIONS, Options, options_from
+from cnnbench.session.options import MARKER_FIELDS, OPTIONS, Options, options_from
 from cnnbench.verdicts.targets import PROPERTIES
 
 
@@ -201,7 +201,7 @@ def test_auto_is_each_backend_that_there_may_be():
 )
 def test_trainings_run_on_the_first_backend_that_trains(monkeypatch, backends, installed, expected):
     monkeypatch.setattr(
-        "cnnbench.options.missing", lambda name: None if name in installed else "absent"
+        "cnnbench.session.options.missing", lambda name: None if name in installed else "absent"
     )
     assert options_from({"backends": backends}).training_backend() == expected
 

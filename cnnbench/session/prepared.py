@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, missing
 from cnnbench.models.variants import Variant, variant_named
-from cnnbench.options import Options
-from cnnbench.progress import Progress
-from cnnbench.records.measurements import Workload
-from cnnbench.workers.crew import Crew
-from cnnbench.workers.jobs import Export, MakeReference
-from cnnbench.workers.process import Result, WorkerSpec
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a reference answers; inference is answered alike at any batch size."""
-
-    variant: str
-    workload: Workload
-    batch_size: int
+from cnnbench.session.options import Options
+from cnnbench.session.progress import Progress
+from cnnbench.session.wanted import Question
+from cnnbench.session.workers.crew import Crew
+from cnnbench.session.workers.jobs import Export, MakeReference
+from cnnbench.session.workers.process import Result, WorkerSpec
 
 
 class References:

@@ -1,0 +1,1 @@
+"""One session: options, pictures, workers and journal."""
