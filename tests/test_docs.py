@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnbench.ab.files import COLUMNS as PAIRS
+from cnnbench.ab.report_files import COLUMNS as PAIRS
 from cnnbench.cli import main
 from cnnbench.comparing.ratio_frame import COLUMNS as RATIOS
 from cnnbench.comparing.recipe_text import rows_of

@@ -131,7 +131,7 @@ def _is_own(path: str, working_copy: str) -> bool:
 
 
 def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
-    from cnnbench.keras_steps import first_step
+    from cnnbench.ab.keras_steps import first_step
     from cnnbench.machine.devices import gpus
     from cnnbench.models.variants import Variant
     from cnnbench.pictures.batches import Pictures, drawn_batch

@@ -77,7 +77,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from cnnbench.ab.comparison import compare_sides
+    from cnnbench.ab.run import compare_sides
     from cnnbench.ab.sides import placed
     from cnnbench.session.opened_pictures import read_splits
 

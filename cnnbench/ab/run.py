@@ -7,11 +7,11 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from cnnbench.ab import files
+from cnnbench.ab import report_files as files
 from cnnbench.ab.bench import Bench
-from cnnbench.ab.gate import clocks_in_words, measure_until_decided
 from cnnbench.ab.settings import Settings
 from cnnbench.ab.sides import Side
+from cnnbench.ab.until_decided import clocks_in_words, measure_until_decided
 from cnnbench.ab.verdict import Rule, Verdict, in_words
 from cnnbench.machine.environment import describe
 from cnnbench.pictures.load import Splits

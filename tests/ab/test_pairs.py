@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnbench.ab.files import COLUMNS, PairsFile, new_folder, write_result
-from cnnbench.ab.gate import clocks_in_words, measure_until_decided
 from cnnbench.ab.pairs import ROUND_SECONDS, ROUNDS, Pair, Round, Taken, measure_pair, steps_for
+from cnnbench.ab.report_files import COLUMNS, PairsFile, new_folder, write_result
+from cnnbench.ab.until_decided import clocks_in_words, measure_until_decided
 from cnnbench.ab.verdict import Rule
 
 

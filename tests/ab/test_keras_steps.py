@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from cnnbench import keras_steps
-from cnnbench.keras_steps import first_step
+from cnnbench.ab import keras_steps
+from cnnbench.ab.keras_steps import first_step
 from cnnbench.models.seeded import seeded_model
 from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures, drawn_batch
