@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnbench.commands import speeds
+from cnnbench.commands import compare_speeds as speeds
 from cnnbench.comparing.recipe_text import rows_of, text_of
 
 if TYPE_CHECKING:

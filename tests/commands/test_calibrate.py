@@ -264,7 +264,7 @@ def test_what_real_trainings_propose_is_accepted_by_the_suites(
 ) -> None:
     pictures = tmp_path / ODD
     shutil.copytree(tiny_folder, pictures)
-    shutil.copy(Path(__file__).parent / "faults.py", tmp_path)
+    shutil.copy(Path(__file__).parents[1] / "faults.py", tmp_path)
     done = run_command(
         *("calibrate", "--out", "t.toml", "--baseline", "b.json", "--data", str(pictures)),
         *("--variants", "faults:healthy", "--seeds", "1000-1009", "--sessions", "100"),
