@@ -14,6 +14,15 @@ from cnnbench.report.frames import Report, load_report
 
 ROOT = Path(__file__).parent.parent
 SUITES = ROOT / "suites"
+QUICK = (
+    "--cnnbench-image-size=24",
+    "--cnnbench-epochs=4",
+    "--cnnbench-rounds=2",
+    "--cnnbench-warmup-rounds=1",
+    # One process does everything: each imports a backend, which takes longer than these trainings.
+    "--cnnbench-workers=1",
+    "--cnnbench-threads=1",
+)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from suite_runs import SuiteRun, run_pytest
-from test_suites import QUICK
+from suite_runs import QUICK, SuiteRun, run_pytest
 from tiny import write_pictures
 
 

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from suite_runs import ROOT, SUITES, run_command
-from test_suites import QUICK
+from suite_runs import QUICK, ROOT, SUITES, run_command
 
 from cnnbench.report.frames import load_report
 

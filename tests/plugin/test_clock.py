@@ -2,11 +2,12 @@ import json
 
 import pytest
 
-from cnnbench.pytest_clock import RecordedClock, show_rounds
+from cnnbench.plugin.clock import RecordedClock, show_rounds
 
 SUITE = """
 import pytest
-from cnnbench.pytest_clock import RecordedClock, show_rounds
+from cnnbench.plugin.clock import RecordedClock
+from cnnbench.plugin.clock import show_rounds
 
 clock = RecordedClock()
 

@@ -12,8 +12,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from suite_runs import SuiteRun, run_pytest
-from test_suites import QUICK
+from suite_runs import QUICK, SuiteRun, run_pytest
 
 from cnnbench.records.journal import JOURNAL_NAME, read_journal
 from cnnbench.records.runs import TrainingRun

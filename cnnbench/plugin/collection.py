@@ -8,9 +8,9 @@ from itertools import product
 import pytest
 
 from cnnbench.machine.backends import can_run
-from cnnbench.pytest_clock import CLOCK, RecordedClock
-from cnnbench.pytest_gates import GATES
-from cnnbench.pytest_session import options_of
+from cnnbench.plugin.clock import CLOCK, RecordedClock
+from cnnbench.plugin.gates import GATES
+from cnnbench.plugin.lifecycle import options_of
 from cnnbench.records.measurements import Workload
 from cnnbench.session.options import Options
 

@@ -7,21 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from suite_runs import ROOT, SuiteRun, run_command, run_pytest
+from suite_runs import QUICK, ROOT, SuiteRun, run_command, run_pytest
 
 VARIANTS = ("documented", "functional")
 SEEDS = ("0", "1")
-
-QUICK = (
-    "--cnnbench-image-size=24",
-    "--cnnbench-epochs=4",
-    "--cnnbench-rounds=2",
-    "--cnnbench-warmup-rounds=1",
-    # One process does everything: each imports a backend, which takes longer than these trainings.
-    "--cnnbench-workers=1",
-    "--cnnbench-threads=1",
-)
-
 
 # What is known of seeds' spread lets two of them decide: no gate adds any.
 TARGETS = """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnnbench import pytest_speed as speed
+from cnnbench.plugin import speed_fixtures as speed
 
 if TYPE_CHECKING:
     from cnnbench.records.measurements import Measurement, Workload

@@ -80,7 +80,7 @@ def targets_of(item: pytest.Item | Any) -> Targets:
 
 def start(session: pytest.Session) -> None:
     """Opens pictures and workers and starts the trainings that the selected tests need."""
-    from cnnbench.pytest_items import uses_cnnbench
+    from cnnbench.plugin.collection import uses_cnnbench
 
     config = session.config
     ours = [item for item in session.items if uses_cnnbench(item) and _will_run(item)]
@@ -89,7 +89,7 @@ def start(session: pytest.Session) -> None:
         return
     if hasattr(config, "workerinput"):
         return  # under xdist each test says so itself
-    from cnnbench.pytest_gates import JURY_KEY, jury_of
+    from cnnbench.plugin.gates import JURY_KEY, jury_of
     from cnnbench.session.session import Session
     from cnnbench.session.workers.process import JobError
 
@@ -114,7 +114,7 @@ def _will_run(item: pytest.Item) -> bool:
 
 
 def _plan(bench: Session, ours: list[pytest.Item]) -> None:
-    from cnnbench.pytest_speed import wanted_of
+    from cnnbench.plugin.speed_fixtures import wanted_of
     from cnnbench.session.workers.process import WorkerDied
 
     names = dict.fromkeys(
@@ -171,7 +171,7 @@ def _jobs_of(bench: Session, item: pytest.Item) -> list[Job]:
 
 
 def _gates_of(item: pytest.Item) -> list[str]:
-    from cnnbench.pytest_gates import GATES
+    from cnnbench.plugin.gates import GATES
 
     return [name for name in GATES if name in getattr(item, "fixturenames", ())]
 

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnnbench import pytest_fixtures as fixtures
-from cnnbench import pytest_items as items_
-from cnnbench import pytest_session as session_
+from cnnbench.plugin import collection as items_
+from cnnbench.plugin import lifecycle as session_
+from cnnbench.plugin import training_fixtures as fixtures
 from cnnbench.session.option_table import OPTIONS
 from cnnbench.session.options import MARKER_FIELDS
 
 if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates
-    from cnnbench.pytest_fixtures import Target
+    from cnnbench.plugin.training_fixtures import Target
     from cnnbench.records.checks import CheckResult
     from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
 
-pytest_plugins = ("cnnbench.plugin_speed",)
+pytest_plugins = ("cnnbench.plugin.throughput_fixtures",)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import pytest
 
-from cnnbench.pytest_clock import CLOCK, show_rounds
-from cnnbench.pytest_session import (
+from cnnbench.plugin.clock import CLOCK, show_rounds
+from cnnbench.plugin.lifecycle import (
     REDS_KEY,
     SESSION_KEY,
     TARGETS_NAME,
@@ -112,7 +112,7 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 
 def gate(request: pytest.FixtureRequest, name: str) -> CheckResult:
-    from cnnbench.pytest_gates import JURY_KEY, gate_of
+    from cnnbench.plugin.gates import JURY_KEY, gate_of
 
     bench = usable(request)
     found = gate_of(bench, request.node, name)

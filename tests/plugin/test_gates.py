@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from factories import data_set, training_run
 
-from cnnbench.pytest_gates import gate_of
-from cnnbench.pytest_session import OPTIONS_KEY
+from cnnbench.plugin.gates import gate_of
+from cnnbench.plugin.lifecycle import OPTIONS_KEY
 from cnnbench.session.options import Options
 from cnnbench.stats.intervals import UNKNOWN, Spread
 from cnnbench.training.protocols import Protocol

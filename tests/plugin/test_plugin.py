@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from suite_runs import run_pytest
-from test_suites import QUICK
+from suite_runs import QUICK, run_pytest
 
 from cnnbench.machine.backends import BACKENDS, missing
 
@@ -80,7 +79,7 @@ def test_collect_only_starts_nothing(tmp_path: Path) -> None:
 
 def test_a_check_without_the_fixture_is_an_error_under_benchmark_only(tmp_path: Path) -> None:
     suites = tmp_path / "suites"
-    shutil.copytree(Path(__file__).parent.parent / "suites", suites)
+    shutil.copytree(Path(__file__).parents[2] / "suites", suites)
     (suites / "test_own.py").write_text("def test_silent():\n    assert False\n")
     run = run_pytest(tmp_path / "run", "--benchmark-only", suites=suites)
     assert run.code == pytest.ExitCode.USAGE_ERROR
@@ -139,7 +138,7 @@ def test_the_ini_file_gives_defaults(pytester: pytest.Pytester) -> None:
 
 
 def test_a_single_id_trains_only_what_it_needs(tiny_folder: Path, tmp_path: Path) -> None:
-    suite = Path(__file__).parent.parent / "suites"
+    suite = Path(__file__).parents[2] / "suites"
     run = run_pytest(
         tmp_path,
         f"--cnnbench-data={tiny_folder}",

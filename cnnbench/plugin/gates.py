@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnnbench.pytest_session import TARGETS_NAME, options_of, params_of, targets_of
+from cnnbench.plugin.lifecycle import TARGETS_NAME, options_of, params_of, targets_of
 
 if TYPE_CHECKING:
     from cnnbench.session.options import Options

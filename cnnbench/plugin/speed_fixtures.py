@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnnbench.pytest_clock import CLOCK, show_rounds
-from cnnbench.pytest_fixtures import awaited, usable
-from cnnbench.pytest_items import WORKLOAD_OF
-from cnnbench.pytest_session import options_of, params_of
+from cnnbench.plugin.clock import CLOCK, show_rounds
+from cnnbench.plugin.collection import WORKLOAD_OF
+from cnnbench.plugin.lifecycle import options_of, params_of
+from cnnbench.plugin.training_fixtures import awaited, usable
 from cnnbench.session.option_parsers import SWEEP
 
 if TYPE_CHECKING:
