@@ -1,0 +1,1 @@
+"""The suites, which are installed as `cnnbench.suites`."""
