@@ -12,10 +12,11 @@ from cnnbench.ab.bench import Bench
 from cnnbench.ab.settings import Settings
 from cnnbench.ab.sides import Side
 from cnnbench.ab.until_decided import clocks_in_words, measure_until_decided
-from cnnbench.ab.verdict import Rule, Verdict, in_words
+from cnnbench.ab.verdict import Verdict, in_words
 from cnnbench.machine.environment import describe
 from cnnbench.pictures.load import Splits
 from cnnbench.stats.sequential import look_plan
+from cnnbench.verdicts.gates.ratio import RatioRule
 
 
 def compare_sides(
@@ -54,11 +55,12 @@ def compare_sides(
         say(f"{side.name}: {side.in_words()}")
     count = f"{settings.pairs} to {settings.max_pairs} pairs of fresh processes"
     say(f"{settings.workload} on {settings.device}: {count}")
-    rule = Rule(
-        looks=look_plan(settings.pairs, settings.max_pairs),
+    rule = RatioRule(
+        margin=settings.min_effect,
         alpha=settings.alpha,
         beta=settings.beta,
-        min_effect=settings.min_effect,
+        looks=look_plan(settings.pairs, settings.max_pairs),
+        narrow=True,
     )
     with (
         closing(files.PairsFile(folder)) as table,

@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 
 from cnnbench.ab.pairs import ClockName, Pair
-from cnnbench.ab.verdict import Result, Rule, judge
+from cnnbench.ab.verdict import Result, judge
 from cnnbench.speed.timing import Clock
 from cnnbench.stats.intervals import mean_of
+from cnnbench.verdicts.gates.ratio import RatioRule
 
 
 def measure_until_decided(
     measure: Callable[[int], Pair],
-    rule: Rule,
+    rule: RatioRule,
     *,
     budget: float | None = None,
     clock: ClockName = "wall",
@@ -57,7 +58,7 @@ def measure_until_decided(
             return pairs, result
 
 
-def _plan(rule: Rule, each: float, budget: float | None) -> str:
+def _plan(rule: RatioRule, each: float, budget: float | None) -> str:
     least, most = rule.looks[0], rule.looks[-1]
     text = f"about {least * each:.0f} s for {least} pairs, {most * each:.0f} s for {most}"
     return f"{text}, at most {budget:g} s" if budget is not None else text

@@ -1,9 +1,4 @@
-"""The verdict over log ratios of pairs: numbers in, verdict out. No processes, no files.
-
-Two errors have stated rates, and both hold over all looks together: `alpha`, failing a HEAD that
-is not slower, and `beta`, passing one that is slower by `min_effect` or more. Noise can
-therefore neither fail nor pass; it ends in "inconclusive".
-"""
+"""The verdict over log ratios of pairs: numbers in, verdict out. No processes, no files."""
 
 from __future__ import annotations
 
@@ -14,37 +9,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cnnbench.stats.intervals import Estimate, mean_of, spread_of
+from cnnbench.stats.intervals import mean_of, spread_of
 from cnnbench.stats.paired import hodges_lehmann
-from cnnbench.stats.power import values_needed
-from cnnbench.stats.sequential import sequential_p_value, shares_of
+from cnnbench.verdicts.gates.ratio import RatioRule, judge_ratios, ratio_values_needed
 
 Verdict = Literal["pass", "fail", "inconclusive", "undecided"]
 
 NORMAL_MAD = 1.4826  # median absolute deviation to standard deviation, of a normal distribution
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What is decided, and how surely.
-
-    Args:
-        looks: after how many pairs the verdict is sought.
-        alpha: chance that a HEAD that is not slower fails.
-        beta: chance that a HEAD slower by `min_effect` passes.
-        min_effect: share of time from which on a slowdown matters.
-        level: of the intervals.
-    """
-
-    looks: tuple[int, ...]
-    alpha: float = 0.01
-    beta: float = 0.05
-    min_effect: float = 0.03
-    level: float = 0.95
-
-    @property
-    def log_effect(self) -> float:
-        return math.log1p(self.min_effect)
 
 
 @dataclass(frozen=True)
@@ -58,7 +29,7 @@ class Result:
         change, low, high: mean change of time with its interval; above 0 HEAD is slower.
         robust, robust_low, robust_high: the same by Hodges and Lehmann, which outliers hardly move.
         p_slower: p value of "HEAD is not slower", over all looks.
-        p_small: p value of "HEAD is slower by `min_effect` or more", over all looks.
+        p_small: p value of "HEAD is slower by the margin or more", over all looks.
         sd: standard deviation of the pairs' log ratios.
         robust_sd: their median absolute deviation, scaled to a standard deviation.
         more_pairs: pairs that would be needed to decide.
@@ -87,12 +58,10 @@ class Result:
         }
 
 
-def judge(log_ratios: Sequence[float], rule: Rule, *, last: bool = False) -> Result:
+def judge(log_ratios: Sequence[float], rule: RatioRule, *, last: bool = False) -> Result:
     """Seeks a verdict after the pairs so far.
 
-    Pass: "slower by `min_effect` or more" is refuted at `beta` and the interval's half width is
-    at most `min_effect`. Fail: "not slower" is refuted at `alpha` and the estimate is at
-    least `min_effect`. Both p values are those of Student's t over pairs, adjusted for the looks.
+    By `judge_ratios`, with p values of Student's t over pairs.
 
     Args:
         log_ratios: one a pair, in the order of measuring.
@@ -103,17 +72,13 @@ def judge(log_ratios: Sequence[float], rule: Rule, *, last: bool = False) -> Res
         The result; `undecided` if more pairs are to come.
     """
     looks = tuple(look for look in rule.looks if look <= len(log_ratios))
-    shares = shares_of(rule.looks)
-    seen = [mean_of(log_ratios[:look]) for look in looks]
-    p_slower = _over_looks([each.p_above(0.0) for each in seen], shares)
-    p_small = _over_looks([each.p_below(rule.log_effect) for each in seen], shares)
-    now = mean_of(log_ratios)
-    spread = spread_of(log_ratios)
-    verdict: Verdict = "undecided"
-    if looks and looks[-1] == len(log_ratios):
-        verdict = _verdict(now, p_slower, p_small, rule)
-    if verdict == "undecided" and (last or len(log_ratios) >= rule.looks[-1]):
+    (found,) = judge_ratios([[mean_of(log_ratios[:look]) for look in looks]], rule)
+    now, spread = mean_of(log_ratios), spread_of(log_ratios)
+    verdict: Verdict = found.verdict
+    if len(log_ratios) not in looks:
         verdict = "inconclusive"
+    if verdict == "inconclusive" and not last and len(log_ratios) < rule.looks[-1]:
+        verdict = "undecided"
     interval = now.interval(rule.level)
     robust, around = hodges_lehmann(log_ratios, rule.level)
     deviations = np.abs(np.asarray(log_ratios) - np.median(log_ratios))
@@ -127,43 +92,20 @@ def judge(log_ratios: Sequence[float], rule: Rule, *, last: bool = False) -> Res
         robust=math.expm1(robust),
         robust_low=math.expm1(around.low),
         robust_high=math.expm1(around.high),
-        p_slower=p_slower,
-        p_small=p_small,
+        p_slower=found.p_slower,
+        p_small=found.p_margin,
         sd=spread.sd if spread.df else math.nan,
         robust_sd=NORMAL_MAD * float(np.median(deviations)),
-        more_pairs=_more_pairs(now, spread.sd, len(log_ratios), rule),
+        more_pairs=_more_pairs(now.value, spread.sd, len(log_ratios), rule),
     )
 
 
-def _over_looks(p_values: Sequence[float], shares: tuple[float, ...]) -> float:
-    return sequential_p_value(p_values, shares) if p_values else 1.0
+def _more_pairs(change: float, sd: float, pairs: int, rule: RatioRule) -> int | None:
+    needed = ratio_values_needed(change, sd, rule) if pairs > 1 else None
+    return None if needed is None else max(1, needed - pairs)
 
 
-def _verdict(now: Estimate, p_slower: float, p_small: float, rule: Rule) -> Verdict:
-    if p_small <= rule.beta and now.interval(rule.level).half_width <= rule.log_effect:
-        return "pass"
-    if p_slower <= rule.alpha and now.value >= rule.log_effect:
-        return "fail"
-    return "undecided"
-
-
-def _more_pairs(now: Estimate, sd: float, pairs: int, rule: Rule) -> int | None:
-    """Returns how many more pairs a pass or a fail would take, whichever is nearer."""
-    if pairs < 2:
-        return None
-    needed = []
-    if now.value >= rule.log_effect:
-        needed.append(values_needed(now.value, sd, rule.alpha))
-    else:
-        # As many as refute the slowdown, and as many as make the interval narrow enough.
-        small = values_needed(rule.log_effect - now.value, sd, rule.beta)
-        narrow = values_needed(rule.log_effect, sd, (1 - rule.level) / 2)
-        needed.append(max(small, narrow) if small and narrow else None)
-    least = min((n for n in needed if n is not None), default=None)
-    return None if least is None else max(1, least - pairs)
-
-
-def in_words(result: Result, rule: Rule) -> str:
+def in_words(result: Result, rule: RatioRule) -> str:
     """Returns the result in one paragraph."""
     looks = ", ".join(map(str, result.looks)) or "none"
     text = (
@@ -173,7 +115,7 @@ def in_words(result: Result, rule: Rule) -> str:
         f"{result.pairs} pairs of fresh processes, spread {result.sd:.1%} of one pair "
         f"({result.robust_sd:.1%} by the median absolute deviation), looks after {looks}. "
         f"p = {result.p_slower:.2g} that it is not slower (fails at {rule.alpha:g}), "
-        f"p = {result.p_small:.2g} that it is slower by {rule.min_effect:.1%} or more (passes at "
+        f"p = {result.p_small:.2g} that it is slower by {rule.margin:.1%} or more (passes at "
         f"{rule.beta:g}); both hold over all looks together."
     )
     if result.verdict != "inconclusive":
@@ -183,10 +125,10 @@ def in_words(result: Result, rule: Rule) -> str:
     return f"{text} About {result.more_pairs} more pairs would be needed to decide."
 
 
-def _headline(result: Result, rule: Rule) -> str:
+def _headline(result: Result, rule: RatioRule) -> str:
     return {
-        "pass": f"PASS: HEAD is not slower by {rule.min_effect:.1%} or more.",
-        "fail": f"FAIL: HEAD is slower, by an estimated {rule.min_effect:.1%} or more.",
+        "pass": f"PASS: HEAD is not slower by {rule.margin:.1%} or more.",
+        "fail": f"FAIL: HEAD is slower, by an estimated {rule.margin:.1%} or more.",
         "inconclusive": "INCONCLUSIVE: the pairs neither show a slowdown nor rule one out.",
         "undecided": "Not decided yet.",
     }[result.verdict]

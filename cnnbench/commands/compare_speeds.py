@@ -81,7 +81,8 @@ def compare(sources: Sequence[Source], parsed: argparse.Namespace) -> Speeds:
         ValueError: if a flag is wrong, or there is nothing to compare.
     """
     from cnnbench.comparing.ratio_frame import compare_all, judge_all
-    from cnnbench.comparing.ratio_gate import Rule, parse_margin
+    from cnnbench.comparing.ratio_gate import parse_margin
+    from cnnbench.verdicts.gates.ratio import RatioRule
 
     across = [name.strip() for name in parsed.across.split(",") if name.strip()]
     alpha = ALPHA if parsed.alpha is None else parsed.alpha
@@ -89,7 +90,7 @@ def compare(sources: Sequence[Source], parsed: argparse.Namespace) -> Speeds:
         raise ValueError(
             f"--alpha: expected a probability above 0 and below 0.5. Received: {alpha}"
         )
-    rule = None if parsed.fail_on is None else Rule(parse_margin(parsed.fail_on), alpha)
+    rule = None if parsed.fail_on is None else RatioRule(parse_margin(parsed.fail_on), alpha)
     comparisons = compare_all(sources, across)
     outcome = None
     if rule is not None:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from cnnbench.comparing.ratio_gate import Judged, Outcome, Rule, judge
+from cnnbench.comparing.ratio_gate import Judged, Outcome, judge
 from cnnbench.comparing.ratio_text import MEAN, both
 from cnnbench.comparing.ratios import Comparison, GeometricMean, Ratio, compare_sources
 from cnnbench.comparing.read_reports import read_speeds, speeds_of_report
 from cnnbench.comparing.speeds import KEY, Source
 from cnnbench.report.frames import Report
+from cnnbench.verdicts.gates.ratio import RatioRule
 
 COLUMNS = (
     *("first_report", "later_report", *KEY, "first", "later"),
@@ -50,7 +51,7 @@ def compare_speeds(
         for number, one in enumerate(reports, start=1)
     ]
     comparisons = compare_all(sources, across)
-    outcome = None if fail_on is None else judge_all(comparisons, Rule(fail_on))
+    outcome = None if fail_on is None else judge_all(comparisons, RatioRule(fail_on))
     return frame_of(comparisons, outcome)
 
 
@@ -73,7 +74,7 @@ def compare_all(sources: Sequence[Source], across: Sequence[str] = ()) -> list[C
 
 
 def judge_all(
-    comparisons: Sequence[Comparison], rule: Rule, *, allow_missing: bool = False
+    comparisons: Sequence[Comparison], rule: RatioRule, *, allow_missing: bool = False
 ) -> Outcome:
     """Judges the rows of all comparisons as one family."""
     ratios = [ratio for one in comparisons for ratio in one.ratios]

@@ -73,6 +73,24 @@ def values_needed(
     return low
 
 
+def values_to_decide(
+    to_pass: float, to_fail: float, sd: float, *, alpha: float, beta: float, floor: float = 0.0
+) -> int | None:
+    """Returns how many values would decide a gate, if what is observed is the truth.
+
+    Args:
+        to_pass: distance of the observed mean from what a pass refutes; above 0 it is a pass that
+            more values would bring, else a fail.
+        to_fail: its distance from what a fail refutes.
+        sd: standard deviation of one value.
+        alpha, beta: levels at which a fail and a pass are decided.
+        floor: as in `values_needed`.
+    """
+    if to_pass > 0:
+        return values_needed(to_pass, sd, beta, floor=floor)
+    return values_needed(to_fail, sd, alpha, floor=floor)
+
+
 def sd_interval(spread: Spread, level: float = 0.95) -> Interval:
     """Returns the interval of a normal sample's standard deviation, by chi-square."""
     if not spread.df > 0:

@@ -21,12 +21,13 @@ import numpy as np
 from rates import Rate, write_rates
 from scipy import stats
 
-from cnnbench.ab.verdict import Rule, judge
+from cnnbench.ab.verdict import judge
 from cnnbench.machine.environment import describe
 from cnnbench.stats.sequential import look_plan
+from cnnbench.verdicts.gates.ratio import RatioRule
 
-RULE = Rule(look_plan(5, 30))
-SHORT = Rule((5,))
+RULE = RatioRule(0.03, looks=look_plan(5, 30), narrow=True)
+SHORT = RatioRule(0.03, looks=(5,), narrow=True)
 STORED = 100  # pairs between a stored run and the one held against it
 NOISE = (0.10, 0.30)
 SLOWER = 0.20
@@ -62,7 +63,7 @@ def read(path: Path) -> tuple[str, list[Timed]]:
     return condition, [pair for pair in found.values() if len(pair.a) == rounds]
 
 
-def verdict_of(ratios: Sequence[float], rule: Rule) -> str:
+def verdict_of(ratios: Sequence[float], rule: RatioRule) -> str:
     """Returns the verdict of the first look that has one; `undecided` if more pairs are needed."""
     for look in rule.looks:
         if look <= len(ratios):
@@ -72,7 +73,7 @@ def verdict_of(ratios: Sequence[float], rule: Rule) -> str:
     return "undecided"
 
 
-def cut(pairs: Sequence[Timed], rule: Rule) -> Iterator[tuple[str, list[Timed]]]:
+def cut(pairs: Sequence[Timed], rule: RatioRule) -> Iterator[tuple[str, list[Timed]]]:
     """Cuts a stream of pairs into comparisons, each as long as the gate would have made it."""
     own: list[Timed] = []
     for pair in pairs:

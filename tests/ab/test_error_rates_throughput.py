@@ -14,10 +14,11 @@ import pytest
 from scipy import stats
 
 from cnnbench.ab.pairs import ROUNDS
-from cnnbench.ab.verdict import Rule, judge
+from cnnbench.ab.verdict import judge
 from cnnbench.stats.sequential import look_plan
+from cnnbench.verdicts.gates.ratio import RatioRule
 
-RULE = Rule(look_plan(5, 30))
+RULE = RatioRule(0.03, looks=look_plan(5, 30), narrow=True)
 BUSY = 0.17  # share of rounds that ran at half speed beside a neighbour
 
 
@@ -35,7 +36,7 @@ def pairs(rng: np.random.Generator, slower: float, rounds: int) -> list[float]:
     return [float(value) for value in found]
 
 
-def verdicts(slower: float, rounds: int, sessions: int, rule: Rule = RULE) -> Counter[str]:
+def verdicts(slower: float, rounds: int, sessions: int, rule: RatioRule = RULE) -> Counter[str]:
     """Returns verdicts of comparisons of 5 to 30 pairs of so many rounds each."""
     rng, found = np.random.default_rng(5), Counter[str]()
     for _ in range(sessions):
@@ -55,7 +56,7 @@ def test_equal_speeds_alarm_no_more_often_than_stated(rounds: int, alpha: float)
 
 @pytest.mark.parametrize("rounds", [1, ROUNDS])
 def test_a_slowdown_that_matters_passes_no_more_often_than_stated(rounds: int) -> None:
-    found = verdicts(RULE.min_effect, rounds, 300)
+    found = verdicts(RULE.margin, rounds, 300)
     assert 1 <= found["pass"] <= most(RULE.beta, 300)
 
 

@@ -10,7 +10,7 @@ import pytest
 from cnnbench.ab.pairs import ROUND_SECONDS, ROUNDS, Pair, Round, Taken, measure_pair, steps_for
 from cnnbench.ab.report_files import COLUMNS, PairsFile, new_folder, write_result
 from cnnbench.ab.until_decided import clocks_in_words, measure_until_decided
-from cnnbench.ab.verdict import Rule
+from cnnbench.verdicts.gates.ratio import RatioRule
 
 
 class Machine:
@@ -117,7 +117,7 @@ def test_steps_are_doubled():
 
 # Many pairs
 
-RULE = Rule(looks=(3, 5, 6))
+RULE = RatioRule(0.03, looks=(3, 5, 6), narrow=True)
 
 
 class Clock:

@@ -3,11 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from cnnbench.ab.verdict import Result, Rule, Verdict, in_words, judge
+from cnnbench.ab.verdict import Result, Verdict, in_words, judge
 from cnnbench.stats.power import values_needed
 from cnnbench.stats.sequential import look_plan
+from cnnbench.verdicts.gates.ratio import RatioRule
 
-RULE = Rule(looks=(5, 8, 12, 18, 27, 30))
+RULE = RatioRule(0.03, looks=(5, 8, 12, 18, 27, 30), narrow=True)
 SPREAD = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
@@ -65,7 +66,7 @@ def test_a_sure_slowdown_below_the_effect_that_matters_does_not_fail():
 
 def test_a_slowdown_above_the_effect_that_is_not_sure_does_not_fail():
     result = judge(around(0.05, 0.1, 5) + around(0.05, 0.1, 3)[::-1] + around(0.5, 0, 4), RULE)
-    assert result.change > RULE.min_effect
+    assert result.change > RULE.margin
     assert result.verdict == "undecided"
 
 

@@ -7,9 +7,9 @@ from factories import measurement
 from speeds import source, speed, speed_report
 
 from cnnbench.comparing.ratio_frame import compare_all, compare_speeds, frame_of, judge_all
-from cnnbench.comparing.ratio_gate import Rule
 from cnnbench.comparing.ratio_text import ANOTHER_TIME, number, text_of
 from cnnbench.report.frames import report_of, write_report
+from cnnbench.verdicts.gates.ratio import RatioRule
 
 STEADY = (0.0100, 0.0101, 0.0099)
 SLOW = (0.0200, 0.0201, 0.0199)
@@ -90,8 +90,8 @@ def test_the_gate_counts_rows_that_went_missing():
         source("B", speed(*STEADY)),
     )
     comparisons = compare_all(sources)
-    assert judge_all(comparisons, Rule(0.05)).verdict == "inconclusive"
-    assert judge_all(comparisons, Rule(0.05), allow_missing=True).verdict == "pass"
+    assert judge_all(comparisons, RatioRule(0.05)).verdict == "inconclusive"
+    assert judge_all(comparisons, RatioRule(0.05), allow_missing=True).verdict == "pass"
 
 
 # Text
@@ -139,7 +139,7 @@ def test_out_of_memory_and_wrong_answers_are_shown():
         speed(problems=OOM),
         speed(0.001, 0.001, 0.001, batch_size=64, problems=("wrong answers",)),
     )
-    text, _ = texts(first, later, rule=Rule(0.05))
+    text, _ = texts(first, later, rule=RatioRule(0.05))
     assert "out of memory (later)" in text
     assert "wrong answers (later)" in text
     assert "FAIL: of 2 rows 0 pass, 2 fail" in text
@@ -154,7 +154,7 @@ def test_nothing_in_common_says_so():
 def test_a_gate_is_told_with_its_error_rates():
     first = source("A", speed(*STEADY), speed(0.01, batch_size=64), speed(0.1, batch_size=8))
     later = source("B", speed(*SLOW), speed(0.01, batch_size=64))
-    text, _ = texts(first, later, rule=Rule(0.05))
+    text, _ = texts(first, later, rule=RatioRule(0.05))
     assert "FAIL: of 2 rows 0 pass, 1 fail, 1 are inconclusive" in text
     assert "5.0% more time" in text
     assert "alpha 0.01 for all rows together, Holm" in text

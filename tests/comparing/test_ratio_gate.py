@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from speeds import source, speed
 
-from cnnbench.comparing.ratio_gate import Rule, judge, parse_margin
+from cnnbench.comparing.ratio_gate import judge, parse_margin
 from cnnbench.comparing.ratios import compare_sources
 from cnnbench.comparing.speeds import OUT_OF_MEMORY, WRONG_ANSWERS
+from cnnbench.verdicts.gates.ratio import RatioRule
 
-RULE = Rule(0.05)
+RULE = RatioRule(0.05)
 STEADY = (0.0100, 0.01002, 0.00998)
 
 
@@ -39,7 +40,7 @@ def test_a_row_that_is_not_slower_by_the_margin_passes(share):
 
 
 def test_a_slowdown_that_is_sure_but_small_does_not_fail():
-    outcome = verdict(speed(*STEADY), slower(0.04), Rule(0.05))
+    outcome = verdict(speed(*STEADY), slower(0.04), RatioRule(0.05))
     assert outcome.rows[0].p_slower < 0.01
     assert outcome.verdict == "pass"
 
@@ -148,11 +149,11 @@ def rates(slowdown, *, rule, processes=4, rows=3, tries=250, sd=0.01, seed=11):
 
 def test_false_alarms_are_at_most_as_many_as_stated():
     # A margin of next to nothing, so that the test of "not slower" alone decides.
-    assert rates(0.0, rule=Rule(1e-6, alpha=0.05))["fail"] <= 0.075  # 0.05 and 1.8 errors
+    assert rates(0.0, rule=RatioRule(1e-6, alpha=0.05))["fail"] <= 0.075  # 0.05 and 1.8 errors
 
 
 def test_rows_that_are_slower_by_the_margin_pass_at_most_as_often_as_stated():
-    rule = Rule(0.05)
+    rule = RatioRule(0.05)
     assert rates(rule.log_margin, rule=rule, rows=1, tries=400)["pass"] <= 0.07
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from cnnbench.records.checks import Verdict
 from cnnbench.stats.intervals import Estimate, Interval, spread_of
-from cnnbench.stats.power import values_needed
+from cnnbench.stats.power import values_to_decide
 from cnnbench.verdicts.gates.answers import Labels, Runs
 
 
@@ -92,13 +92,15 @@ def advice(
         floor: an error that more seeds do not lower.
     """
     distance = (estimate.value - threshold) * good
-    level = levels.beta if distance > 0 else levels.alpha
     sd = estimate.error * math.sqrt(values)
     if math.isnan(sd):
         return (
             "one seed has no spread; at least two seeds or a known spread would be needed to decide"
         )
-    return in_seeds(values_needed(distance, sd, level, floor=floor), values)
+    needed = values_to_decide(
+        distance, -distance, sd, alpha=levels.alpha, beta=levels.beta, floor=floor
+    )
+    return in_seeds(needed, values)
 
 
 def in_seeds(needed: int | None, values: int) -> str:
