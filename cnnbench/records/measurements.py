@@ -55,7 +55,8 @@ class Measurement:
     peak of the worker process (CPU) or of the device (GPU), in 10^6 bytes. Where the batch did not
     fit into memory, `out_of_memory` says so and there are no rounds. `process` counts the fresh
     processes that measured the same thing. `flops_per_picture` are counted from the layers,
-    `backend_flops_per_picture` by the backend.
+    `backend_flops_per_picture` by the backend. `not_compared` says why a training program has no
+    `agreement`.
     """
 
     variant: str
@@ -78,6 +79,7 @@ class Measurement:
     copy_seconds: tuple[float, ...] = ()
     out_of_memory: bool = False
     agreement: Agreement | None = None
+    not_compared: str = ""
     timing: TimingProof | None = None
     placement: Placement | None = None
     tf32: str = ""

@@ -37,9 +37,8 @@ class Reference:
     """What float32 on a CPU answers, by Keras' own calls.
 
     `weights` are in Keras' order, `probabilities` `(n, outputs)` are those of the held-out
-    pictures with these weights. `training` is `None` where nothing was trained, where training
-    draws random numbers, which no two backends draw alike, and where rounding alone decides what
-    comes of it. Floating point operations are those of one picture.
+    pictures with these weights. `training` is `None` where nothing was trained; `not_compared` then
+    says why training has no answers. Floating point operations are those of one picture.
     """
 
     weights: tuple[npt.NDArray[Any], ...]
@@ -47,6 +46,7 @@ class Reference:
     training: TrainingAnswers | None
     inference_flops: float | None
     training_flops: float | None
+    not_compared: str = ""
 
     def save(self, path: Path) -> None:
         """Writes a file without code; `load` reads it."""
@@ -54,6 +54,7 @@ class Reference:
         given: dict[str, npt.NDArray[Any]] = {
             "probabilities": self.probabilities,
             "flops": np.array([np.nan if n is None else n for n in counted], np.float64),
+            "not_compared": np.array(self.not_compared),
         }
         if self.training is not None:
             made = self.training
@@ -77,6 +78,7 @@ class Reference:
                 training=made,
                 inference_flops=None if np.isnan(inference) else float(inference),
                 training_flops=None if np.isnan(training) else float(training),
+                not_compared=str(file["not_compared"]),
             )
 
 

@@ -203,6 +203,7 @@ def _measured(
         timing=proof,
         peak_memory_mb=devices.peak_memory_mb(place.backend, place.device),
         agreement=agreement,
+        not_compared=known.not_compared if known and plan.workload == "train" else "",
         placement=bench.program.placement(),
         tf32=engine.tf32(),
         backend_flops_per_picture=_backend_flops(bench, plan),

@@ -92,7 +92,7 @@ def test_without_a_reference_there_is_nothing_to_compare(tiny_splits: Splits) ->
     result = measured(tiny_splits)
     assert result.agreement is None
     assert result.flops_per_picture is None
-    assert check_same_answers(result) is None
+    assert check_same_answers(result) == "there is no reference"
 
 
 @pytest.mark.parametrize("workload", ["train", "inference"])
@@ -103,9 +103,8 @@ def test_a_right_program_passes_every_check(
     result = measure(plan, tiny_splits, PLACE, references[workload])
     for check in (check_same_answers, check_placement, check_flops):
         verdict = check(result)
-        assert verdict is None or verdict.verdict == "pass", verdict.detail
+        assert isinstance(verdict, str) or verdict.verdict == "pass", verdict
     waits = check_timer_waits(result)
-    assert waits is not None
     assert "the timer does not wait" not in waits.detail
     assert result.agreement is not None
     assert result.agreement.pictures == len(tiny_splits.validation.names)
@@ -142,7 +141,6 @@ def test_a_fast_wrong_answer_is_red(
     plan = replace(PLAN, workload="inference")
     result = measure(plan, tiny_splits, PLACE, references["inference"])
     verdict = check_same_answers(result)
-    assert verdict is not None
     assert verdict.verdict == "fail"
     assert "largest probability difference" in verdict.detail
 
@@ -160,7 +158,6 @@ def test_training_that_does_nothing_is_red(
 
     monkeypatch.setattr(TensorFlowProgram, "run", loss_alone)
     verdict = check_same_answers(measure(PLAN, tiny_splits, PLACE, references["train"]))
-    assert verdict is not None
     assert verdict.verdict == "fail"
 
 
@@ -173,9 +170,7 @@ def test_a_full_memory_is_a_row(tiny_splits: Splits, monkeypatch: pytest.MonkeyP
     assert result.out_of_memory
     assert (result.round_seconds, result.steps_per_round) == ((), 0)
     assert result.peak_memory_mb > 0
-    assert (
-        check_timer_waits(result) is check_placement(result) is check_same_answers(result) is None
-    )
+    assert check_placement(result) == "batch size 8 does not fit into memory"
 
 
 def test_any_other_error_is_raised(tiny_splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:

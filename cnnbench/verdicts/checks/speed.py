@@ -43,16 +43,15 @@ DRAIN_SECONDS = 0.002
 KERAS_INT8 = ("float32", "int8")
 
 
-def check_same_answers(measurement: Measurement) -> CheckResult | None:
+def check_same_answers(measurement: Measurement) -> CheckResult | str:
     """Fails if the timed program's answers are not those of float32 on a CPU.
 
     Returns:
-        The result; `None` if there is nothing to compare (training that draws random numbers, or
-        whose outcome rounding decides).
+        The result, or why there is nothing to compare.
     """
     found = measurement.agreement
     if found is None:
-        return None
+        return _out_of_memory(measurement) or measurement.not_compared or "there is no reference"
     tf32 = measurement.tf32 not in ("", "off") and measurement.dtype == "float32"
     allowed = TF32 if tf32 else TOLERANCES[measurement.dtype]
     rows = (
@@ -87,15 +86,15 @@ def check_same_answers(measurement: Measurement) -> CheckResult | None:
     )
 
 
-def check_timer_waits(measurement: Measurement) -> CheckResult | None:
+def check_timer_waits(measurement: Measurement) -> CheckResult | str:
     """Fails if the timer did not wait for the work: the time of queued steps must grow with them.
 
     Returns:
-        The result; `None` for a batch that did not fit into memory.
+        The result, or why there is none.
     """
     proof, grown = measurement.timing, linearity(measurement.timing)
     if proof is None or grown is None:
-        return None
+        return _out_of_memory(measurement) or "no queued steps were timed"
     left = max(DRAIN_SHARE * proof.seconds[-1], DRAIN_SECONDS)
     wrong = []
     if not is_linear(proof):
@@ -115,15 +114,15 @@ def check_timer_waits(measurement: Measurement) -> CheckResult | None:
     return _result(measurement, "timer_waits", wrong, queued, grown, LINEAR[0])
 
 
-def check_placement(measurement: Measurement) -> CheckResult | None:
+def check_placement(measurement: Measurement) -> CheckResult | str:
     """Fails if tensors lie elsewhere, or have another dtype, than the row says.
 
     Returns:
-        The result; `None` for a batch that did not fit into memory.
+        The result, or why there is none.
     """
     found = measurement.placement
     if found is None:
-        return None
+        return _out_of_memory(measurement) or "the placement is unknown"
     kind, dtype = kind_of(measurement.device), measurement.dtype
     backend = measurement.backend
     wrong = []
@@ -144,19 +143,30 @@ def check_placement(measurement: Measurement) -> CheckResult | None:
     return _result(measurement, "placement", wrong, told, float(len(wrong)), 0.0)
 
 
-def check_flops(measurement: Measurement) -> CheckResult | None:
+def check_flops(measurement: Measurement) -> CheckResult | str:
     """Fails if the operations counted from the layers are not those that the backend counts.
 
     Returns:
-        The result; `None` where either does not count.
+        The result, or why there is none.
     """
     own, counted = measurement.flops_per_picture, measurement.backend_flops_per_picture
     if own is None or counted is None:
-        return None
+        work = "training" if measurement.workload == "train" else measurement.workload
+        return _out_of_memory(measurement) or (
+            "the operations of some layers are unknown"
+            if own is None
+            else f"{measurement.backend} does not count the operations of {work}"
+        )
     tolerance = COUNT_TOLERANCE[measurement.workload]
     told = f"{own:.4g} a picture from the layers, {counted:.4g} by {measurement.backend}"
     wrong = [] if counts_agree(own, counted, measurement.workload) else ["operations differ"]
     return _result(measurement, "flops", wrong, told, abs(counted / own - 1), tolerance)
+
+
+def _out_of_memory(measurement: Measurement) -> str:
+    if not measurement.out_of_memory:
+        return ""
+    return f"batch size {measurement.batch_size} does not fit into memory"
 
 
 def _result(
