@@ -5,12 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 from cnnbench import __version__
 from cnnbench.commands import ab, baseline, calibrate, compare, pack
 from cnnbench.commands.flags import add_flags, options_of
+from cnnbench.machine.backends import require_backends
+from cnnbench.machine.environment import may_have_gpu, usable_cpus
+from cnnbench.records.runs import TrainingRun
+from cnnbench.session.workers.jobs import FindGpus, Predict, Train
+from cnnbench.session.workers.process import JobError, WorkerProcess, WorkerSpec
 
 TRAIN_OPTIONS = (
     *("data", "epochs", "protocol", "steps_per_epoch", "validation_steps"),
@@ -24,9 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         code: int = parsed.command(parsed)
+        sys.stdout.flush()
         return code
-    except (ValueError, OSError) as error:
-        print(f"cnnbench: error: {error}", file=sys.stderr)
+    except BrokenPipeError:  # whoever reads, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        return 0
+    except (ValueError, OSError, JobError) as error:
+        print(f"cnnbench: error: {error}\n{getattr(error, 'details', '')}".strip(), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -91,18 +103,24 @@ def _newest(parent: Path) -> Path:
     return max(reports, key=lambda path: path.name)
 
 
-def _use_backend(backend: str, threads: int | None) -> tuple[str, int]:
-    """Binds backend and threads; must come before anything imports Keras."""
-    from cnnbench.machine.backends import require_backends, worker_variables
-    from cnnbench.machine.devices import limit_threads
-    from cnnbench.machine.environment import usable_cpus
-
+@contextmanager
+def _worker(backend: str, device: str, threads: int) -> Iterator[WorkerProcess]:
+    """Starts a worker, which keeps what libraries print for when something goes wrong."""
     require_backends((backend,))
-    count = threads or usable_cpus()
-    os.environ.update(worker_variables(backend, "any", count))
-    sys.path.insert(0, os.getcwd())  # a user's own model is imported from the current folder
-    limit_threads(backend, count)
-    return backend, count
+    worker = WorkerProcess(WorkerSpec(backend, device, threads))
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+def _device(backend: str, threads: int) -> str:
+    """Returns `gpu` if the backend sees one."""
+    if not may_have_gpu():
+        return "cpu"
+    with _worker(backend, "gpu", threads) as worker:
+        found = cast(dict[str, list[str]], worker.do(FindGpus()))
+    return "gpu" if found["gpus"] else "cpu"
 
 
 def _train(parsed: argparse.Namespace) -> int:
@@ -121,33 +139,24 @@ def _train(parsed: argparse.Namespace) -> int:
     # Before the backend, whose import takes seconds: bad pictures are reported at once.
     splits = read_splits(options, lambda text: print(text, flush=True))
     parsed.out.mkdir(parents=True, exist_ok=True)
-    backend, threads = _use_backend(options.backends[0], options.threads)
 
-    from cnnbench.machine.devices import gpus
-    from cnnbench.machine.place import Place
+    from cnnbench.speed.reference import load_weights
     from cnnbench.training.classifier import save_classifier
-    from cnnbench.training.train import train_model
 
-    protocol = options.training_protocol()
-    device = "gpu" if gpus(backend) else "cpu"
+    backend, threads = options.backends[0], options.threads or usable_cpus()
+    protocol, device = options.training_protocol(), _device(backend, threads)
     print(
         f"training {variant.name} seed {parsed.seed} on {device}: {len(splits.train.names)} "
         f"pictures of {', '.join(splits.classes)}, {protocol.epochs} epochs",
         flush=True,
     )
-    run, model = train_model(
-        variant,
-        splits,
-        parsed.seed,
-        protocol,
-        Place(backend, device, threads),
-        lambda at: print(
-            f"epoch {at['epoch']}/{at['epochs']}: loss {at['loss']:.4f}, accuracy "
-            f"{at['accuracy']:.4f}, held out {at['val_accuracy']:.4f}",
-            flush=True,
-        ),
-    )
-    save_classifier(parsed.out, model, variant, protocol, run, splits.classes, splits.input_shape)
+    with tempfile.TemporaryDirectory() as scratch, _worker(backend, device, threads) as worker:
+        manifest, kept = Path(scratch, "pictures.json"), Path(scratch, "weights.npz")
+        splits.save(manifest)
+        job = Train(variant, str(manifest), parsed.seed, protocol, str(kept))
+        run = cast(TrainingRun, worker.do(job, _print_epoch))
+        weights = load_weights(kept)
+    save_classifier(parsed.out, weights, variant, protocol, run, splits.classes, splits.input_shape)
     print(
         f"held-out accuracy {run.val_accuracy:.4f}, gap {run.generalization_gap:+.4f}, "
         f"{run.seconds:.1f} s; classifier: {parsed.out}"
@@ -155,27 +164,36 @@ def _train(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _print_epoch(at: dict[str, Any]) -> None:
+    print(
+        f"epoch {at['epoch']}/{at['epochs']}: loss {at['loss']:.4f}, accuracy "
+        f"{at['accuracy']:.4f}, held out {at['val_accuracy']:.4f}",
+        flush=True,
+    )
+
+
 def _predict(parsed: argparse.Namespace) -> int:
     options = options_of(parsed, PREDICT_OPTIONS)
-    # Listed first: a wrong path is reported at once, not after seconds of importing.
-    pictures = list(_pictures(parsed.pictures))
-    _use_backend(options.backends[0], None)
+    # Wrong paths are reported at once, not after seconds of importing a backend.
+    pictures = tuple(str(path) for path in _pictures(parsed.pictures))
 
-    from cnnbench.pictures.decode_all import decode_picture
-    from cnnbench.training.classifier import load_classifier
+    from cnnbench.training.classifier import read_classifier
 
-    classifier = load_classifier(parsed.classifier)
-    size = classifier.input_shape[:2]
+    read_classifier(parsed.classifier)
     failed = 0
-    for path in pictures:
-        try:
-            pixels = decode_picture(path, size)
-        except (ValueError, OSError) as error:
+
+    def tell(answer: dict[str, Any]) -> None:
+        nonlocal failed
+        if "error" in answer:
             failed += 1
-            print(f"cnnbench: error: {error}", file=sys.stderr)
-            continue
-        name, probability = classifier.predict(pixels[None])[0]
-        print(f"{name}\t{probability:.4f}\t{path}", flush=True)
+            print(f"cnnbench: error: {answer['error']}", file=sys.stderr)
+        else:
+            print(
+                f"{answer['class']}\t{answer['probability']:.4f}\t{answer['picture']}", flush=True
+            )
+
+    with _worker(options.backends[0], "cpu", usable_cpus()) as worker:
+        worker.do(Predict(str(parsed.classifier), pictures), tell)
     return 1 if failed else 0
 
 

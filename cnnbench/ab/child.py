@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from cnnbench.models.user_errors import blaming
 from cnnbench.speed.timing import Step, time_calls
 
 
@@ -143,7 +144,8 @@ def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
     variant, seed = Variant.from_dict(command["variant"]), command["seed"]
     side = Pictures(splits.train_pictures(), splits.train.labels)
     batch = drawn_batch(side, command["batch_size"], seed)
-    step = first_step(variant, splits, command["workload"], batch, seed)
+    with blaming(variant.builder):
+        step = first_step(variant, splits, command["workload"], batch, seed)
     if setup.get("worktree") and (found := strays(setup["working_copy"])):
         raise ValueError(
             "These modules come from the working copy and not from the revision; put the folder "

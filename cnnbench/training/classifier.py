@@ -6,24 +6,38 @@ user's own model from the function that it names, which must be importable.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
+import numpy.typing as npt
 
 from cnnbench import __version__
-from cnnbench.models.network import build_model
 from cnnbench.models.variants import Variant
 from cnnbench.records.runs import TrainingRun
 from cnnbench.training.protocols import Protocol
 
+if TYPE_CHECKING:
+    import keras
+
 MODEL_NAME = "model.json"
 WEIGHTS_NAME = "weights.npz"
 FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StoredClassifier:
+    """What the folder of a classifier holds."""
+
+    variant: Variant
+    classes: tuple[str, ...]
+    input_shape: tuple[int, int, int]
+    weights: tuple[npt.NDArray[Any], ...]
 
 
 @dataclass(frozen=True)
@@ -52,7 +66,7 @@ class Classifier:
 
 def save_classifier(
     directory: Path,
-    model: keras.Model,
+    weights: Sequence[npt.NDArray[Any]],
     variant: Variant,
     protocol: Protocol,
     run: TrainingRun,
@@ -63,7 +77,7 @@ def save_classifier(
     description: dict[str, Any] = {
         "format": FORMAT,
         "cnnbench": __version__,
-        "keras": keras.__version__,
+        "keras": importlib.metadata.version("keras"),
         "variant": variant.to_dict(),
         "protocol": asdict(protocol),
         "classes": classes,
@@ -76,18 +90,18 @@ def save_classifier(
             )
         },
     }
-    weights = {f"{i:03d}": weight for i, weight in enumerate(model.get_weights())}
-    np.savez(directory / WEIGHTS_NAME, **weights)
+    named: dict[str, Any] = {f"{i:03d}": weight for i, weight in enumerate(weights)}
+    np.savez(directory / WEIGHTS_NAME, **named)
     text = json.dumps(description, indent=2) + "\n"
     (directory / MODEL_NAME).write_text(text, encoding="utf-8")
 
 
-def load_classifier(directory: Path) -> Classifier:
-    """Rebuilds a classifier that `save_classifier` wrote.
+def read_classifier(directory: Path) -> StoredClassifier:
+    """Reads what `save_classifier` wrote, without Keras and a backend, whose import takes seconds.
 
     Raises:
         FileNotFoundError: if the folder or one of its files is absent.
-        ValueError: if a file is damaged, of another format or does not fit the model.
+        ValueError: if a file is damaged or of another format.
     """
     for name in (MODEL_NAME, WEIGHTS_NAME):
         if not (directory / name).is_file():
@@ -104,17 +118,36 @@ def load_classifier(directory: Path) -> Classifier:
         height, width, channels = map(int, description["input_shape"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"Damaged {directory / MODEL_NAME}: {error}") from error
-    model = build_model(variant, (height, width, channels), len(classes))
     try:
         # Numbers only: without pickles a file can't bring code along.
         with (
             (directory / WEIGHTS_NAME).open("rb") as opened,
             np.load(opened, allow_pickle=False) as file,
         ):
-            weights = [file[name] for name in sorted(file.files)]
-        model.set_weights(weights)
+            weights = tuple(file[name] for name in sorted(file.files))
     except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(
             f"{directory / WEIGHTS_NAME} does not hold the weights of {variant.name!r}: {error}"
         ) from error
-    return Classifier(model, classes, (height, width, channels))
+    return StoredClassifier(variant, classes, (height, width, channels), weights)
+
+
+def load_classifier(directory: Path) -> Classifier:
+    """Rebuilds a classifier that `save_classifier` wrote.
+
+    Raises:
+        FileNotFoundError: if the folder or one of its files is absent.
+        ValueError: if a file is damaged, of another format or does not fit the model.
+    """
+    from cnnbench.models.network import build_model
+
+    stored = read_classifier(directory)
+    model = build_model(stored.variant, stored.input_shape, len(stored.classes))
+    try:
+        model.set_weights(list(stored.weights))
+    except ValueError as error:
+        raise ValueError(
+            f"{directory / WEIGHTS_NAME} does not hold the weights of {stored.variant.name!r}: "
+            f"{error}"
+        ) from error
+    return Classifier(model, stored.classes, stored.input_shape)

@@ -104,7 +104,9 @@ def test_a_model_that_cant_be_built_is_told_and_the_next_pair_can(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setitem(bench.sides, "b", side("HEAD", bench.sides["b"].folder.root, BROKEN))
-        with pytest.raises(SideFailed, match=r"HEAD: mymodel:broken failed: .*no such layer"):
+        with pytest.raises(
+            SideFailed, match=r"HEAD: mymodel:broken failed in mymodel.py:\d+: .*no such layer"
+        ):
             bench.pair(4)
     assert bench.pair(5).number == 5
 

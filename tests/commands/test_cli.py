@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from suite_runs import run_command
 
+from cnnbench import cli
 from cnnbench.cli import main
 
 QUICK = ("--epochs", "4", "--image-size", "24")
@@ -26,6 +28,7 @@ def classifier(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     assert done.returncode == 0, done.stderr
     assert "epoch 4/4" in done.stdout
     assert "held-out accuracy" in done.stdout
+    assert done.stderr == ""  # no log of TensorFlow's
     return folder / "classifier"
 
 
@@ -61,8 +64,40 @@ def test_predict_names_a_damaged_picture_and_goes_on(
     predicted: subprocess.CompletedProcess[str],
 ) -> None:
     assert predicted.returncode == 1
+    assert predicted.stderr.startswith("cnnbench: error: ")
     assert "bad.png" in predicted.stderr
-    assert "Traceback" not in predicted.stderr
+
+
+def test_predict_ends_in_silence_when_nobody_reads_on(classifier: Path, tiny_folder: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "cnnbench.cli", "predict", str(classifier), str(tiny_folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_a_wrong_classifier_is_reported_before_a_backend_is_loaded(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "WorkerProcess", None)
+    assert main(["predict", str(tiny_folder), str(tiny_folder)]) == 2
+    assert "No classifier there: model.json is absent" in capsys.readouterr().err
+
+
+def test_a_model_of_their_own_that_fails_is_reported_with_its_line(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text("def build(shape):\n    return {}['no such layer']\n")
+    data = ("--data", str(tiny_folder), "--out", "o", *QUICK)
+    done = run_command("train", "--variant", "mine:build", *data, cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("mine:build failed in mine.py:2: KeyError: 'no such layer'.")
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,7 @@ def test_what_goes_wrong_in_training_is_told_once(tiny_folder: Path, tmp_path: P
         "--cnnbench-variants=faults:raises_later",
         "--cnnbench-seeds=0,1",
         *QUICK,
-        *("-k", "majority or memorization or initial_loss"),
+        *("-s", "-k", "majority or memorization or initial_loss"),
     )
     told = [name for name, text in run.messages.items() if "this batch fails" in text]
     assert len(told) == 1
@@ -289,4 +289,5 @@ def test_what_goes_wrong_in_training_is_told_once(tiny_folder: Path, tmp_path: P
     for text in others:
         assert "faults:raises_later can't be used: see suites/test_" in text
     assert run.output.count("failed: faults:raises_later failed in") == 1  # as it happens
+    assert "I0000" not in run.output  # a line of TensorFlow's log
     assert "Traceback" not in run.output

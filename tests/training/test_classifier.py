@@ -12,7 +12,13 @@ import pytest
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.load import Splits
-from cnnbench.training.classifier import MODEL_NAME, WEIGHTS_NAME, load_classifier, save_classifier
+from cnnbench.training.classifier import (
+    MODEL_NAME,
+    WEIGHTS_NAME,
+    load_classifier,
+    read_classifier,
+    save_classifier,
+)
 from cnnbench.training.protocols import Protocol
 from cnnbench.training.train import train_model
 
@@ -21,7 +27,15 @@ def kept(folder: Path, splits: Splits, variant: Variant) -> np.ndarray:
     """Trains and keeps a classifier; returns its answers to the held-out pictures."""
     protocol = Protocol("one-pass", epochs=2)
     run, model = train_model(variant, splits, 0, protocol, Place("tensorflow", "cpu", 1))
-    save_classifier(folder, model, variant, protocol, run, splits.classes, splits.input_shape)
+    save_classifier(
+        folder,
+        model.get_weights(),
+        variant,
+        protocol,
+        run,
+        splits.classes,
+        splits.input_shape,
+    )
     return np.asarray(model.predict_on_batch(splits.validation_pictures()))
 
 
@@ -78,7 +92,7 @@ def test_truncated_weights_are_refused(tiny_splits: Splits, tmp_path: Path) -> N
     whole = (tmp_path / WEIGHTS_NAME).read_bytes()
     (tmp_path / WEIGHTS_NAME).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"weights.npz does not hold"):
-        load_classifier(tmp_path)
+        read_classifier(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "not json", '{"format": 99}'])
@@ -86,9 +100,9 @@ def test_a_damaged_description_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / MODEL_NAME).write_text(text)
     (tmp_path / WEIGHTS_NAME).write_bytes(b"")
     with pytest.raises(ValueError, match=r"Damaged .*model.json"):
-        load_classifier(tmp_path)
+        read_classifier(tmp_path)
 
 
 def test_a_folder_without_a_classifier_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"No classifier there: model.json is absent"):
-        load_classifier(tmp_path)
+        read_classifier(tmp_path)

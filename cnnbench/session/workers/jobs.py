@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from cnnbench.models.variants import Variant
 from cnnbench.records.measurements import Workload
@@ -127,10 +127,30 @@ class MeasurePeak:
         return f"peak of {self.backend} on {self.device}, {self.dtype}"
 
 
-Job = FindGpus | CheckModels | Train | Sanity | MakeReference | Export | Measure | MeasurePeak
+@dataclass(frozen=True)
+class Predict:
+    """Classifies pictures, each of which is reported as it is done."""
 
-_KINDS = (FindGpus, CheckModels, Train, Sanity, MakeReference, Export, Measure, MeasurePeak)
-_TYPES: dict[str, type[Any]] = {kind.__name__: kind for kind in _KINDS}
+    classifier: str
+    pictures: tuple[str, ...]
+
+    def title(self) -> str:
+        return f"classifying with {self.classifier}"
+
+
+Job = (
+    FindGpus
+    | CheckModels
+    | Train
+    | Sanity
+    | MakeReference
+    | Export
+    | Measure
+    | MeasurePeak
+    | Predict
+)
+
+_TYPES: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Job)}
 
 
 def to_data(job: Job) -> dict[str, Any]:
@@ -141,6 +161,8 @@ def to_data(job: Job) -> dict[str, Any]:
 def from_data(data: dict[str, Any]) -> Job:
     """Rebuilds a job from `to_data`'s data."""
     fields = dict(data["fields"])
+    if "pictures" in fields:
+        fields["pictures"] = tuple(fields["pictures"])
     if "variant" in fields:
         fields["variant"] = Variant.from_dict(fields["variant"])
     if "variants" in fields:

@@ -22,6 +22,7 @@ from cnnbench.session.workers.jobs import (
     MakeReference,
     Measure,
     MeasurePeak,
+    Predict,
     Sanity,
     Train,
 )
@@ -47,12 +48,30 @@ def _done(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]
 
         found = measure_peak(job.backend, kind_of(job.device), job.dtype, place.threads)
         return replace(found, device=job.device)
+    if isinstance(job, Predict):
+        return _predicted(job, progress)
     splits = Splits.open(Path(job.splits))
     if isinstance(job, (CheckModels, Train, Sanity)):
         return _trained(job, splits, place, progress)
     if isinstance(job, (MakeReference, Export)):
         return _written(job, splits)
     return _measured(job, splits, place)
+
+
+def _predicted(job: Predict, progress: Progress) -> dict[str, Any]:
+    from cnnbench.pictures.decode_all import decode_picture
+    from cnnbench.training.classifier import load_classifier
+
+    classifier = load_classifier(Path(job.classifier))
+    for name in job.pictures:
+        try:
+            pixels = decode_picture(Path(name), classifier.input_shape[:2])
+        except (ValueError, OSError) as error:
+            progress({"error": str(error)})
+            continue
+        label, probability = classifier.predict(pixels[None])[0]
+        progress({"picture": name, "class": label, "probability": probability})
+    return {}
 
 
 def _trained(
