@@ -12,7 +12,9 @@ from the fifth nearest. Among strangers in `d` dimensions, however densely they 
 information", 2017). `d` follows from the median ratio of training pictures, each compared with all
 others; of those whose fifth nearest picture is about as far away, since a set may be a mixture. Two
 pictures are a near-duplicate if that probability, times the number of held-out pictures, is `LEVEL`
-at most. If most training pictures have copies among each other, nothing can be told.
+at most. So are the `k` held-out pictures of the smallest ratios if too many are among the `k` and
+the training pictures with ratios as small (Fisher's exact test, times the number of held-out
+pictures). If most training pictures have copies among each other, nothing can be told.
 """
 
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.decode import Pixels
@@ -39,7 +42,7 @@ _CANDIDATES_EACH = 32
 _ROWS_AT_ONCE = 256
 _CROPPED_KEPT = 1024  # training pictures whose crops are remembered: 100 kB each
 
-# Held-out pictures that would be as close as a near-duplicate if all were strangers.
+# How probable it may be that strangers show such a pair, or so many: the limit of either.
 LEVEL = 0.001
 # Three more copies in the training set do not hide that a picture is trained on.
 _NEIGHBOURS = 5
@@ -60,18 +63,18 @@ class Twins:
         train: Position of the training picture.
         validation: Position of the held-out picture.
         distance: 0 for the same picture, and 1 where two no longer look alike.
-        expected: How many held-out pictures would be this close if all were strangers.
+        chance: How probable it is at most that strangers show such a pair, or so many.
     """
 
     train: int
     validation: int
     distance: float
-    expected: float
+    chance: float
 
     @property
     def is_near_duplicate(self) -> bool:
         """Whether they are closer than strangers in this data set are."""
-        return self.expected <= LEVEL
+        return self.chance <= LEVEL
 
 
 @dataclass(frozen=True)
@@ -116,16 +119,17 @@ def find_near_duplicates(train: Pixels, validation: Pixels) -> list[Twins]:
     if not rows:
         return []
     nearest, distances = trained.neighbours(validation[rows])
-    expected = np.zeros(len(rows))
+    chance = np.zeros(len(rows))
     if len(train) >= _LEAST_TRAIN:
         sample = np.linspace(0, len(train) - 1, min(len(train), _SAMPLE)).astype(np.intp)
         _, own = trained.neighbours(train[sample], left_out=sample)
-        expected = len(validation) * _chance(distances, own)
-    found = zip(nearest[:, 0], rows, distances[:, 0], expected, strict=True)
-    return [Twins(int(t), v, float(distance), float(e)) for t, v, distance, e in found]
+        either = _of_a_pair(distances, own), _of_so_many(distances, own, len(validation))
+        chance = (len(validation) * np.minimum(*either)).clip(max=1)
+    found = zip(nearest[:, 0], rows, distances[:, 0], chance, strict=True)
+    return [Twins(int(t), v, float(distance), float(c)) for t, v, distance, c in found]
 
 
-def _chance(distances: Floats, own: Floats) -> npt.NDArray[np.float64]:
+def _of_a_pair(distances: Floats, own: Floats) -> npt.NDArray[np.float64]:
     """Return how probable it is for strangers to be this close, `(m,)`.
 
     Args:
@@ -139,6 +143,24 @@ def _chance(distances: Floats, own: Floats) -> npt.NDArray[np.float64]:
     others = _NEIGHBOURS - 1
     dimensions = np.log(1 - 0.5 ** (1 / others)) / np.log(medians)
     chance: npt.NDArray[np.float64] = 1 - (1 - _ratios(distances) ** dimensions) ** others
+    return chance
+
+
+def _of_so_many(distances: Floats, own: Floats, held_out: int) -> npt.NDArray[np.float64]:
+    """Return how probable it is for so many strangers to be this close, `(m,)`.
+
+    Args:
+        distances: of the held-out pictures that look like a training picture.
+        own: of training pictures to the nearest others, `(n, neighbours)`.
+        held_out: how many pictures are held out, whether they look like one or not.
+    """
+    ratios, order = _ratios(distances), np.argsort(_ratios(distances))
+    ranks = np.arange(1, len(ratios) + 1)
+    own_ratios = np.sort(_ratios(own[own[:, 0] <= 1]))
+    both = ranks + np.searchsorted(own_ratios, ratios[order], side="right")
+    tails = stats.hypergeom.sf(ranks - 1, held_out + len(own), both, held_out)
+    chance = np.ones(len(ratios))
+    chance[order[: tails.argmin() + 1]] = tails.min()
     return chance
 
 

@@ -203,6 +203,14 @@ def test_a_picture_saved_again_is_found_among_strangers_that_look_alike(draw):
     assert pairs(decoded(drawings[:60]), again) == [(7, 40)]
 
 
+def test_more_pairs_than_strangers_show_are_found():
+    rng = np.random.default_rng(0)
+    shots = [product_shot(rng) for _ in range(160)]
+    slightly = [kept(picture, 0.01, 0.01, 0.99, 0.99) for picture in shots[:40]]
+    found = pairs(decoded(shots[:120]), decoded([*slightly, *shots[120:]]))
+    assert sum(train == held_out for train, held_out in found) > 30
+
+
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_a_single_pair_is_found_among_strangers(train, drawings, form):
     others = [drawing(number) for number in range(1000, 1000 + COUNT)]

@@ -1,0 +1,186 @@
+"""On which pictures does `test_near_duplicates` fail, and does it find what was planted?
+
+    python reports/benchmarks/near_duplicates.py --data photographs --out near_duplicates.csv
+
+Honest sets, each drawn or split anew for every trial: scikit-learn's digits (1437 and 360),
+product shots on white (800 and 200: an ellipse each), scans of text (800 and 200). Then the drawn
+set of cnnbench and every folder of `--data` as they are. Into each set training pictures are
+planted again among the held-out ones, in eight forms. A held-out picture is judged by itself, so
+several are planted at once, in place of others: each counts as a set with a single pair.
+Needs scikit-learn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
+
+from cnnbench.pictures.cache import default_cache_directory
+from cnnbench.pictures.decode import Pixels
+from cnnbench.pictures.decode_all import decode_pictures
+from cnnbench.pictures.drawn_set import drawn_set_directory
+from cnnbench.pictures.load import load_splits
+from cnnbench.pictures.near_duplicates import find_near_duplicates
+
+SIZE = (64, 64)
+COLUMNS = ("set", "held_out", "planted", "pairs", "red", "look_alikes", "seconds")
+# Training and held-out pictures, and a training picture as it was before it was decoded.
+Set = tuple[str, Pixels, Pixels, Callable[[int], Image.Image]]
+
+
+def digits(rng: np.random.Generator) -> list[Image.Image]:
+    from sklearn.datasets import load_digits
+
+    grey = (load_digits().images * 15.9).astype(np.uint8)
+    return [Image.fromarray(picture).convert("RGB") for picture in rng.permutation(grey)]
+
+
+def product_shots(rng: np.random.Generator) -> list[Image.Image]:
+    return [_product_shot(rng) for _ in range(1000)]
+
+
+def _product_shot(rng: np.random.Generator) -> Image.Image:
+    picture = Image.new("RGB", (200, 200), "white")
+    width, height = rng.integers(40, 160, 2)
+    left, top = rng.integers(10, 191 - width), rng.integers(10, 191 - height)
+    colour = tuple(rng.integers(0, 220, 3).tolist())
+    ImageDraw.Draw(picture).ellipse((left, top, left + width, top + height), colour)
+    return picture
+
+
+def scans(rng: np.random.Generator) -> list[Image.Image]:
+    return [_scan(rng) for _ in range(1000)]
+
+
+def _scan(rng: np.random.Generator) -> Image.Image:
+    page = Image.new("L", (300, 400), 248)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(12)
+    left, line = rng.integers(20, 36), rng.integers(20, 36)
+    while line < 340:
+        lines = int(rng.integers(2, 6))
+        letters = rng.choice([*"aeioulnrstdm   "], (lines, 44))
+        pen.text((left, line), "\n".join(map("".join, letters)), 20, font)
+        line += 16 * lines + int(rng.integers(8, 20))
+    turned = page.rotate(rng.normal(0, 0.5), fillcolor=248)
+    noisy = np.asarray(turned) + rng.normal(0, 4, (400, 300))
+    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
+HONEST = {"digits": (digits, 1437), "product shots": (product_shots, 800), "scans": (scans, 800)}
+
+
+def saved(picture: Image.Image, form: str, **options: int) -> Image.Image:
+    file = io.BytesIO()
+    picture.save(file, form, **options)
+    return Image.open(file).convert("RGB")
+
+
+def resized(picture: Image.Image) -> Image.Image:
+    return picture.resize((picture.width * 3 // 4, picture.height * 3 // 4))
+
+
+def cropped(picture: Image.Image) -> Image.Image:
+    across, down = 0.02 * picture.width, 0.02 * picture.height
+    box = (across, down, picture.width - across, picture.height - down)
+    return picture.resize(picture.size, box=box)
+
+
+def brightened(picture: Image.Image) -> Image.Image:
+    return ImageEnhance.Brightness(picture).enhance(1.2)
+
+
+def greyed(picture: Image.Image) -> Image.Image:
+    return ImageOps.grayscale(picture).convert("RGB")
+
+
+FORMS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "saved again": lambda picture: saved(picture, "JPEG", quality=60),
+    "resized": resized,
+    "cropped by 4 %": cropped,
+    "brightened": brightened,
+    "mirrored": ImageOps.mirror,
+    "greyed": greyed,
+    "another format": lambda picture: saved(picture, "GIF"),
+    "mixed": lambda p: saved(resized(cropped(ImageOps.mirror(brightened(greyed(p))))), "JPEG"),
+}
+
+
+def decoded(pictures: list[Image.Image]) -> Pixels:
+    files = []
+    for picture in pictures:
+        file = io.BytesIO()
+        picture.save(file, "PNG", compress_level=1)
+        files.append(file.getvalue())
+    return decode_pictures(files, SIZE)
+
+
+def honest_set(name: str, trial: int) -> Set:
+    draw, train = HONEST[name]
+    pictures = draw(np.random.default_rng(trial))
+    pixels = decoded(pictures)
+    return name, pixels[:train], pixels[train:], pictures.__getitem__
+
+
+def folder_set(folder: Path, name: str) -> Set:
+    splits = load_splits(folder, input_size=SIZE, cache=default_cache_directory())
+
+    def original(row: int) -> Image.Image:
+        return Image.open(folder / splits.train.names[row]).convert("RGB")
+
+    return name, splits.train_pictures(), splits.validation_pictures(), original
+
+
+def row(pictures: Set, planted: str, pairs: int) -> dict[str, object]:
+    """Return what is found with so many pairs planted; `red` counts near-duplicates."""
+    name, train, validation, original = pictures
+    if pairs:
+        rows = np.random.default_rng(1).permutation(len(train))[:pairs]
+        forms = decoded([FORMS[planted](original(int(at))) for at in rows])
+        validation = np.concatenate([forms, validation[pairs:]])
+    start = time.process_time()
+    found = find_near_duplicates(train, validation)
+    seconds = time.process_time() - start
+    counted = [twin for twin in found if not pairs or twin.validation < pairs]
+    red = sum(twin.is_near_duplicate for twin in counted)
+    values = (name, len(validation), planted, pairs, red, len(counted) - red, round(seconds, 1))
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def rows(data: list[Path], trials: int, pairs: int) -> Iterator[dict[str, object]]:
+    for name in HONEST:
+        for trial in range(trials):
+            yield row(honest_set(name, trial), "", 0)
+    sets = [honest_set(name, 0) for name in HONEST]
+    sets.append(folder_set(drawn_set_directory(default_cache_directory()), "drawn"))
+    sets.extend(folder_set(folder, folder.name) for folder in data)
+    for pictures in sets:
+        if pictures[0] not in HONEST:
+            yield row(pictures, "", 0)
+        for form in FORMS:
+            yield row(pictures, form, pairs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, action="append", default=[], help="a folder")
+    parser.add_argument("--trials", type=int, default=10, help="of each honest set")
+    parser.add_argument("--pairs", type=int, default=50, help="planted, of each form")
+    parser.add_argument("--out", type=Path, required=True, help="the printed rows, as CSV")
+    parsed = parser.parse_args()
+    with parsed.out.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for values in rows(parsed.data, parsed.trials, parsed.pairs):
+            print(*values.values(), sep="  ", flush=True)
+            writer.writerow(values)
+
+
+if __name__ == "__main__":
+    main()
