@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
+from cnnbench.machine.environment import may_have_gpu
 
 
 def auto_devices() -> tuple[str, ...]:
@@ -21,6 +22,8 @@ def auto_devices() -> tuple[str, ...]:
         count = len([path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()])
     else:
         count = len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
+    if not may_have_gpu() or (visible is not None and count == 0):
+        return ("cpu",)
     if count < 2:
         return ("cpu", "gpu")
     return ("cpu", *(f"gpu:{index}" for index in range(count)))

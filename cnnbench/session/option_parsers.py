@@ -48,6 +48,11 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 def seeds(text: str) -> tuple[int, ...]:
+    if text.strip().isdecimal() and (count := int(text)) > 0:
+        raise ValueError(
+            f"a lone number is ambiguous; write 0-{count - 1} for a count of {count}, or "
+            f"{count}-{count} for seed {count}"
+        )
     seeds: list[int] = []
     for word in words(text):
         first, dash, last = word.partition("-")

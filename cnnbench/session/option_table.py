@@ -92,7 +92,7 @@ OPTIONS: dict[str, Option] = {
             "seeds",
             option_values.seeds,
             "SEEDS",
-            "a list (0,1,2) or a range (0-4); default: 0,1,2",
+            "a list (0,1,2) or ranges (0-4, 3-3); default: 0,1,2",
         ),
         Option(
             "epochs",

@@ -63,8 +63,10 @@ class Options:
         }
 
     def backend_names(self) -> tuple[str, ...]:
-        """Returns the backends to measure; `auto` is every one that there may be."""
-        return BACKENDS if self.backends == ("auto",) else self.backends
+        """Returns the backends to measure; `auto` is every one that is installed."""
+        if self.backends == ("auto",):
+            return tuple(name for name in BACKENDS if missing(name) is None)
+        return self.backends
 
     def training_backend(self) -> str:
         """Returns the backend for trainings and reference answers: the first that can train."""
@@ -113,4 +115,5 @@ def options_from(texts: Mapping[str, str | None]) -> Options:
 
 
 def _text(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    # The last comma makes a list of a single value, too: `seeds=[3]` is the seed 3.
+    return "".join(f"{one}," for one in value) if isinstance(value, (list, tuple)) else str(value)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cnnbench.machine import environment
-from cnnbench.machine.backends import kind_of, missing, require_backends
+from cnnbench.machine.backends import kind_of, require_backends
 from cnnbench.models.variants import Variant, variant_named
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.codec import Record
@@ -92,7 +92,7 @@ class Session:
         self.environment = {
             **identity,
             "backend": options.training_backend(),
-            "backends": [name for name in options.backend_names() if missing(name) is None],
+            "backends": list(options.backend_names()),
             "gpus": list(self.gpus()),
             "training_device": self.training_device(),
             "options": options.to_dict(),

@@ -91,7 +91,7 @@ def test_a_file_is_written_over_only_when_asked(trained, tmp_path, capsys):
 
 def test_one_seed_is_no_baseline(trained, tmp_path, capsys):
     path = tmp_path / "b.json"
-    assert command("--out", path, "--seeds", "4") == 2
+    assert command("--out", path, "--seeds", "4-4") == 2
     assert "--seeds: a baseline needs at least 2. Received: (4,)" in capsys.readouterr().err
     assert (path.exists(), trained) == (False, [])
     assert command("--out", path, "--seeds", "4,5") == 0

@@ -240,7 +240,7 @@ def test_files_are_written_over_only_when_asked(trained, tmp_path, capsys, there
 
 def test_all_problems_are_told_at_once(trained, tmp_path, capsys):
     (tmp_path / "t.toml").touch()
-    arguments = ("--seeds", "1", "--first-seeds", "0", "--sessions", "1")
+    arguments = ("--seeds", "0", "--first-seeds", "0", "--sessions", "1")
     assert command("--out", tmp_path / "t.toml", *arguments) == 2
     told = capsys.readouterr().err
     assert [

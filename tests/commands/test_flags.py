@@ -22,7 +22,9 @@ def parsed():
 
 
 def test_what_is_given_goes_before_a_commands_default_and_that_before_the_option_s(parsed):
-    found = options_of(parsed("--seeds", "7", "--data", "x"), NAMES, {"seeds": "1", "epochs": "3"})
+    found = options_of(
+        parsed("--seeds", "7-7", "--data", "x"), NAMES, {"seeds": "0", "epochs": "3"}
+    )
     assert found == Options(seeds=(7,), epochs=3, data=Path("x"))
     assert options_of(parsed(), NAMES, {"seeds": "1-2"}).seeds == (1, 2)
     assert options_of(parsed(), NAMES) == Options()

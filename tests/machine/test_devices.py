@@ -8,11 +8,17 @@ from cnnbench.machine import devices
 from cnnbench.machine.devices import auto_devices, gpus, peak_memory_mb, reset_peak_memory
 
 
+@pytest.fixture
+def may_have_gpu(monkeypatch):
+    monkeypatch.setattr(devices, "may_have_gpu", lambda: True)
+
+
+@pytest.mark.usefixtures("may_have_gpu")
 @pytest.mark.parametrize(
     ("visible", "expected"),
     [
-        ("", ("cpu", "gpu")),
-        ("-1", ("cpu", "gpu")),
+        ("", ("cpu",)),
+        ("-1", ("cpu",)),
         ("2", ("cpu", "gpu")),
         ("2,5", ("cpu", "gpu:0", "gpu:1")),
         ("0,1,2", ("cpu", "gpu:0", "gpu:1", "gpu:2")),
@@ -23,6 +29,17 @@ def test_the_users_list_is_counted(monkeypatch, visible, expected):
     assert auto_devices() == expected
 
 
+@pytest.mark.parametrize("visible", [None, "0", "0,1"])
+def test_where_nothing_is_a_sign_of_a_gpu_there_is_none(monkeypatch, visible):
+    monkeypatch.setattr(devices, "may_have_gpu", lambda: False)
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert auto_devices() == ("cpu",)
+
+
+@pytest.mark.usefixtures("may_have_gpu")
 @pytest.mark.parametrize(
     ("files", "expected"),
     [

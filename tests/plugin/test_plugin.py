@@ -128,9 +128,9 @@ def test_a_bad_marker_is_one_clear_error(pytester: pytest.Pytester) -> None:
 
 
 def test_the_ini_file_gives_defaults(pytester: pytest.Pytester) -> None:
-    pytester.makeini("[pytest]\ncnnbench_variants = wide\ncnnbench_seeds = 3")
+    pytester.makeini("[pytest]\ncnnbench_variants = wide\ncnnbench_seeds = 3-3")
     pytester.makepyfile("def test_mine(cnnbench_run): pass")
-    result = pytester.runpytest_subprocess("--collect-only", "-q", "--cnnbench-seeds=8")
+    result = pytester.runpytest_subprocess("--collect-only", "-q", "--cnnbench-seeds=8-8")
     result.stdout.fnmatch_lines(["*::test_mine?wide-8?"])
 
 

@@ -113,6 +113,8 @@ def test_values(name, text, expected):
         ("seeds", "4-2", "expected a whole number of at least 4"),
         ("seeds", "3-", "expected a whole number of at least 3"),
         ("seeds", "0-2,1", "each seed once"),
+        ("seeds", "3", "a lone number is ambiguous; write 0-2 for a count of 3, or 3-3 for seed 3"),
+        ("seeds", " 12 ", "a lone number is ambiguous; write 0-11 for a count of 12, or 12-12"),
         ("seeds", " ", "expected at least one seed"),
         ("epochs", "0", "expected a whole number of at least 1"),
         ("steps_per_epoch", "many", "expected a whole number of at least 1"),
@@ -176,13 +178,17 @@ def test_the_protocol_is_scaled_by_the_options_that_say_so():
 
 
 def test_auto_is_each_device_that_there_may_be(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr("cnnbench.session.options.auto_devices", lambda: ("cpu", "gpu"))
     assert Options().device_names() == ("cpu", "gpu")
     assert options_from({"devices": "gpu"}).device_names() == ("gpu",)
 
 
-def test_auto_is_each_backend_that_there_may_be():
-    assert options_from({"backends": "auto"}).backend_names() == BACKENDS
+def test_auto_is_each_backend_that_is_installed(monkeypatch):
+    monkeypatch.setattr(
+        "cnnbench.session.options.missing", lambda name: "absent" if name == "torch" else None
+    )
+    installed = tuple(name for name in BACKENDS if name != "torch")
+    assert options_from({"backends": "auto"}).backend_names() == installed
     assert options_from({"backends": "jax"}).backend_names() == ("jax",)
 
 
@@ -215,12 +221,12 @@ def test_plain_data_has_every_value_and_no_path():
 
 
 def test_a_marker_takes_the_place_of_options():
-    options = options_from({"seeds": "5", "rounds": "3"}).overridden({"seeds": [0, 1]})
+    options = options_from({"seeds": "5-5", "rounds": "3"}).overridden({"seeds": [0, 1]})
     assert (options.seeds, options.rounds) == ((0, 1), 3)
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [([0, 1], (0, 1)), ((2,), (2,)), (3, (3,)), ("0-2", (0, 1, 2))]
+    ("given", "expected"), [([0, 1], (0, 1)), ((2,), (2,)), (0, (0,)), ("0-2", (0, 1, 2))]
 )
 def test_a_marker_takes_values_and_texts(given, expected):
     assert Options().overridden({"seeds": given}).seeds == expected
@@ -257,6 +263,7 @@ def test_thresholds_among_marker_arguments_are_no_options():
         ("variants", ["dokumented"], "Unknown variant"),
         ("seeds", [], "expected at least one seed"),
         ("seeds", [0, 0], "each seed once"),
+        ("seeds", 3, "a lone number is ambiguous; write 0-2 for a count of 3, or 3-3 for seed 3"),
         ("rounds", 0, "expected a whole number of at least 1"),
         ("rounds", True, "expected a whole number of at least 1"),
         ("batch_sizes", 0.5, "expected a whole number of at least 1"),
