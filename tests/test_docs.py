@@ -21,7 +21,7 @@ TABLES = {
     "pairs.csv": PAIRS,
     "Ratios of speed": RATIOS,
 }
-COMMANDS = ("show", "train", "predict", "ab", "baseline", "calibrate", "compare", "pack")
+COMMANDS = ("init", "show", "train", "predict", "ab", "baseline", "calibrate", "compare", "pack")
 
 
 def documented(page, title):
@@ -33,6 +33,13 @@ def documented(page, title):
     cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")]
     names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
     return [*documented(page, "key"), *names] if "The key, and:" in section else names
+
+
+def flags_of(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    flags = re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, flags=re.MULTILINE)
+    return set(flags)
 
 
 def assert_same(page, title, found, expected):
@@ -66,13 +73,14 @@ def test_every_option_of_pytest_is_documented():
     assert_same("command-line.md", "Options", found, [one.flag for one in OPTIONS.values()])
 
 
+def test_run_has_the_options_of_pytest(capsys):
+    assert flags_of("run", capsys) == {f"--{option.stem}" for option in OPTIONS.values()}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_a_command_is_documented(command, capsys):
-    with pytest.raises(SystemExit):
-        main([command, "--help"])
-    flags = re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, flags=re.MULTILINE)
     found = [name for name in documented("command-line.md", command) if name.startswith("--")]
-    assert_same("command-line.md", command, found, flags)
+    assert_same("command-line.md", command, found, flags_of(command, capsys))
 
 
 def test_every_threshold_is_documented():

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from suite_runs import run_command
 
-from cnnbench import cli
 from cnnbench.cli import main
+from cnnbench.commands import predict
 
 QUICK = ("--epochs", "4", "--image-size", "24")
 
@@ -84,7 +84,7 @@ def test_predict_ends_in_silence_when_nobody_reads_on(classifier: Path, tiny_fol
 def test_a_wrong_classifier_is_reported_before_a_backend_is_loaded(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "WorkerProcess", None)
+    monkeypatch.setattr(predict, "one_worker", None)
     assert main(["predict", str(tiny_folder), str(tiny_folder)]) == 2
     assert "No classifier there: model.json is absent" in capsys.readouterr().err
 
