@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from cnnbench.pictures.batches import Pictures
+from cnnbench.records.answers import classes_of
 
 EVALUATION_BATCH_SIZE = 256
 
@@ -47,12 +48,10 @@ def evaluate(model: keras.Model, side: Pictures, rows: np.ndarray | None = None)
         )
     if probabilities.shape[1] == 1:
         of_true = np.where(labels == 1, probabilities[:, 0], 1 - probabilities[:, 0])
-        correct = (probabilities[:, 0] > 0.5) == (labels == 1)
     else:
         of_true = probabilities[np.arange(len(labels)), labels]
-        correct = probabilities.argmax(axis=1) == labels
-    # A network that answers NaN has classified nothing, whatever a comparison with NaN gives.
-    correct &= np.isfinite(probabilities).all(axis=1)
     # Keras clips at the same epsilon: a wrong answer of probability 0 costs 16 nats, not infinity.
     loss = -np.log(np.clip(of_true, keras.backend.epsilon(), 1.0)).mean()
-    return Evaluation(float(correct.mean()), float(loss), probabilities)
+    return Evaluation(
+        float((classes_of(probabilities) == labels).mean()), float(loss), probabilities
+    )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnnbench.records.answers import classes_of
 from cnnbench.records.measurements import Agreement
 
 
@@ -34,12 +35,3 @@ def agreement_of(
         probability_difference=float(differences.max()),
         accuracy_difference=float((given == labels).mean() - (known == labels).mean()),
     )
-
-
-def classes_of(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
-    """Returns the class of each answer, -1 where it is no number."""
-    if probabilities.shape[1] == 1:
-        found = (probabilities[:, 0] > 0.5).astype(np.int64)
-    else:
-        found = probabilities.argmax(axis=1)
-    return np.where(np.isfinite(probabilities).all(axis=1), found, -1)

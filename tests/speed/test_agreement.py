@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnnbench.records.measurements import Agreement
-from cnnbench.speed.agreement import agreement_of, classes_of
+from cnnbench.speed.agreement import agreement_of
 from cnnbench.speed.reference import Reference, TrainingAnswers, load_weights, save_weights
 
 LABELS = np.array([0, 0, 1, 1])
@@ -40,15 +40,6 @@ def test_an_answer_that_is_no_number_is_wrong_and_off_by_one(value):
     broken[0] = value  # right before: 0.25 of class 0
     found = agreement_of(broken, SIGMOID, LABELS)
     assert found == Agreement(4, 0.75, 1.0, -0.25)
-
-
-def test_no_number_is_no_class():
-    assert classes_of(np.array([[math.nan], [0.25], [0.75]])).tolist() == [-1, 0, 1]
-    assert classes_of(np.array([[0.5, math.nan], [0.25, 0.75]])).tolist() == [-1, 1]
-
-
-def test_an_undecided_sigmoid_answers_the_first_class():
-    assert classes_of(np.array([[0.5]])).tolist() == [0]
 
 
 TRAINING = TrainingAnswers(tuple(2 * one for one in WEIGHTS), 6, 3, SIGMOID / 2, 1e-7)

@@ -9,13 +9,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from statistics import NormalDist
 
 from cnnbench.records.checks import CheckResult, Verdict
 from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
-
-ALPHA = 0.01  # of the bound on chance
-_Z = NormalDist().inv_cdf(1 - ALPHA)
+from cnnbench.verdicts.gates.answers import is_constant, luck_of
 
 Runs = Sequence[TrainingRun]
 
@@ -49,12 +46,12 @@ def check_better_than_majority(runs: Runs, data: DataSet) -> CheckResult:
     """
     n = len(data.validation_labels)
     share = max(Counter(data.validation_labels).values()) / n
-    threshold = share + _Z * math.sqrt(share * (1 - share) / n)
+    threshold = share + luck_of(share, n)
     lowest = _extreme(min, [run.val_accuracy for run in runs])
     # Always answering the rarest class has at least its share: less is knowledge turned round.
     rare = min(Counter(data.validation_labels).values()) / n
-    turned = lowest < rare - _Z * math.sqrt(rare * (1 - rare) / n)
-    constant = [run.seed for run in runs if _is_constant(run)]
+    turned = lowest < rare - luck_of(rare, n)
+    constant = [run.seed for run in runs if is_constant(run)]
     hint = f"; seeds {constant} give every picture the same class" if constant else ""
     hint += "; worse than chance: are the classes swapped on one side?" if turned else ""
     return _result(
@@ -198,13 +195,6 @@ def _result(
         threshold=float(threshold),
         detail=detail,
     )
-
-
-def _is_constant(run: TrainingRun) -> bool:
-    answers = {
-        row[0] > 0.5 if len(row) == 1 else row.index(max(row)) for row in run.val_probabilities
-    }
-    return len(answers) == 1
 
 
 def _extreme(choose: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:

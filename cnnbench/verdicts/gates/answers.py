@@ -1,4 +1,4 @@
-"""What the answers of training runs on the held-out pictures say."""
+"""What the answers of training runs to the held-out pictures say."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from statistics import median
+from statistics import NormalDist, median
 
 import numpy as np
 import numpy.typing as npt
 
+from cnnbench.records.answers import classes_of
 from cnnbench.records.runs import TrainingRun
 
 Runs = Sequence[TrainingRun]
 Labels = Sequence[int]
-LUCK = 2.33  # standard errors above chance that luck exceeds in 1 % of cases
+# Standard errors above chance that luck exceeds in 1 % of cases.
+LUCK = NormalDist().inv_cdf(0.99)
 
 
 def answers_of(run: TrainingRun) -> npt.NDArray[np.int64]:
@@ -23,11 +25,9 @@ def answers_of(run: TrainingRun) -> npt.NDArray[np.int64]:
     return _answers(run.val_probabilities)
 
 
-@lru_cache(maxsize=512)  # a run is looked at again and again, by several gates
+@lru_cache(maxsize=512)  # several gates look at a run, again and again
 def _answers(probabilities: tuple[tuple[float, ...], ...]) -> npt.NDArray[np.int64]:
-    rows = np.asarray(probabilities)
-    second = rows[:, 0] > 0.5 if rows.shape[1] == 1 else rows.argmax(axis=1)
-    answers: npt.NDArray[np.int64] = second.astype(np.int64)
+    answers = classes_of(np.asarray(probabilities))
     answers.setflags(write=False)
     return answers
 
@@ -38,19 +38,27 @@ def correct_of(runs: Runs, labels: Labels) -> npt.NDArray[np.bool_]:
     return np.array([answers_of(run) == truth for run in runs])
 
 
+def is_constant(run: TrainingRun) -> bool:
+    """Returns whether every held-out picture was given the same class."""
+    return bool(np.ptp(answers_of(run)) == 0)
+
+
+def luck_of(share: float, pictures: int) -> float:
+    """Returns by how much luck exceeds a share in 1 % of cases (the normal approximation)."""
+    return LUCK * math.sqrt(share * (1 - share) / pictures)
+
+
 def collapsed_seeds(runs: Runs, labels: Labels) -> list[int]:
     """Returns the seeds whose network died: one answer for all, or at chance while others learn.
 
-    "At chance" is below what luck reaches in 1 % of cases, and the others' median is beyond twice
-    that distance.
+    "At chance" is below what luck reaches in 1 % of cases, and the others learn if their median is
+    beyond twice that distance.
     """
-    n = len(labels)
-    chance = max(Counter(labels).values()) / n
-    luck = LUCK * math.sqrt(chance * (1 - chance) / n)
-    middle = median(run.val_accuracy for run in runs)
+    chance = max(Counter(labels).values()) / len(labels)
+    luck = luck_of(chance, len(labels))
+    others_learn = median(run.val_accuracy for run in runs) > chance + 2 * luck
     return [
         run.seed
         for run in runs
-        if np.ptp(answers_of(run)) == 0
-        or (run.val_accuracy <= chance + luck and middle > chance + 2 * luck)
+        if is_constant(run) or (others_learn and run.val_accuracy <= chance + luck)
     ]
