@@ -26,12 +26,13 @@ def trained(options: Options) -> tuple[Session, dict[str, list[TrainingRun]]]:
         ValueError, OSError: for anything that the user can mend, a failed training included.
     """
     session = Session(options, Path.cwd(), lambda text: print(text, flush=True))
-    wanted = [(variant, seed) for variant in options.variants for seed in options.seeds]
+    names = [variant.name for variant in options.variants]
+    wanted = [(name, seed) for name in names for seed in options.seeds]
     try:
         session.start()
         if session.leaks:
             raise ValueError("Nothing is trained: " + "\n".join(session.leaks))
-        session.check_models(options.variants)
+        session.check_models(names)
         session.progress.note(f"{len(wanted)} trainings planned, {estimate(session, len(wanted))}")
         done = train_all(session, wanted)
     finally:

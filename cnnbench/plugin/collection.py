@@ -34,7 +34,7 @@ GROUPS = {
 }
 
 _PARAMETERS: dict[str, Callable[[Options], Iterable[object]]] = {
-    "cnnbench_variant": lambda options: options.variants,
+    "cnnbench_variant": lambda options: [variant.name for variant in options.variants],
     "cnnbench_seed": lambda options: options.seeds,
     "cnnbench_workload": lambda options: WORKLOADS,
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from cnnbench.machine.backends import BACKENDS, DTYPES, check_device
-from cnnbench.models.variants import VARIANTS, variant_named
+from cnnbench.models.variants import VARIANTS, Variant, variant_named
 from cnnbench.training.protocols import protocol_named
 
 SWEEP = "sweep"
@@ -26,11 +26,9 @@ def distinct(values: Iterable[Any], what: str) -> tuple[Any, ...]:
     return found
 
 
-def variants(text: str) -> tuple[str, ...]:
+def variants(text: str) -> tuple[Variant, ...]:
     names = list(VARIANTS) if text.strip() == "all" else words(text)
-    for name in names:
-        variant_named(name)
-    return distinct(names, "variant")
+    return distinct(map(variant_named, names), "variant")
 
 
 def integer(text: str, least: int) -> int:

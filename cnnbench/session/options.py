@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, missing
 from cnnbench.machine.devices import auto_devices
-from cnnbench.models.variants import DEFAULT_VARIANTS
+from cnnbench.models.variants import DEFAULT_VARIANTS, VARIANTS, Variant
 from cnnbench.session.option_table import OPTIONS, parse_all
 from cnnbench.training.protocols import Protocol, protocol_named
 from cnnbench.verdicts.targets import PROPERTIES
@@ -23,7 +23,7 @@ class Options:
     report_dir: Path = Path("reports")
     cache_dir: Path | None = None
     targets: Path | None = None
-    variants: tuple[str, ...] = DEFAULT_VARIANTS
+    variants: tuple[Variant, ...] = tuple(VARIANTS[name] for name in DEFAULT_VARIANTS)
     seeds: tuple[int, ...] = (0, 1, 2)
     epochs: int | None = None
     steps_per_epoch: int | None = None
@@ -56,11 +56,12 @@ class Options:
 
     def to_dict(self) -> dict[str, object]:
         """Returns the values as plain data, without those that name paths of this machine."""
-        return {
+        plain = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(self).items()
             if name not in ("data", "report_dir", "cache_dir", "targets", "baseline")
         }
+        return {**plain, "variants": [variant.name for variant in self.variants]}
 
     def backend_names(self) -> tuple[str, ...]:
         """Returns the backends to measure; `auto` is every one that is installed."""

@@ -13,6 +13,7 @@ from suite_runs import run_command
 
 from cnnbench.cli import main
 from cnnbench.commands import baseline
+from cnnbench.models.variants import VARIANTS
 from cnnbench.stats.intervals import spread_of
 from cnnbench.stats.power import smallest_difference
 from cnnbench.verdicts.gates.baselines import read_baselines
@@ -46,7 +47,10 @@ def command(*arguments: object) -> int:
 def test_seeds_are_others_than_those_of_gates(trained, tmp_path):
     assert command("--out", tmp_path / "b.json") == 0
     (options,) = trained
-    assert (options.seeds, options.variants) == (tuple(range(1000, 1020)), ("documented",))
+    assert (options.seeds, options.variants) == (
+        tuple(range(1000, 1020)),
+        (VARIANTS["documented"],),
+    )
 
 
 def test_options_are_those_of_pytest(trained, tmp_path):

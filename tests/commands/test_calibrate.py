@@ -16,6 +16,7 @@ from suite_runs import run_command, run_pytest
 
 from cnnbench.cli import main
 from cnnbench.commands import calibrate
+from cnnbench.models.variants import VARIANTS
 from cnnbench.verdicts.calibration import Calibrator, Gated, noise_of
 from cnnbench.verdicts.gates.baselines import read_baselines
 from cnnbench.verdicts.gates.evidence import Levels
@@ -57,7 +58,7 @@ def trained(monkeypatch):
 
     def train(options):
         found.asked.append(options)
-        return session, {name: runs[name] for name in options.variants}
+        return session, {variant.name: runs[variant.name] for variant in options.variants}
 
     class Made(Calibrator):
         def __init__(self, *arguments):
@@ -187,7 +188,10 @@ def test_error_rates_and_seeds_are_those_of_the_options(trained, tmp_path):
     assert (found.levels, found.first) == (Levels(0.03 / 4, 0.1, 6), 4)
     assert found.sessions == 100
     (options,) = trained.asked
-    assert (options.seeds, options.variants) == (tuple(range(1000, 1020)), ("documented",))
+    assert (options.seeds, options.variants) == (
+        tuple(range(1000, 1020)),
+        (VARIANTS["documented"],),
+    )
 
 
 @pytest.mark.parametrize(

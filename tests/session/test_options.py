@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cnnbench.machine.backends import BACKENDS
-from cnnbench.models.variants import VARIANTS
+from cnnbench.models.variants import DEFAULT_VARIANTS, VARIANTS, Variant
 from cnnbench.session.options import MARKER_FIELDS, OPTIONS, Options, options_from
 from cnnbench.verdicts.targets import PROPERTIES
 
@@ -60,10 +60,10 @@ def test_empty_text_is_the_default():
         ("report_dir", "out", Path("out")),
         ("cache_dir", "cache", Path("cache")),
         ("targets", "targets.toml", Path("targets.toml")),
-        ("variants", "documented", ("documented",)),
-        ("variants", "wide, dropout,", ("wide", "dropout")),
-        ("variants", "all", tuple(VARIANTS)),
-        ("variants", "documented,pkg.mod:fn", ("documented", "pkg.mod:fn")),
+        ("variants", "documented", (VARIANTS["documented"],)),
+        ("variants", "wide, dropout,", (VARIANTS["wide"], VARIANTS["dropout"])),
+        ("variants", "all", tuple(VARIANTS.values())),
+        ("variants", "wide,a.b:c", (VARIANTS["wide"], Variant("a.b:c", builder="a.b:c"))),
         ("seeds", "0", (0,)),
         ("seeds", "3,1,2", (3, 1, 2)),
         ("seeds", "0-4", (0, 1, 2, 3, 4)),
@@ -218,6 +218,7 @@ def test_plain_data_has_every_value_and_no_path():
     plain = json.loads(json.dumps(options.to_dict()))
     assert set(OPTIONS) - set(plain) == {*paths, "report_dir"}
     assert (plain["seeds"], plain["image_size"]) == ([0, 1], 64)
+    assert plain["variants"] == list(DEFAULT_VARIANTS)
 
 
 def test_a_marker_takes_the_place_of_options():
@@ -238,7 +239,7 @@ def test_marker_arguments_are_options():
     values |= {"backends": ["jax", "torch"], "dtypes": "int8"}
     assert set(values) == set(MARKER_FIELDS)
     options = Options().overridden(values)
-    assert (options.variants, options.devices) == (("wide",), ("cpu",))
+    assert (options.variants, options.devices) == ((VARIANTS["wide"],), ("cpu",))
     assert (options.batch_sizes, options.rounds, options.warmup_rounds) == ((8, 16), 3, 0)
     assert (options.backends, options.dtypes) == (("jax", "torch"), ("int8",))
     assert options.processes == 2
