@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from cnnbench.ab.pairs import Pair, TimeSteps, measure_pair
-from cnnbench.ab.processes import Child, Origin, Template
+from cnnbench.ab.pairs import Pair, TimeSteps, drawn_order, measure_pair
+from cnnbench.ab.processes import Child, Template
 from cnnbench.ab.sides import Side
+from cnnbench.machine.place import Place
 from cnnbench.pictures.load import Splits
 from cnnbench.pictures.streams import random_stream
 from cnnbench.records.measurements import Workload
@@ -23,32 +23,22 @@ from cnnbench.records.measurements import Workload
 class Bench:
     """Measures pairs of two sides. A context manager; processes end with it.
 
-    Sides with one backend, number of threads and harness share a template: what it happened to
-    get when it started (addresses, memory) is then the same on both sides of every pair.
+    Sides with one place and harness share a template: what it happened to get when it started
+    (addresses, memory) is then the same on both sides of every pair.
 
     Args:
-        side_a: BASE, placed (`sides.placed`).
-        side_b: HEAD, placed; equal sides are allowed.
+        sides: A and B, placed (`sides.placed`).
         splits: the pictures.
         workload: `train` or `inference`.
-        device: `cpu` or `gpu`.
         seed: of weights, batches and orders.
     """
 
     def __init__(
-        self,
-        side_a: Side,
-        side_b: Side,
-        *,
-        splits: Splits,
-        workload: Workload,
-        device: str = "cpu",
-        seed: int = 0,
+        self, sides: Sequence[Side], splits: Splits, *, workload: Workload, seed: int = 0
     ) -> None:
-        self.sides = {"a": side_a, "b": side_b}
-        self._splits, self._workload = splits, workload
-        self._device, self._seed = device, seed
-        self._templates: dict[Origin, Template] = {}
+        self.sides = {side.name: side for side in sides}
+        self._splits, self._workload, self._seed = splits, workload, seed
+        self._templates: dict[tuple[Place, Path], Template] = {}
         self._spent: list[Template] = []
         self._children: list[Child] = []
         self._scratch = tempfile.TemporaryDirectory(prefix="cnnbench-")
@@ -56,18 +46,13 @@ class Bench:
 
     def __enter__(self) -> Self:
         self._splits.save(self._manifest)
-        for party in self.sides:
-            self._template(party)  # all import at the same time
+        for side in self.sides.values():
+            self._template(side)  # all import at the same time
         for template in self._templates.values():
             template.wait()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._clear()
         for template in self._templates.values():
             template.stop()
@@ -88,22 +73,21 @@ class Bench:
                 number,
                 time_steps,
                 rng,
-                batch_a=self.sides["a"].batch_size,
-                batch_b=self.sides["b"].batch_size,
+                batch_a=self.sides["A"].batch_size,
+                batch_b=self.sides["B"].batch_size,
             )
 
     @contextmanager
     def processes(self, number: int, rng: np.random.Generator) -> Iterator[dict[str, TimeSteps]]:
-        """Forks and builds a process for each side, `a` and `b`; they end afterwards."""
+        """Forks and builds a process for each side; they end afterwards."""
         try:
             # Which is forked first is drawn too: it may get the better memory.
-            order = ["ab"[index] for index in rng.permutation(2)]
-            children = {party: self._fork(party, number) for party in order}
-            for party, child in children.items():
-                child.send(self._build(party))  # both build at the same time
+            children = {name: self._fork(self.sides[name], number) for name in drawn_order(rng)}
+            for name, child in children.items():
+                child.send(self._build(self.sides[name]))  # both build at the same time
             for child in children.values():
                 child.answer()
-            yield {party: child.time for party, child in children.items()}
+            yield {name: child.time for name, child in children.items()}
             for child in children.values():
                 child.end()
         finally:
@@ -117,32 +101,29 @@ class Bench:
             template.stop()
         self._children, self._spent = [], []
 
-    def _fork(self, party: str, number: int) -> Child:
-        side = self.sides[party]
-        template = self._template(party)
+    def _fork(self, side: Side, number: int) -> Child:
+        template = self._template(side)
         child = template.fork(side.name, side.folder, cpu=number)
         self._children.append(child)
         if not template.can_fork:  # it has become the child
             self._spent.append(template)
-            del self._templates[template.origin]
+            del self._templates[side.place, side.harness]
         return child
 
-    def _template(self, party: str) -> Template:
-        side = self.sides[party]
-        origin = Origin(side.backend, self._device, side.threads, side.harness)
-        if origin not in self._templates:
-            self._templates[origin] = Template(origin, Path(self._scratch.name))
-        return self._templates[origin]
+    def _template(self, side: Side) -> Template:
+        key = (side.place, side.harness)
+        if key not in self._templates:
+            self._templates[key] = Template(*key, Path(self._scratch.name))
+        return self._templates[key]
 
-    def _build(self, party: str) -> dict[str, Any]:
-        side = self.sides[party]
+    def _build(self, side: Side) -> dict[str, Any]:
         return {
             "do": "build",
             "variant": asdict(side.variant),
             "splits": str(self._manifest),
             "workload": self._workload,
-            "backend": side.backend,
-            "device": self._device,
+            "backend": side.place.backend,
+            "device": side.place.device,
             "batch_size": side.batch_size,
             "seed": self._seed,
         }

@@ -23,8 +23,8 @@ def serve(message: dict[str, Any], backend: str, threads: int) -> None:
     """Answers commands on the socket that `message` names, until `end` or nobody listens.
 
     Args:
-        message: `socket` and `log` (paths), `root` and, for a revision, `working_copy` and
-            `worktree` as in `import_from`, the parent's `sys_path` and `cpu` as in `pin`.
+        message: `socket` and `log` (paths), `root` and `sys_path` of a `sides.Folder`, for a
+            revision its `working_copy`, and `cpu` as in `pin`.
         backend: Keras backend of this process.
         threads: of this process.
     """
@@ -64,10 +64,7 @@ def prepare(message: dict[str, Any], backend: str, threads: int) -> None:
     """Sets folder, paths and threads before the backend's runtime starts."""
     from cnnbench.machine.devices import limit_threads
 
-    paths = [*sys.path, *message["sys_path"]]
-    sys.path[:] = import_from(
-        message["root"], paths, message.get("working_copy"), message.get("worktree")
-    )
+    sys.path[:] = message["sys_path"]
     os.chdir(message["root"])
     if backend == "jax":
         pin(message["cpu"], threads)  # the runtime starts as many threads as it may use CPUs
@@ -90,30 +87,6 @@ def pin(cpu: int, threads: int) -> None:
             os.sched_setaffinity(int(task), chosen)
 
 
-def import_from(
-    root: str, paths: list[str], working_copy: str | None, worktree: str | None
-) -> list[str]:
-    """Returns where modules are looked for: `root` first.
-
-    Args:
-        root: folder of a user's own modules.
-        paths: where they would be looked for otherwise.
-        working_copy: checkout that must not be imported from, if there is one; each path in
-            it becomes that in `worktree`, or goes if there is none. The environment of Python
-            may lie in it and is left alone.
-        worktree: the checkout of a revision.
-    """
-    found = [root]
-    for path in paths:
-        if working_copy and worktree and _is_own(path, working_copy):
-            inside = Path(worktree) / Path(path).resolve().relative_to(working_copy)
-            if inside.is_dir():
-                found.append(str(inside))
-        elif path:
-            found.append(path)
-    return list(dict.fromkeys(found))
-
-
 def strays(working_copy: str) -> list[str]:
     """Returns the modules that come from the working copy and not from the revision."""
     return sorted(
@@ -121,11 +94,12 @@ def strays(working_copy: str) -> list[str]:
         for name, module in list(sys.modules.items())
         if name.partition(".")[0] not in ("cnnbench", "__main__")
         and (path := getattr(module, "__file__", None))
-        and _is_own(path, working_copy)
+        and is_own(path, working_copy)
     )
 
 
-def _is_own(path: str, working_copy: str) -> bool:
+def is_own(path: str, working_copy: Path | str) -> bool:
+    """Returns whether a path is the working copy's own; Python's environment may lie inside."""
     real = Path(path).resolve()
     prefixes = (Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix))
     return real.is_relative_to(working_copy) and not any(map(real.is_relative_to, prefixes))
@@ -146,7 +120,7 @@ def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
     batch = drawn_batch(side, command["batch_size"], seed)
     with blaming(variant.builder):
         step = first_step(variant, splits, command["workload"], batch, seed)
-    if setup.get("worktree") and (found := strays(setup["working_copy"])):
+    if setup.get("working_copy") and (found := strays(setup["working_copy"])):
         raise ValueError(
             "These modules come from the working copy and not from the revision; put the folder "
             "that they are in on PYTHONPATH, which is then looked for in the revision. "

@@ -17,6 +17,7 @@ import numpy as np
 ROUNDS = 12
 ROUND_SECONDS = 0.03
 WARMUP_ROUNDS = 2
+NAMES = ("A", "B")
 
 
 class Taken(NamedTuple):
@@ -32,7 +33,7 @@ TimeSteps = Callable[[int], Taken]
 
 @dataclass(frozen=True)
 class Round:
-    """What a round took on both sides, and which of `a` and `b` was timed first."""
+    """What a round took on both sides, and which of A and B was timed first."""
 
     first: str
     a: Taken
@@ -41,7 +42,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Pair:
-    """Raw seconds of one pair of processes, A (BASE) and B (HEAD).
+    """Raw seconds of one pair of processes.
 
     Args:
         number: of the pair, from 0.
@@ -57,47 +58,17 @@ class Pair:
     rounds: tuple[Round, ...]
 
     def log_ratio(self, clock: ClockName = "wall") -> float:
-        """Returns the logarithm of B's seconds per picture over A's: above 0, HEAD is slower.
+        """Returns the logarithm of B's seconds per picture over A's: above 0, B is slower.
 
-        The median over rounds of each round's own ratio: what else the machine does lasts longer
-        than a round and hits both sides of it. On a busy machine its spread over equal pairs was
-        half of that of the ratio of medians.
+        The median over rounds of each round's own ratio: whatever else the machine does lasts
+        longer than a round and slows both sides of it. On a busy machine, its spread over equal
+        pairs was half of that of the ratio of medians.
 
         Args:
-            clock: `wall`, or `cpu`: CPU seconds, which leave out waiting: for a CPU, and for
-                anything else.
+            clock: `wall`, or `cpu`: CPU time, which leaves out all waiting.
         """
         ratios = [getattr(each.b, clock) / getattr(each.a, clock) for each in self.rounds]
         return median(map(math.log, ratios)) - math.log(self.batch_b / self.batch_a)
-
-
-def steps_for(time_steps: Mapping[str, TimeSteps], least_seconds: float = ROUND_SECONDS) -> int:
-    """Returns how many steps, one of 1, 2, 4..., the slower party needs `least_seconds` for."""
-    steps = 1
-    while max(time(steps).wall for time in time_steps.values()) < least_seconds:
-        steps *= 2
-    return steps
-
-
-def time_in_alternation(
-    time_steps: Mapping[str, TimeSteps], steps: int, rng: np.random.Generator
-) -> tuple[Round, ...]:
-    """Times rounds of `a` and `b` in an order drawn for each round, after warm-up rounds.
-
-    Only one side works at a time, and no round of one is far from a round of the other: what
-    else the machine does hits both.
-
-    Args:
-        time_steps: a function for each side that makes so many steps and returns what they took.
-        steps: of each round.
-        rng: draws the orders.
-    """
-    rounds = []
-    for _ in range(WARMUP_ROUNDS + ROUNDS):
-        order = ["ab"[index] for index in rng.permutation(2)]
-        taken = {party: time_steps[party](steps) for party in order}
-        rounds.append(Round(order[0], taken["a"], taken["b"]))
-    return tuple(rounds[WARMUP_ROUNDS:])
 
 
 def measure_pair(
@@ -112,9 +83,35 @@ def measure_pair(
 
     Args:
         number: of the pair.
-        time_steps: of `a` and `b`: makes so many steps and returns what they took.
+        time_steps: of A and B: makes so many steps and returns what they took.
         rng: draws which side is first in each round.
-        batch_a, batch_b: pictures a step.
+        batch_a, batch_b: pictures per step.
     """
-    steps = steps_for(time_steps)
+    steps = 1
+    while max(time(steps).wall for time in time_steps.values()) < ROUND_SECONDS:
+        steps *= 2
     return Pair(number, steps, batch_a, batch_b, time_in_alternation(time_steps, steps, rng))
+
+
+def time_in_alternation(
+    time_steps: Mapping[str, TimeSteps], steps: int, rng: np.random.Generator
+) -> tuple[Round, ...]:
+    """Times rounds of A and B in an order drawn for each round, after warm-up rounds.
+
+    Only one side works at a time, and no round of one is far from a round of the other.
+
+    Args:
+        time_steps, rng: as in `measure_pair`.
+        steps: of each round.
+    """
+    rounds = []
+    for _ in range(WARMUP_ROUNDS + ROUNDS):
+        order = drawn_order(rng)
+        taken = {name: time_steps[name](steps) for name in order}
+        rounds.append(Round(order[0], taken["A"], taken["B"]))
+    return tuple(rounds[WARMUP_ROUNDS:])
+
+
+def drawn_order(rng: np.random.Generator) -> list[str]:
+    """Returns A and B in an order drawn at random."""
+    return [NAMES[index] for index in rng.permutation(2)]

@@ -11,14 +11,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cnnbench
 from cnnbench.ab.pairs import Taken
+from cnnbench.ab.sides import Folder
 from cnnbench.ab.template import PROTOCOL
 from cnnbench.machine.backends import worker_environment
+from cnnbench.machine.place import Place
 
 CONNECT_SECONDS = 60.0
 
@@ -31,41 +31,13 @@ class SideFailed(RuntimeError):
         self.details = details
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What a template is for. `harness` is the folder that cnnbench is imported from."""
-
-    backend: str
-    device: str
-    threads: int
-    harness: Path
-
-
-@dataclass(frozen=True)
-class Folder:
-    """Where a child stands and imports a user's modules from.
-
-    `working_copy` and `worktree` are given for a revision: nothing is imported from the one,
-    since all of it is in the other.
-    """
-
-    root: Path
-    working_copy: Path | None = None
-    worktree: Path | None = None
-
-
-def own_harness() -> Path:
-    """Returns the folder that the running cnnbench is imported from."""
-    return Path(cnnbench.__file__).resolve().parent.parent
-
-
-def template_variables(origin: Origin) -> dict[str, str]:
+def template_variables(place: Place, harness: Path) -> dict[str, str]:
     """Returns the environment of a template."""
-    variables = worker_environment(origin.backend, origin.device, origin.threads)
+    variables = worker_environment(place.backend, place.device, place.threads)
     # NumPy's product would start threads at its import, and a fork must come from one thread.
     variables["OPENBLAS_NUM_THREADS"] = "1"
-    if str(origin.harness) not in site.getsitepackages():
-        paths = [str(origin.harness), os.environ.get("PYTHONPATH", "")]
+    if str(harness) not in site.getsitepackages():
+        paths = [str(harness), os.environ.get("PYTHONPATH", "")]
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     return variables
 
@@ -74,12 +46,13 @@ class Template:
     """A process that has imported Keras and the backend, and forks children.
 
     Args:
-        origin: backend, device, threads and harness.
+        place: of its processes.
+        harness: folder that cnnbench is imported from.
         scratch: folder for sockets and logs; its path must be short (100 characters).
     """
 
-    def __init__(self, origin: Origin, scratch: Path) -> None:
-        self.origin = origin
+    def __init__(self, place: Place, harness: Path, scratch: Path) -> None:
+        self.place = place
         self.can_fork: bool | None = None
         self._scratch = scratch
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # outlives a crash
@@ -89,14 +62,14 @@ class Template:
                 "-P",
                 "-m",
                 "cnnbench.ab.template",
-                origin.backend,
-                origin.device,
-                str(origin.threads),
+                place.backend,
+                place.device,
+                str(place.threads),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=template_variables(origin),
+            env=template_variables(place, harness),
             text=True,
             process_group=0,  # children end with it
         )
@@ -133,11 +106,10 @@ class Template:
                 "log": str(log),
                 "root": str(folder.root),
                 "cpu": cpu,
-                "sys_path": sys.path,
+                "sys_path": folder.sys_path(sys.path),
             }
-            if folder.worktree is not None:
+            if folder.working_copy is not None:
                 message["working_copy"] = str(folder.working_copy)
-                message["worktree"] = str(folder.worktree)
             pid = int(self.ask(message)["pid"])
             connection = self._accept(listener, name, log, pid)
         return Child(name, self, pid, connection, log)
@@ -186,7 +158,7 @@ class Template:
             self._log.seek(0)
             text = self._log.read().decode(errors="replace")
             raise SideFailed(
-                f"The process that imports {self.origin.backend} for all others ended {how}",
+                f"The process that imports {self.place.backend} for all others ended {how}",
                 text[-4000:],
             )
         message: dict[str, Any] = json.loads(line)

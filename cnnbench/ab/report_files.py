@@ -1,4 +1,4 @@
-"""What a comparison leaves behind: `pairs.csv`, a row a round, and `ab.json`."""
+"""What a comparison leaves behind: `pairs.csv`, a row per round and side, and `ab.json`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cnnbench.ab.pairs import Pair
-from cnnbench.report.folder import new_report_folder
 
 PAIRS_NAME = "pairs.csv"
 RESULT_NAME = "ab.json"
 COLUMNS = ("pair", "round", "side", "order", "steps", "batch_size", "seconds", "cpu_seconds")
-
-
-def new_folder(parent: Path, commit: str | None) -> Path:
-    """Makes `parent/ab-<UTC>_<commit>` and returns it.
-
-    Raises:
-        OSError: if it can't be made; says what to do.
-    """
-    return new_report_folder(parent, commit, prefix="ab-", option="--report-dir")
 
 
 class PairsFile:
@@ -35,7 +25,16 @@ class PairsFile:
         self._file.flush()
 
     def append(self, pair: Pair) -> None:
-        self._rows.writerows(rows_of(pair))
+        """Adds a row per round and side; `order` counts from 0 within a round."""
+        for number, each in enumerate(pair.rounds):
+            for side, batch_size, taken in (
+                ("A", pair.batch_a, each.a),
+                ("B", pair.batch_b, each.b),
+            ):
+                order = int(each.first != side)
+                self._rows.writerow(
+                    (pair.number, number, side, order, pair.steps, batch_size, *taken)
+                )
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -43,21 +42,18 @@ class PairsFile:
         self._file.close()
 
 
-def rows_of(pair: Pair) -> list[tuple[object, ...]]:
-    """Returns a row per round and side; `order` counts from 0 within a round."""
-    rows: list[tuple[object, ...]] = []
-    for number, each in enumerate(pair.rounds):
-        for side, party, batch_size, taken in (
-            ("BASE", "a", pair.batch_a, each.a),
-            ("HEAD", "b", pair.batch_b, each.b),
-        ):
-            order = int(each.first != party)
-            rows.append((pair.number, number, side, order, pair.steps, batch_size, *taken))
-    return rows
-
-
 def write_result(folder: Path, content: dict[str, Any]) -> None:
     """Writes `ab.json`, whole or not at all."""
     new = folder / f"{RESULT_NAME}.new"
     new.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     new.replace(folder / RESULT_NAME)
+
+
+def read_result(folder: Path) -> str | None:
+    """Returns the sides and the result in words; `None` if the folder is no report of `ab`."""
+    path = folder / RESULT_NAME
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    sides = [f"{side['name']}: {side['text']}" for side in content["sides"]]
+    return "\n".join([*sides, content["text"] or f"Stopped before a verdict; see {PAIRS_NAME}."])

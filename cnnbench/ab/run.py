@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from cnnbench.ab import report_files as files
 from cnnbench.ab.bench import Bench
+from cnnbench.ab.report_files import PairsFile, write_result
 from cnnbench.ab.settings import Settings
 from cnnbench.ab.sides import Side
 from cnnbench.ab.until_decided import clocks_in_words, measure_until_decided
 from cnnbench.ab.verdict import Verdict, in_words
 from cnnbench.machine.environment import describe
 from cnnbench.pictures.load import Splits
+from cnnbench.report.folder import new_report_folder
 from cnnbench.stats.sequential import look_plan
 from cnnbench.verdicts.gates.ratio import RatioRule
 
 
 def compare_sides(
-    base: Side,
-    head: Side,
+    sides: Sequence[Side],
     settings: Settings,
     splits: Splits,
     *,
@@ -31,7 +31,7 @@ def compare_sides(
     """Compares two sides and leaves a report folder.
 
     Args:
-        base, head: placed (`sides.placed`).
+        sides: A and B, placed (`sides.placed`).
         settings: the numbers.
         splits: the pictures; only their shape and number of classes matter.
         report_dir: where the report's folder goes.
@@ -39,20 +39,26 @@ def compare_sides(
     """
     environment = describe(Path.cwd())
     content = {
-        "cnnbench_ab": 1,
+        "cnnbench_ab": 2,
         "environment": environment,
-        "sides": [base.to_dict(), head.to_dict()],
+        "sides": [side.to_dict() for side in sides],
         "settings": asdict(settings),
         "pictures": {
             "content_hash": splits.content_hash,
             "input_shape": list(splits.input_shape),
             "classes": len(splits.classes),
         },
+        "result": None,
+        "text": None,
     }
-    folder = files.new_folder(report_dir, environment["commit"])
-    files.write_result(folder, {**content, "result": None})
-    for side in (base, head):
+    folder = new_report_folder(
+        report_dir, environment["commit"], prefix="ab-", option="--report-dir"
+    )
+    write_result(folder, content)
+    for side in sides:
         say(f"{side.name}: {side.in_words()}")
+    if sides[0].equals(sides[1]):
+        say("A and B are equal: any difference is noise.")
     count = f"{settings.pairs} to {settings.max_pairs} pairs of fresh processes"
     say(f"{settings.workload} on {settings.device}: {count}")
     rule = RatioRule(
@@ -63,15 +69,8 @@ def compare_sides(
         narrow=True,
     )
     with (
-        closing(files.PairsFile(folder)) as table,
-        Bench(
-            base,
-            head,
-            splits=splits,
-            workload=settings.workload,
-            device=settings.device,
-            seed=settings.seed,
-        ) as bench,
+        closing(PairsFile(folder)) as table,
+        Bench(sides, splits, workload=settings.workload, seed=settings.seed) as bench,
     ):
         pairs, result = measure_until_decided(
             bench.pair,
@@ -82,7 +81,7 @@ def compare_sides(
             say=say,
         )
     text = f"{in_words(result, rule)} {clocks_in_words(pairs, settings.clock)}"
-    files.write_result(folder, {**content, "result": result.to_dict(), "text": text})
+    write_result(folder, {**content, "result": result.to_dict(), "text": text})
     say(text)
     say(f"report: {folder}")
     return result.verdict

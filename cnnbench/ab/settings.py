@@ -19,37 +19,16 @@ AB_OPTIONS: dict[str, Option] = {
             "clock",
             one_of(("wall", "cpu")),
             "NAME",
-            "wall (default), or cpu: CPU seconds, for a machine that others keep busy; they leave "
-            "out all waiting",
+            "wall (default), or cpu: CPU time, which leaves out all waiting, for a busy machine",
         ),
         Option("batch_size", at_least(1), "N", "pictures per step; default: 32"),
-        Option(
-            "threads",
-            at_least(1),
-            "N",
-            "threads of each process; default: 1, the least noise",
-        ),
-        Option(
-            "min_effect",
-            fraction,
-            "SHARE",
-            "share of time from which on a slowdown matters; default: 0.03",
-        ),
-        Option(
-            "alpha",
-            rate,
-            "RATE",
-            "chance that a HEAD that is not slower fails; default: 0.01",
-        ),
-        Option(
-            "beta",
-            rate,
-            "RATE",
-            "chance that one slower by that share passes; default: 0.05",
-        ),
+        Option("threads", at_least(1), "N", "of each process; default: 1, the least noise"),
+        Option("min_effect", fraction, "SHARE", "smallest slowdown that matters; default: 0.03"),
+        Option("alpha", rate, "RATE", "chance that B fails although not slower; default: 0.01"),
+        Option("beta", rate, "RATE", "chance that B passes although slower; default: 0.05"),
         Option("pairs", at_least(3), "N", "pairs before the first look; default: 5"),
-        Option("max_pairs", at_least(3), "N", "pairs at most; default: 30"),
-        Option("budget", seconds, "SECONDS", "no pair is begun that would end later"),
+        Option("max_pairs", at_least(3), "N", "most pairs; default: 30"),
+        Option("budget", seconds, "SECONDS", "no pair is started that would end later"),
         Option("seed", at_least(0), "SEED", "of weights, batches and orders; default: 0"),
     )
 }
@@ -57,7 +36,7 @@ AB_OPTIONS: dict[str, Option] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a comparison is run with; `AB_OPTIONS` says what each is."""
+    """The values of `AB_OPTIONS`."""
 
     workload: Workload = "train"
     device: str = "cpu"

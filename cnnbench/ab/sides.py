@@ -2,68 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cnnbench.ab.processes import Folder, own_harness
+from cnnbench.ab.child import is_own
 from cnnbench.ab.revisions import checked_out, commit_of, repository
 from cnnbench.ab.settings import AB_OPTIONS
-from cnnbench.machine.backends import require_backends
+from cnnbench.machine.backends import TRAINING_BACKENDS, require_backends
+from cnnbench.machine.place import Place
 from cnnbench.models.variants import VARIANTS, Variant, variant_named
+from cnnbench.session.option_parsers import one_of
+from cnnbench.session.option_table import Option
 
+BACKEND = Option("backend", one_of(TRAINING_BACKENDS), "NAME", "of Keras")
 KEYS = ("rev", "variant", "batch_size", "threads", "backend")
 TEMPLATE = Path("cnnbench/ab/template.py")
+OWN_HARNESS = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where a process works and imports a user's modules from.
+
+    For a revision, whatever would be imported from `working_copy` is imported from `worktree`.
+    """
+
+    root: Path
+    working_copy: Path | None = None
+    worktree: Path | None = None
+
+    def sys_path(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """Returns where modules are looked for, given where Python would look otherwise."""
+        found = [str(self.root)]
+        for path in filter(None, paths):
+            if self.working_copy and self.worktree and is_own(path, self.working_copy):
+                inside = self.worktree / Path(path).resolve().relative_to(self.working_copy)
+                if inside.is_dir():
+                    found.append(str(inside))
+            else:
+                found.append(path)
+        return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side: what is measured, and where its code lies.
+    """One side: what is measured, and where its code is.
 
     Args:
-        name: BASE or HEAD.
+        name: A or B.
         variant: whose model.
-        batch_size: pictures a step.
-        threads: of its processes.
-        backend: Keras backend.
-        revision: git revision as it was written; `None` is the folder as it lies here.
-        commit: full hash of it.
-        folder: where its processes stand.
+        place: backend, device and threads of its processes.
+        batch_size: pictures per step.
+        revision: git revision as it was written; `None` is the current folder.
+        commit: its full hash.
+        folder: where its processes work.
         harness: folder whose cnnbench measures it.
     """
 
     name: str
     variant: Variant
+    place: Place
     batch_size: int = 32
-    threads: int = 1
-    backend: str = "tensorflow"
     revision: str | None = None
     commit: str | None = None
     folder: Folder = field(default_factory=lambda: Folder(Path.cwd()))
-    harness: Path = field(default_factory=own_harness)
+    harness: Path = OWN_HARNESS
+
+    def equals(self, other: Side) -> bool:
+        """Returns whether nothing but chance can make a difference between two sides."""
+        return self._identity() == other._identity()
+
+    def _identity(self) -> tuple[object, ...]:
+        return (self.variant, self.place, self.batch_size, self.commit)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what identifies the side, without paths of this machine."""
         return {
             "name": self.name,
+            "text": self.in_words(),
             "variant": self.variant.to_dict(),
             "fingerprint": self.variant.fingerprint(),
+            **asdict(self.place),
             "batch_size": self.batch_size,
-            "threads": self.threads,
-            "backend": self.backend,
             "revision": self.revision,
             "commit": self.commit,
         }
 
     def in_words(self) -> str:
-        """Returns the side in a few words for people."""
         at = f" at {self.revision} ({(self.commit or '')[:10]})" if self.revision else ""
+        threads = f"{self.place.threads} thread{'s' if self.place.threads > 1 else ''}"
         return (
-            f"{self.variant.name}{at}, batch size {self.batch_size}, {self.threads} "
-            f"thread{'s' if self.threads > 1 else ''}, {self.backend}"
+            f"{self.variant.name}{at}, batch size {self.batch_size}, {threads}, "
+            f"{self.place.backend}"
         )
+
+
+def parse_sides(a: str, b: str | None, default: Side, here: Path) -> tuple[Side, Side]:
+    """Reads A and B; without B, B is the current folder.
+
+    Raises:
+        ValueError: names everything that is wrong at once.
+    """
+    sides, problems = [], []
+    for name, text in (("A", a), ("B", b)):
+        side = replace(default, name=name)
+        try:
+            sides.append(side if text is None else parse_side(text, side, here))
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError("\n".join(problems))
+    if b is None and sides[0].equals(sides[1]):
+        raise ValueError(
+            "A and B are equal, so only noise would be measured. Expected another B, or a B that "
+            f"says the same on purpose. Received: A={a!r}, B=None"
+        )
+    return sides[0], sides[1]
 
 
 def parse_side(text: str, default: Side, folder: Path) -> Side:
@@ -74,18 +131,16 @@ def parse_side(text: str, default: Side, folder: Path) -> Side:
     Args:
         text: what a person wrote.
         default: the side's name, and what is not written.
-        folder: where they stand.
+        folder: the current one.
 
     Raises:
         ValueError: names the side, what was expected and every bad value.
     """
-    if _is_pairs(text):
+    if "=" in text:
         return _from_pairs(text, default, folder)
-    try:
+    with suppress(ValueError):
         return replace(default, variant=variant_named(text))
-    except ValueError:
-        pass
-    commit = commit_of(text, folder) if text else None
+    commit = commit_of(text, folder)
     if commit is None:
         raise ValueError(
             f"{default.name} is neither a variant nor a git revision of this folder. Expected one "
@@ -95,13 +150,8 @@ def parse_side(text: str, default: Side, folder: Path) -> Side:
     return replace(default, revision=text, commit=commit)
 
 
-def _is_pairs(text: str) -> bool:
-    key, equals, _ = text.partition("=")
-    return bool(equals) and key.strip().isidentifier()
-
-
-def _from_pairs(text: str, default: Side, folder: Path) -> Side:
-    side, problems, seen = default, [], set()
+def _from_pairs(text: str, side: Side, folder: Path) -> Side:
+    problems, seen = [], set()
     for word in text.split(","):
         key, equals, value = (part.strip() for part in word.partition("="))
         try:
@@ -115,7 +165,7 @@ def _from_pairs(text: str, default: Side, folder: Path) -> Side:
             seen.add(key)
             side = _with(side, key, value, folder)
         except ValueError as error:
-            problems.append(f"{default.name}: {error}")
+            problems.append(f"{side.name}: {error}")
     if problems:
         raise ValueError("\n".join(problems))
     return side
@@ -123,7 +173,7 @@ def _from_pairs(text: str, default: Side, folder: Path) -> Side:
 
 def _with(side: Side, key: str, value: str, folder: Path) -> Side:
     if key == "rev":
-        commit = commit_of(value, folder) if value else None
+        commit = commit_of(value, folder)
         if commit is None:
             raise ValueError(
                 f"expected a git revision of the repository here. Received: rev={value!r}"
@@ -132,21 +182,21 @@ def _with(side: Side, key: str, value: str, folder: Path) -> Side:
     if key == "variant":
         return replace(side, variant=variant_named(value))
     if key == "backend":
-        require_backends((value,))
-        return replace(side, backend=value)
+        require_backends((BACKEND.value(value, name=key),))
+        return replace(side, place=replace(side.place, backend=value))
     number = AB_OPTIONS[key].value(value, name=key)
     if key == "threads":
-        return replace(side, threads=number)
+        return replace(side, place=replace(side.place, threads=number))
     return replace(side, batch_size=number)
 
 
 @contextmanager
-def placed(sides: tuple[Side, ...], here: Path, scratch: Path) -> Iterator[tuple[Side, ...]]:
-    """Puts each side's code where its processes can stand; removes it afterwards.
+def placed(sides: Iterable[Side], here: Path, scratch: Path) -> Iterator[list[Side]]:
+    """Puts each side's code where its processes can work; removes it afterwards.
 
     Args:
         sides: as parsed.
-        here: where the user stands; a revision is entered at the same place.
+        here: the current folder; the same one of a revision is entered.
         scratch: folder for checkouts.
 
     Raises:
@@ -154,7 +204,7 @@ def placed(sides: tuple[Side, ...], here: Path, scratch: Path) -> Iterator[tuple
         OSError: if git can't check it out.
     """
     with ExitStack() as stack:
-        yield tuple(_placed(side, here.resolve(), scratch, stack) for side in sides)
+        yield [_placed(side, here.resolve(), scratch, stack) for side in sides]
 
 
 def _placed(side: Side, here: Path, scratch: Path, stack: ExitStack) -> Side:
@@ -162,12 +212,12 @@ def _placed(side: Side, here: Path, scratch: Path, stack: ExitStack) -> Side:
         return replace(side, folder=Folder(here))
     top = repository(here)
     assert top is not None, "a revision was found here"
-    where = scratch / f"{side.name.lower()}-{side.commit[:10]}"
+    where = scratch / f"{side.name}-{side.commit[:10]}"
     worktree = stack.enter_context(checked_out(side.commit, top, where))
     root = worktree / here.relative_to(top)
     if not root.is_dir():
         raise ValueError(
-            f"{side.name}: the folder that you stand in is not in this revision. "
+            f"{side.name}: the current folder is not in this revision. "
             f"Received: rev={side.revision!r}, folder={str(here.relative_to(top))!r}"
         )
     folder = Folder(root, top, worktree)
@@ -175,7 +225,7 @@ def _placed(side: Side, here: Path, scratch: Path, stack: ExitStack) -> Side:
         return replace(side, folder=folder)
     if not (worktree / TEMPLATE).is_file():
         raise ValueError(
-            f"{side.name}: this revision is one of cnnbench itself, from before `cnnbench ab`, and "
-            f"can't measure itself. Expected one with {TEMPLATE}. Received: rev={side.revision!r}"
+            f"{side.name}: this revision of cnnbench itself is older than `cnnbench ab` and can't "
+            f"measure itself. Expected one with {TEMPLATE}. Received: rev={side.revision!r}"
         )
     return replace(side, folder=folder, harness=worktree)

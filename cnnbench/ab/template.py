@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-PROTOCOL = 1  # of the messages; a revision of cnnbench with another one can't be a side
+PROTOCOL = 2  # of the messages; a revision of cnnbench with another one can't be a side
 TASKS = Path("/proc/self/task")
 
 
@@ -30,8 +30,11 @@ def main(backend: str, device: str, threads: int) -> None:
     from cnnbench.machine.backends import switch_off_telemetry
 
     switch_off_telemetry()
+    import keras  # the import that costs seconds
+
     from cnnbench.ab.child import serve
 
+    assert keras.backend.backend() == backend
     answer({"protocol": PROTOCOL, "can_fork": can_fork()})
     while line := sys.stdin.readline():
         message = json.loads(line)

@@ -23,15 +23,15 @@ def measure_until_decided(
     say: Callable[[str], None] = lambda _: None,
     now: Clock = time.monotonic,
 ) -> tuple[list[Pair], Result]:
-    """Measures pairs and looks for a verdict where the rule says so.
+    """Measures pairs and seeks a verdict where the rule says so.
 
     Args:
         measure: measures the pair of a number.
         rule: looks and error rates.
-        budget: seconds; no pair is begun that would not end within. The first one always is.
+        budget: seconds; no pair is started that would end later. The first one always is.
         clock: `wall` or `cpu`, by which pairs are judged.
         keep: called with each pair before the next one.
-        say: told how long it may take after the first pair, and a line a look.
+        say: prints the plan after the first pair, and a line per look.
         now: returns seconds.
 
     Returns:
@@ -51,7 +51,7 @@ def measure_until_decided(
         result = judge([pair.log_ratio(clock) for pair in pairs], rule, last=last)
         if len(pairs) in rule.looks:
             say(
-                f"look after {len(pairs)} pairs, {spent:.0f} s: HEAD {result.change:+.1%} "
+                f"look after {len(pairs)} pairs, {spent:.0f} s: B {result.change:+.1%} "
                 f"({result.low:+.1%} to {result.high:+.1%}), {result.verdict}"
             )
         if result.verdict != "undecided":

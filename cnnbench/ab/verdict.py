@@ -20,16 +20,16 @@ NORMAL_MAD = 1.4826  # median absolute deviation to standard deviation, of a nor
 
 @dataclass(frozen=True)
 class Result:
-    """A verdict and everything that it rests on. Changes are shares of BASE's time a picture.
+    """A verdict and everything that it rests on. Changes are shares of A's time per picture.
 
     Args:
         verdict: `undecided` asks for more pairs, `inconclusive` has no more.
         pairs: measured so far.
         looks: after how many pairs a verdict was sought.
-        change, low, high: mean change of time with its interval; above 0 HEAD is slower.
+        change, low, high: mean change of time with its interval; above 0 B is slower.
         robust, robust_low, robust_high: the same by Hodges and Lehmann, which outliers hardly move.
-        p_slower: p value of "HEAD is not slower", over all looks.
-        p_small: p value of "HEAD is slower by the margin or more", over all looks.
+        p_slower: p value of "B is not slower", over all looks.
+        p_small: p value of "B is slower by the margin or more", over all looks.
         sd: standard deviation of the pairs' log ratios.
         robust_sd: their median absolute deviation, scaled to a standard deviation.
         more_pairs: pairs that would be needed to decide.
@@ -109,8 +109,8 @@ def in_words(result: Result, rule: RatioRule) -> str:
     """Returns the result in one paragraph."""
     looks = ", ".join(map(str, result.looks)) or "none"
     text = (
-        f"{_headline(result, rule)} HEAD's time per picture is {result.change:+.1%} relative to "
-        f"BASE's ({rule.level:.0%} interval {_range(result.low, result.high)}; Hodges-Lehmann "
+        f"{_headline(result, rule)} B's time per picture is {result.change:+.1%} relative to "
+        f"A's ({rule.level:.0%} interval {_range(result.low, result.high)}; Hodges-Lehmann "
         f"{result.robust:+.1%}, {_range(result.robust_low, result.robust_high)}). "
         f"{result.pairs} pairs of fresh processes, spread {result.sd:.1%} of one pair "
         f"({result.robust_sd:.1%} by the median absolute deviation), looks after {looks}. "
@@ -127,8 +127,8 @@ def in_words(result: Result, rule: RatioRule) -> str:
 
 def _headline(result: Result, rule: RatioRule) -> str:
     return {
-        "pass": f"PASS: HEAD is not slower by {rule.margin:.1%} or more.",
-        "fail": f"FAIL: HEAD is slower, by an estimated {rule.margin:.1%} or more.",
+        "pass": f"PASS: B is not slower by {rule.margin:.1%} or more.",
+        "fail": f"FAIL: B is slower, by an estimated {rule.margin:.1%} or more.",
         "inconclusive": "INCONCLUSIVE: the pairs neither show a slowdown nor rule one out.",
         "undecided": "Not decided yet.",
     }[result.verdict]

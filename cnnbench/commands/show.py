@@ -17,11 +17,12 @@ def add_to(commands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
+    from cnnbench.ab.report_files import read_result
     from cnnbench.report.frames import load_report
     from cnnbench.report.summary import summary_text
 
     path = parsed.report or _newest(parsed.report_dir)
-    print(summary_text(load_report(path)))
+    print(read_result(path) or summary_text(load_report(path)))
     print(f"report: {path}")
     return 0
 

@@ -24,6 +24,7 @@ import numpy as np
 from cnnbench.ab.bench import Bench
 from cnnbench.ab.pairs import time_in_alternation
 from cnnbench.ab.sides import Side, placed
+from cnnbench.machine.place import Place
 from cnnbench.models.variants import variant_named
 from cnnbench.pictures.cache import default_cache_directory
 from cnnbench.pictures.drawn_set import drawn_set_directory
@@ -64,20 +65,21 @@ def main() -> None:
     parsed.out.parent.mkdir(parents=True, exist_ok=True)
     cache = default_cache_directory()
     splits = load_splits(drawn_set_directory(cache), input_size=(64, 64), cache=cache)
-    sides = [Side(name, variant_named("documented"), batch_size=BATCH) for name in ("A", "B")]
+    place = Place("tensorflow", "cpu", 1)
+    sides = [Side(name, variant_named("documented"), place, batch_size=BATCH) for name in "AB"]
     makes_noise = "idle" if parsed.no_neighbour else parsed.condition
     with (
         tempfile.TemporaryDirectory() as scratch,
         neighbour(makes_noise),
         parsed.out.open("a", newline="") as lines,
-        placed(tuple(sides), Path.cwd(), Path(scratch)) as here,
+        placed(sides, Path.cwd(), Path(scratch)) as here,
     ):
         writer = csv.writer(lines)
         if not lines.tell():
             writer.writerow(COLUMNS)
         last = parsed.first + parsed.pairs
         for block in range(parsed.first, last, PAIRS_A_TEMPLATE):
-            with Bench(*here, splits=splits, workload="inference", seed=block) as bench:
+            with Bench(here, splits, workload="inference", seed=block) as bench:
                 for number in range(block, min(block + PAIRS_A_TEMPLATE, last)):
                     _keep(bench, number, parsed.condition, writer)
                     lines.flush()
@@ -87,8 +89,8 @@ def _keep(bench: Bench, number: int, condition: str, writer: Any) -> None:
     extra = EXTRA[condition] if number % PLANTED_EVERY == PLANTED_EVERY - 1 else 0
     rng = np.random.default_rng(number)
     with bench.processes(number, rng) as timers:
-        b = timers["b"]
-        planted = {**timers, "b": lambda steps: b(steps + extra)}
+        b = timers["B"]
+        planted = {**timers, "B": lambda steps: b(steps + extra)}
         rounds = time_in_alternation(planted, STEPS, rng)
     for turn, each in enumerate(rounds):
         key = (condition, extra / STEPS, number, turn)

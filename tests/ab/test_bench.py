@@ -16,10 +16,11 @@ import pytest
 from suite_runs import ROOT, run_command
 
 from cnnbench.ab.bench import Bench
-from cnnbench.ab.processes import Folder, SideFailed, Template
-from cnnbench.ab.sides import Side
+from cnnbench.ab.processes import SideFailed, Template
+from cnnbench.ab.sides import Folder, Side
 from cnnbench.ab.template import can_fork
 from cnnbench.cli import main
+from cnnbench.machine.place import Place
 from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.load import Splits
 
@@ -65,7 +66,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def side(name: str, folder: Path, variant: Variant | None = None) -> Side:
-    return Side(name, variant or variant_named("single-block"), 8, folder=Folder(folder))
+    return Side(
+        name,
+        variant or variant_named("single-block"),
+        Place("tensorflow", "cpu", 1),
+        batch_size=8,
+        folder=Folder(folder),
+    )
 
 
 def children() -> set[int]:
@@ -78,8 +85,8 @@ def children() -> set[int]:
 @pytest.fixture(scope="module")
 def bench(checkout: Path, tiny_splits: Splits) -> Iterator[Bench]:
     before = children()
-    sides = (side("BASE", checkout), side("HEAD", checkout))
-    with Bench(*sides, splits=tiny_splits, workload="train") as bench:
+    sides = (side("A", checkout), side("B", checkout))
+    with Bench(sides, tiny_splits, workload="train") as bench:
         yield bench
     assert children() == before
 
@@ -95,17 +102,17 @@ def test_a_killed_process_is_told(bench: Bench) -> None:
     with bench.processes(3, np.random.default_rng(0)) as timers:
         for pid in children() - before:
             os.kill(pid, 9)
-        with pytest.raises(SideFailed, match="BASE: the process ended by signal 9"):
-            timers["a"](1)
+        with pytest.raises(SideFailed, match="A: the process ended by signal 9"):
+            timers["A"](1)
 
 
 def test_a_model_that_cant_be_built_is_told_and_the_next_pair_can(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setitem(bench.sides, "b", side("HEAD", bench.sides["b"].folder.root, BROKEN))
+        patch.setitem(bench.sides, "B", side("B", bench.sides["B"].folder.root, BROKEN))
         with pytest.raises(
-            SideFailed, match=r"HEAD: mymodel:broken failed in mymodel.py:\d+: .*no such layer"
+            SideFailed, match=r"B: mymodel:broken failed in mymodel.py:\d+: .*no such layer"
         ):
             bench.pair(4)
     assert bench.pair(5).number == 5
@@ -163,7 +170,7 @@ def test_a_model_that_got_many_times_slower_fails(
 ) -> None:
     assert compared.returncode == 1, compared.stderr
     assert "inference on cpu: 3 to 4 pairs of fresh processes" in compared.stdout
-    assert "\nFAIL: HEAD is slower" in compared.stdout
+    assert "\nFAIL: B is slower" in compared.stdout
 
 
 def test_the_report_names_both_revisions_and_holds_each_round(
@@ -178,7 +185,7 @@ def test_the_report_names_both_revisions_and_holds_each_round(
     assert str(checkout) not in json.dumps(content)
     with (report(checkout) / "pairs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == content["result"]["pairs"] * 12 * 2  # BASE and HEAD
+    assert len(rows) == content["result"]["pairs"] * 12 * 2  # A and B
 
 
 def test_checkouts_are_gone(compared: subprocess.CompletedProcess[str], checkout: Path) -> None:
@@ -202,7 +209,7 @@ def test_a_side_that_cant_be_measured_is_exit_code_11_with_its_log(
         cwd=checkout,
     )
     assert done.returncode == 11
-    assert "HEAD: the process ended with exit code 3" in done.stderr
+    assert "B: the process ended with exit code 3" in done.stderr
     assert "the model's last words" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -210,12 +217,12 @@ def test_a_side_that_cant_be_measured_is_exit_code_11_with_its_log(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "BASE is neither a variant nor a git revision"),
-        (["documented", "threads=0"], "HEAD: threads: expected a whole number"),
+        (["nothing"], "A is neither a variant nor a git revision"),
+        (["documented", "threads=0"], "B: threads: expected a whole number"),
         (["documented", "--pairs", "2"], "--pairs: expected a whole number of at least 3"),
         (["documented", "--variant", "x"], "Unknown variant"),
         (["documented", "--backend", "x"], "Received: 'x'"),
-        (["documented", "--data", "nowhere"], "Received: root=nowhere"),
+        (["documented", "wide", "--data", "nowhere"], "Received: root=nowhere"),
     ],
     ids=" ".join,
 )

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnbench.ab.pairs import ROUND_SECONDS, ROUNDS, Pair, Round, Taken, measure_pair, steps_for
-from cnnbench.ab.report_files import COLUMNS, PairsFile, new_folder, write_result
+from cnnbench.ab.pairs import ROUND_SECONDS, ROUNDS, Pair, Round, Taken, measure_pair
+from cnnbench.ab.report_files import COLUMNS, PairsFile, read_result, write_result
 from cnnbench.ab.until_decided import clocks_in_words, measure_until_decided
 from cnnbench.verdicts.gates.ratio import RatioRule
 
@@ -42,7 +42,7 @@ def measured(machine: Machine, **arguments) -> Pair:
 def pair_of(a, b, number: int = 0) -> Pair:
     """A pair whose rounds took these seconds; A and B are first in turn."""
     rounds = tuple(
-        Round("ab"[number % 2], Taken(x, x), Taken(y, y))
+        Round("AB"[number % 2], Taken(x, x), Taken(y, y))
         for number, (x, y) in enumerate(zip(a, b, strict=True))
     )
     return Pair(number, 2, 32, 32, rounds)
@@ -56,40 +56,40 @@ def pair_of(a, b, number: int = 0) -> Pair:
     [(0.01, 0.01, 4), (0.001, 0.01, 4), (0.01, 0.001, 4), (0.03, 0.03, 1), (0.016, 0.01, 2)],
 )
 def test_a_round_of_the_slower_side_is_long_enough(a, b, steps):
-    pair = measured(Machine(a=a, b=b))
+    pair = measured(Machine(A=a, B=b))
     assert pair.steps == steps
     assert all(max(each.a.wall, each.b.wall) >= ROUND_SECONDS for each in pair.rounds)
 
 
 def test_rounds_keep_their_seconds():
-    pair = measured(Machine(a=0.01, b=0.02))
+    pair = measured(Machine(A=0.01, B=0.02))
     assert [(each.a.wall, each.b.wall) for each in pair.rounds] == [(0.02, 0.04)] * ROUNDS
     assert pair.log_ratio() == pytest.approx(math.log(2))
 
 
 def test_both_sides_work_once_a_round_in_an_order_that_is_drawn():
-    machine = Machine(a=0.03, b=0.03)
+    machine = Machine(A=0.03, B=0.03)
     pair = measured(machine)
     timed = [party for party, _ in machine.work[-2 * ROUNDS :]]
     rounds = [timed[at : at + 2] for at in range(0, len(timed), 2)]
-    assert all(sorted(each) == ["a", "b"] for each in rounds)
+    assert all(sorted(each) == ["A", "B"] for each in rounds)
     assert [each[0] for each in rounds] == [each.first for each in pair.rounds]
-    assert {each.first for each in pair.rounds} == {"a", "b"}
+    assert {each.first for each in pair.rounds} == {"A", "B"}
 
 
 def test_orders_depend_on_the_seed_alone():
-    one, again, other = (measured(Machine(a=0.03, b=0.03), seed=seed) for seed in (1, 1, 2))
+    one, again, other = (measured(Machine(A=0.03, B=0.03), seed=seed) for seed in (1, 1, 2))
     assert one == again != other
 
 
 def test_warm_up_is_thrown_away():
-    machine = Machine(a=0.03, b=0.03)
+    machine = Machine(A=0.03, B=0.03)
     measured(machine)
     assert len(machine.work) == 2 + 2 * (2 + ROUNDS)  # finding the length, warm-up, rounds
 
 
 def test_seconds_are_those_of_a_picture():
-    pair = measured(Machine(a=0.03, b=0.06), batch_a=32, batch_b=64)
+    pair = measured(Machine(A=0.03, B=0.06), batch_a=32, batch_b=64)
     assert pair.log_ratio() == pytest.approx(0)
 
 
@@ -103,16 +103,12 @@ def test_a_slow_spell_that_ends_between_the_sides_of_a_round_does_not_move_the_r
 
 
 def test_cpu_seconds_leave_out_waiting():
-    machine = Machine(a=0.03, b=0.06)
+    machine = Machine(A=0.03, B=0.06)
     machine.waiting = 4.0
     pair = measured(machine)
     assert {each.a.cpu for each in pair.rounds} == {0.03 / 4}
     assert pair.log_ratio("cpu") == pytest.approx(pair.log_ratio())
     assert "used 0.25 CPUs" in clocks_in_words([pair], "wall")
-
-
-def test_steps_are_doubled():
-    assert steps_for({"a": lambda steps: Taken(steps * 0.001, 0.0)}, 0.03) == 32
 
 
 # Many pairs
@@ -201,24 +197,11 @@ def test_rows_say_who_was_first(tmp_path):
     assert {row["pair"] for row in rows} == {"7"}
     orders = [(row["round"], row["side"], row["order"], row["seconds"]) for row in rows]
     assert orders[:4] == [
-        ("0", "BASE", "0", "1.0"),
-        ("0", "HEAD", "1", "2.0"),
-        ("1", "BASE", "1", "1.0"),
-        ("1", "HEAD", "0", "2.0"),
+        ("0", "A", "0", "1.0"),
+        ("0", "B", "1", "2.0"),
+        ("1", "A", "1", "1.0"),
+        ("1", "B", "0", "2.0"),
     ]
-
-
-def test_folders_have_names_of_their_own(tmp_path):
-    names = [new_folder(tmp_path, "abc").name for _ in range(3)]
-    assert len(set(names)) == 3
-    assert all(name.startswith("ab-") and "_abc" in name for name in names)
-    assert new_folder(tmp_path, None).name.endswith("_nocommit")
-
-
-def test_a_folder_that_cant_be_made_is_told(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(OSError, match=r"with --report-dir\. Received: report_dir="):
-        new_folder(tmp_path / "file", "abc")
 
 
 def test_a_result_is_json_without_nan(tmp_path):
@@ -226,3 +209,14 @@ def test_a_result_is_json_without_nan(tmp_path):
     with pytest.raises(ValueError, match="Out of range float"):
         write_result(tmp_path, {"result": math.nan})
     assert (tmp_path / "ab.json").read_text() == '{\n  "result": null\n}\n'
+
+
+def test_a_report_is_read_back_in_words(tmp_path):
+    assert read_result(tmp_path) is None
+    content = {"sides": [{"name": "A", "text": "wide"}, {"name": "B", "text": "wide at x"}]}
+    write_result(tmp_path, {**content, "text": None})
+    assert read_result(tmp_path) == (
+        "A: wide\nB: wide at x\nStopped before a verdict; see pairs.csv."
+    )
+    write_result(tmp_path, {**content, "text": "PASS: fast."})
+    assert read_result(tmp_path) == "A: wide\nB: wide at x\nPASS: fast."

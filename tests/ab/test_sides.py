@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from cnnbench.ab.child import import_from, strays
-from cnnbench.ab.processes import Folder, own_harness
+from cnnbench.ab.child import strays
 from cnnbench.ab.revisions import checked_out, commit_of, repository
-from cnnbench.ab.sides import Side, parse_side, placed
+from cnnbench.ab.sides import OWN_HARNESS, Folder, Side, parse_side, parse_sides, placed
+from cnnbench.machine.place import Place
 from cnnbench.models.variants import variant_named
 
-DEFAULT = Side("BASE", variant_named("documented"))
+DEFAULT = Side("A", variant_named("documented"), Place("tensorflow", "cpu", 1))
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -80,7 +80,7 @@ def test_pairs_say_everything(checkout):
         DEFAULT,
         variant=variant_named("wide"),
         batch_size=64,
-        threads=2,
+        place=Place("tensorflow", "cpu", 2),
         revision="before",
         commit=commit_of("before", checkout),
     )
@@ -91,20 +91,21 @@ def test_pairs_say_everything(checkout):
     [
         (
             "nothing",
-            r"BASE is neither a variant nor a git revision.*documented.*Received: side='no",
+            r"A is neither a variant nor a git revision.*documented.*Received: side='no",
         ),
         ("nothing", r"keys rev, variant, batch_size, threads, backend"),
-        ("", r"BASE is neither.*Received: side=''"),
-        ("-n", r"BASE is neither.*Received: side='-n'"),
-        ("rev=nothing", r"BASE: expected a git revision.*Received: rev='nothing'"),
-        ("rev=", r"BASE: expected a git revision.*Received: rev=''"),
-        ("variant=x", r"BASE: Unknown variant.*Received: variant='x'"),
-        ("backend=x", r"BASE: Unknown backend.*Received: backend='x'"),
-        ("batch_size=0", r"BASE: batch_size: expected a whole number of at least 1. Received: '0'"),
-        ("threads=two", r"BASE: threads: expected a whole number of at least 1. Received: 'two'"),
-        ("workload=train", r"BASE: expected key=value.*threads, backend. Received: 'workload=tr"),
-        ("threads=1,wide", r"BASE: expected key=value.*Received: 'wide'"),
-        ("threads=1,threads=2", r"BASE: each key once. Received: 'threads=2'"),
+        ("", r"A is neither.*Received: side=''"),
+        ("-n", r"A is neither.*Received: side='-n'"),
+        ("rev=nothing", r"A: expected a git revision.*Received: rev='nothing'"),
+        ("rev=", r"A: expected a git revision.*Received: rev=''"),
+        ("variant=x", r"A: Unknown variant.*Received: variant='x'"),
+        ("backend=x", r"A: backend: expected one of tensorflow, jax, torch. Received: 'x'"),
+        ("backend=openvino", r"A: backend: expected one of"),
+        ("batch_size=0", r"A: batch_size: expected a whole number of at least 1. Received: '0'"),
+        ("threads=two", r"A: threads: expected a whole number of at least 1. Received: 'two'"),
+        ("workload=train", r"A: expected key=value.*threads, backend. Received: 'workload=tr"),
+        ("threads=1,wide", r"A: expected key=value.*Received: 'wide'"),
+        ("threads=1,threads=2", r"A: each key once. Received: 'threads=2'"),
     ],
 )
 def test_what_is_no_side_is_told(text, message, checkout):
@@ -113,7 +114,7 @@ def test_what_is_no_side_is_told(text, message, checkout):
 
 
 def test_all_that_is_wrong_is_told_at_once(checkout):
-    with pytest.raises(ValueError, match="BASE: ") as caught:
+    with pytest.raises(ValueError, match="A: ") as caught:
         parsed("batch_size=x,threads=y,z=1", checkout)
     assert len(str(caught.value).splitlines()) == 3
 
@@ -137,23 +138,51 @@ def test_a_side_is_plain_data_without_paths(checkout):
     assert side.in_words().startswith("documented at before (")
 
 
+# Both sides
+
+
+def test_without_b_it_is_the_current_folder(checkout):
+    a, b = parse_sides("before", None, DEFAULT, checkout)
+    assert (a.name, a.revision) == ("A", "before")
+    assert b == replace(DEFAULT, name="B")
+
+
+def test_what_is_wrong_with_both_is_told_at_once(tmp_path):
+    with pytest.raises(ValueError, match=r"(?s)^A: threads: .*\nB: threads: "):
+        parse_sides("threads=x", "threads=y", DEFAULT, tmp_path)
+
+
+def test_a_side_is_not_compared_with_itself_unless_that_is_written_out(checkout):
+    with pytest.raises(ValueError, match=r"A and B are equal.*Received: A='documented', B=None"):
+        parse_sides("documented", None, DEFAULT, checkout)
+    for text in ("documented", "rev=before", "threads=2"):
+        a, b = parse_sides(text, text, DEFAULT, checkout)
+        assert a.equals(b)
+
+
+@pytest.mark.parametrize("text", ["wide", "threads=2", "batch_size=2", "backend=jax", "before"])
+def test_sides_that_differ_are_not_equal(text, checkout):
+    a, b = parse_sides(text, None, DEFAULT, checkout)
+    assert not a.equals(b)
+
+
 # Where a side's code lies
 
 
 def test_a_side_without_a_revision_stands_here(tmp_path):
     with placed((DEFAULT,), tmp_path, tmp_path) as (side,):
         assert side.folder == Folder(tmp_path.resolve())
-        assert side.harness == own_harness()
+        assert side.harness == OWN_HARNESS
 
 
 def test_a_revision_is_checked_out_and_removed(checkout, tmp_path):
-    sides = (parsed("before", checkout), replace(parsed("trunk", checkout), name="HEAD"))
+    sides = (parsed("before", checkout), replace(parsed("trunk", checkout), name="B"))
     with placed(sides, checkout, tmp_path) as (base, head):
         texts = [(side.folder.root / "mymodel.py").read_text() for side in (base, head)]
         assert texts == ["TEXT = 'first'\n", "TEXT = 'second'\n"]
         assert base.folder.working_copy == checkout
         assert base.folder.root == base.folder.worktree
-        assert base.harness == own_harness()
+        assert base.harness == OWN_HARNESS
     assert not base.folder.root.exists()
     assert git(checkout, "worktree", "list").count("\n") == 0
     assert (checkout / "mymodel.py").read_text() == "TEXT = 'not committed'\n"
@@ -197,7 +226,7 @@ def test_a_revision_is_entered_where_the_user_stands(checkout, tmp_path):
     with placed((parsed("trunk", checkout),), checkout / "models", tmp_path) as (side,):
         assert (side.folder.root / "own.py").is_file()
     with (
-        pytest.raises(ValueError, match=r"BASE: the folder that you stand in .*folder='models'"),
+        pytest.raises(ValueError, match=r"A: the current folder is not in .*folder='models'"),
         placed((parsed("before", checkout),), checkout / "models", tmp_path),
     ):
         pass
@@ -215,7 +244,7 @@ def test_a_revision_of_cnnbench_measures_itself_if_it_can(checkout, tmp_path):
     with placed((parsed("trunk", checkout),), checkout, tmp_path) as (side,):
         assert side.harness == side.folder.worktree
     with (
-        pytest.raises(ValueError, match=r"BASE: this revision is one of cnnbench itself.*trunk~1"),
+        pytest.raises(ValueError, match=r"A: this revision of cnnbench itself is older.*trunk~1"),
         placed((parsed("trunk~1", checkout),), checkout, tmp_path),
     ):
         pass
@@ -229,19 +258,19 @@ def test_modules_come_from_the_revision(tmp_path):
     for folder in (working_copy / "src", working_copy / "new", worktree / "src"):
         folder.mkdir(parents=True)
     paths = ["", str(working_copy), str(working_copy / "src"), str(working_copy / "new"), "/x"]
-    found = import_from(str(worktree), paths, str(working_copy), str(worktree))
-    assert found == [str(worktree), str(worktree / "src"), "/x"]
+    found = Folder(worktree, working_copy, worktree).sys_path(paths)
+    assert found == (str(worktree), str(worktree / "src"), "/x")
 
 
 def test_without_a_revision_paths_stay(tmp_path):
-    assert import_from("/here", ["", "/a", "/b", "/a"], None, None) == ["/here", "/a", "/b"]
+    assert Folder(Path("/here")).sys_path(["", "/a", "/b", "/a"]) == ("/here", "/a", "/b")
 
 
 def test_an_environment_inside_the_working_copy_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "here" / ".venv"))
     packages = str(tmp_path / "here" / ".venv" / "lib")
-    found = import_from("/there", [packages], str(tmp_path / "here"), str(tmp_path / "there"))
-    assert found == ["/there", packages]
+    folder = Folder(Path("/there"), tmp_path / "here", tmp_path / "there")
+    assert folder.sys_path([packages]) == ("/there", packages)
 
 
 def test_a_module_of_the_working_copy_is_found_out(tmp_path, monkeypatch):

@@ -151,8 +151,8 @@ def test_words_hold_every_number():
 @pytest.mark.parametrize(
     ("values", "start"),
     [
-        (around(0.0, 0.005, 5), "PASS: HEAD is not slower by 3.0% or more."),
-        (around(0.1, 0.005, 5), "FAIL: HEAD is slower"),
+        (around(0.0, 0.005, 5), "PASS: B is not slower by 3.0% or more."),
+        (around(0.1, 0.005, 5), "FAIL: B is slower"),
         (around(0.0, 0.3, 30), "INCONCLUSIVE"),
         (around(0.0, 0.3, 5), "Not decided yet."),
     ],
