@@ -19,7 +19,7 @@ from cnnbench.training.protocols import Protocol
 from cnnbench.training.train import train
 from cnnbench.verdicts.gates.evidence import Levels
 from cnnbench.verdicts.gates.jury import Gate, Jury
-from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit
+from cnnbench.verdicts.gates.rules import GeneralizationGapLimit
 from cnnbench.verdicts.targets import DEFAULTS
 
 pytestmark = pytest.mark.slow

@@ -83,7 +83,7 @@ def _known(bench: Session, item: pytest.Item | Any, name: str) -> Spread:
 
 
 def _accuracy(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.verdicts.gates.accuracy import AccuracyTarget
+    from cnnbench.verdicts.gates.rules import AccuracyTarget
 
     target = _threshold(bench, item, "accuracy")
     if target is None:
@@ -92,7 +92,7 @@ def _accuracy(bench: Session, item: pytest.Item | Any) -> Rule | str:
 
 
 def _train_accuracy(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.verdicts.gates.train_accuracy import TrainAccuracyTarget
+    from cnnbench.verdicts.gates.rules import TrainAccuracyTarget
 
     target = _threshold(bench, item, "train_accuracy")
     if target is None:
@@ -108,7 +108,7 @@ def _no_target(bench: Session, item: pytest.Item | Any, name: str) -> str:
 
 
 def _accuracy_drop(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.verdicts.gates.accuracy import AccuracyDrop
+    from cnnbench.verdicts.gates.rules import AccuracyDrop
 
     path = options_of(item).baseline
     if path is None:
@@ -162,7 +162,7 @@ def _refuse_own_seeds(options: Options, baseline: Baseline, path: str) -> None:
 
 
 def _generalization_gap(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit
+    from cnnbench.verdicts.gates.rules import GeneralizationGapLimit
 
     limit = _threshold(bench, item, "generalization_gap")
     assert limit is not None  # it has a default
@@ -170,7 +170,7 @@ def _generalization_gap(bench: Session, item: pytest.Item | Any) -> Rule | str:
 
 
 def _validation_loss_rise(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.verdicts.gates.overfitting import ValidationLossRiseLimit
+    from cnnbench.verdicts.gates.rules import ValidationLossRiseLimit
 
     limit = _threshold(bench, item, "validation_loss_rise")
     assert limit is not None  # it has a default

@@ -9,9 +9,9 @@ from typing import Literal
 Verdict = Literal["pass", "fail", "inconclusive", "error"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """One property, its verdict and the numbers behind it.
+    """One property, its verdict and the numbers behind it; the pictures' have no variant or place.
 
     A gate, which is a check with a stated error rate, has an interval of what it observed
     (95 %), the p value of "all is well" after adjustment for the looks taken at it and for all
@@ -20,12 +20,12 @@ class CheckResult:
     """
 
     check: str
-    variant: str
-    seed: int | None
-    backend: str
-    device: str
-    dtype: str
-    batch_size: int | None
+    variant: str = ""
+    seed: int | None = None
+    backend: str = ""
+    device: str = ""
+    dtype: str = ""
+    batch_size: int | None = None
     verdict: Verdict
     observed: float
     threshold: float

@@ -177,12 +177,14 @@ def widened(estimate: Estimate, variance: float, df: float) -> Estimate:
         return estimate
     if not df > 0 or math.isnan(variance):
         return Estimate(estimate.value, math.nan, 0.0)
-    own = estimate.error**2
+    if variance == 0:
+        return estimate
+    own, error = estimate.error**2, math.sqrt(variance)
+    if own == 0:
+        return Estimate(estimate.value, error, df)
     total = own + variance
-    if own == 0 or variance == 0:
-        return Estimate(estimate.value, math.sqrt(total), df if variance else estimate.df)
     together = total / (own / estimate.df + variance / df)
-    parts = ((estimate.error, estimate.df), (math.sqrt(variance), df))
+    parts = ((estimate.error, estimate.df), (error, df))
     return Estimate(estimate.value, math.sqrt(total), together, parts)
 
 

@@ -113,7 +113,7 @@ def sequential_p_value(
         shares: of all planned looks, as in `nominal_levels`.
         rho: as in `nominal_levels`.
     """
-    if len(shares) == 1:
+    if len(shares) == 1 and p_values:
         return float(p_values[0])
     table = np.array([nominal_levels(alpha, shares, rho) for alpha in _LEVELS])
     smallest = 1.0

@@ -16,13 +16,15 @@ from cnnbench.pictures.streams import random_stream
 from cnnbench.records.runs import TrainingRun
 from cnnbench.stats.intervals import Interval, Spread, spread_of
 from cnnbench.stats.power import sd_interval
-from cnnbench.verdicts.gates.accuracy import AccuracyDrop, AccuracyTarget
 from cnnbench.verdicts.gates.answers import collapsed_seeds
 from cnnbench.verdicts.gates.baselines import baseline_of
-from cnnbench.verdicts.gates.evidence import Levels, Rule
-from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit
-from cnnbench.verdicts.gates.seeds import ROUNDING, least_sd
-from cnnbench.verdicts.gates.train_accuracy import TrainAccuracyTarget
+from cnnbench.verdicts.gates.evidence import ROUNDING, Levels, Rule, least_sd
+from cnnbench.verdicts.gates.rules import (
+    AccuracyDrop,
+    AccuracyTarget,
+    GeneralizationGapLimit,
+    TrainAccuracyTarget,
+)
 from cnnbench.verdicts.resampling import Runs, drawn, judged, with_drop
 
 RED = 0.005  # share of clean sessions that a proposed threshold may fail, undecided ones included

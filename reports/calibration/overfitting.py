@@ -20,7 +20,7 @@ from rates import Conditions, Rate, write_rates
 from cnnbench.records.runs import TrainingRun
 from cnnbench.verdicts.gates.answers import answers_of
 from cnnbench.verdicts.gates.evidence import Levels
-from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit
+from cnnbench.verdicts.gates.rules import GeneralizationGapLimit
 from cnnbench.verdicts.resampling import Runs, drawn, judged
 
 LEVELS = Levels(alpha=0.01, beta=0.05, most=8)

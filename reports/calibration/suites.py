@@ -16,10 +16,14 @@ import numpy as np
 from rates import Conditions, Rate, write_rates
 
 from cnnbench.verdicts.calibration import Calibrator, noise_of
-from cnnbench.verdicts.gates.accuracy import AccuracyDrop, AccuracyTarget
 from cnnbench.verdicts.gates.baselines import baseline_of
 from cnnbench.verdicts.gates.evidence import Levels, Rule
-from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit, ValidationLossRiseLimit
+from cnnbench.verdicts.gates.rules import (
+    AccuracyDrop,
+    AccuracyTarget,
+    GeneralizationGapLimit,
+    ValidationLossRiseLimit,
+)
 from cnnbench.verdicts.resampling import Runs, drawn, judged
 
 LEVELS = Levels(alpha=0.01, beta=0.05, most=8)

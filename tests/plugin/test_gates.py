@@ -13,9 +13,12 @@ from cnnbench.plugin.lifecycle import OPTIONS_KEY
 from cnnbench.session.options import Options
 from cnnbench.stats.intervals import UNKNOWN, Spread
 from cnnbench.training.protocols import Protocol
-from cnnbench.verdicts.gates.accuracy import AccuracyTarget
 from cnnbench.verdicts.gates.baselines import Baseline, identity_of, write_baselines
-from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit, ValidationLossRiseLimit
+from cnnbench.verdicts.gates.rules import (
+    AccuracyTarget,
+    GeneralizationGapLimit,
+    ValidationLossRiseLimit,
+)
 
 JOB = SimpleNamespace(
     variant=SimpleNamespace(fingerprint=lambda: "f00d"), protocol=Protocol("one-pass", epochs=2)

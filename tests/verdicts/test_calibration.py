@@ -11,11 +11,12 @@ from scipy import stats
 
 from cnnbench.stats.intervals import Spread
 from cnnbench.verdicts.calibration import LEAST_LIMIT, STEP, Calibrator, noise_of
-from cnnbench.verdicts.gates.accuracy import AccuracyTarget
-from cnnbench.verdicts.gates.evidence import Levels
-from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit
-from cnnbench.verdicts.gates.seeds import least_sd
-from cnnbench.verdicts.gates.train_accuracy import TrainAccuracyTarget
+from cnnbench.verdicts.gates.evidence import Levels, least_sd
+from cnnbench.verdicts.gates.rules import (
+    AccuracyTarget,
+    GeneralizationGapLimit,
+    TrainAccuracyTarget,
+)
 from cnnbench.verdicts.resampling import drawn, judged
 
 LEVELS = Levels(0.01 / 3, 0.05, 8)

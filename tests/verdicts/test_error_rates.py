@@ -18,10 +18,14 @@ from answered import run_of
 from scipy import stats
 
 from cnnbench.records.runs import TrainingRun
-from cnnbench.verdicts.gates.accuracy import AccuracyDrop, AccuracyTarget
 from cnnbench.verdicts.gates.baselines import baseline_of
 from cnnbench.verdicts.gates.evidence import Levels
-from cnnbench.verdicts.gates.overfitting import GeneralizationGapLimit, ValidationLossRiseLimit
+from cnnbench.verdicts.gates.rules import (
+    AccuracyDrop,
+    AccuracyTarget,
+    GeneralizationGapLimit,
+    ValidationLossRiseLimit,
+)
 from cnnbench.verdicts.resampling import drawn, judged, with_drop
 
 PICTURES = 1000

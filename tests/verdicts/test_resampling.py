@@ -9,10 +9,9 @@ from answered import LABELS, constant_run, run_of, runs_of
 from factories import training_run
 
 from cnnbench.stats.intervals import Spread
-from cnnbench.verdicts.gates.accuracy import AccuracyTarget
 from cnnbench.verdicts.gates.answers import answers_of, correct_of
 from cnnbench.verdicts.gates.evidence import Levels
-from cnnbench.verdicts.gates.overfitting import ValidationLossRiseLimit
+from cnnbench.verdicts.gates.rules import AccuracyTarget, ValidationLossRiseLimit
 from cnnbench.verdicts.resampling import drawn, judged, with_drop
 
 POOL = runs_of(*range(12))

@@ -157,7 +157,7 @@ def test_the_suites_own_targets_can_be_read() -> None:
 
 
 def test_a_threshold_and_a_check_have_the_name_of_their_test():
-    suites = Path(__file__).parents[1] / "suites"
+    suites = Path(__file__).parents[2] / "suites"
     text = "".join(path.read_text() for path in sorted(suites.glob("test_*.py")))
     tests = set(re.findall(r"def test_(\w+)", text))
     checks_of_all = {*vars(checks), *vars(data_checks), *vars(speed_checks)}

@@ -1,4 +1,4 @@
-"""Verdicts on the pictures of a session, whatever is trained on them. Nothing is read here."""
+"""Checks of the pictures of a session, whatever is trained on them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.runs import DataSet
+from cnnbench.verdicts.results import result_of
 
 if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates
@@ -20,9 +21,13 @@ def check_held_out(leaks: Sequence[str]) -> CheckResult:
 
     Args:
         leaks: a line for each pair of files of equal content.
+
+    Returns:
+        The result; `observed` is the number of pairs.
     """
-    return _result(
+    return result_of(
         "held_out",
+        None,
         passed=not leaks,
         observed=len(leaks),
         threshold=0,
@@ -38,6 +43,9 @@ def check_near_duplicates(found: NearDuplicates) -> CheckResult:
 
     Args:
         found: names of a training picture and of the held-out one that looks the same.
+
+    Returns:
+        The result; `observed` is the number of pairs.
     """
     said = []
     if found.pairs:
@@ -53,8 +61,9 @@ def check_near_duplicates(found: NearDuplicates) -> CheckResult:
             "there are near-duplicates among them cannot be told:"
         )
         said.extend(_named(found.look_alikes))
-    return _result(
+    return result_of(
         "near_duplicates",
+        None,
         passed=not found.pairs,
         observed=len(found.pairs),
         threshold=0,
@@ -77,6 +86,9 @@ def check_class_balance(data: DataSet, least: float) -> CheckResult:
         least: 1 asks for equal classes. A class fails with less than this part of an even share
             of the training pictures, and if its share on one side is less than this part of that
             on the other.
+
+    Returns:
+        The result; `observed` is the least such part of any class.
     """
     even = 1 / len(data.classes)
     held_out = Counter(data.validation_labels)
@@ -88,30 +100,13 @@ def check_class_balance(data: DataSet, least: float) -> CheckResult:
         ratios[name] = min(trained / even, small / large if large else 0.0)
         seen.append(f"{name} {trained:.1%} and {judged:.1%}")
     worst = min(ratios, key=ratios.__getitem__)
-    return _result(
+    return result_of(
         "class_balance",
+        None,
         passed=ratios[worst] >= least,
         observed=ratios[worst],
         threshold=least,
         detail=f"shares in training and held out: {', '.join(seen)}; least is {worst!r} with "
         f"{ratios[worst]:.2f} of an even share or of its share on the other side, expected at "
         f"least {least:.2f}",
-    )
-
-
-def _result(
-    check: str, *, passed: bool, observed: float, threshold: float, detail: str
-) -> CheckResult:
-    return CheckResult(
-        check=check,
-        variant="",
-        seed=None,
-        backend="",
-        device="",
-        dtype="",
-        batch_size=None,
-        verdict="pass" if passed else "fail",
-        observed=float(observed),
-        threshold=float(threshold),
-        detail=detail,
     )

@@ -1,14 +1,16 @@
-"""Checks of measurements: the same answers, a timer that waits, tensors where they belong. Pure."""
+"""Checks of measurements: the same answers, a timer that waits, tensors where they belong."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
-from cnnbench.records.checks import CheckResult, Verdict
+from cnnbench.records.checks import CheckResult
 from cnnbench.records.measurements import Measurement
 from cnnbench.speed.limits import COUNT_TOLERANCE, counts_agree
 from cnnbench.speed.timing import LINEAR, is_linear, linearity
+from cnnbench.verdicts.results import result_of
 
 
 @dataclass(frozen=True)
@@ -43,43 +45,57 @@ DRAIN_SECONDS = 0.002
 KERAS_INT8 = ("float32", "int8")
 
 
+@dataclass(frozen=True)
+class _Bounded:
+    """A value and where it may lie."""
+
+    name: str
+    value: float
+    least: float = -math.inf
+    most: float = math.inf
+
+    def told(self) -> str:
+        return f"{self.name} {self.value:.4g}"
+
+    def wrong(self) -> str:
+        """Returns the bound that is exceeded, empty if none is; NaN exceeds any."""
+        if self.least <= self.value <= self.most:
+            return ""
+        if self.value < self.least or math.isinf(self.most):
+            return f"{self.told()}, at least {self.least:.4g}"
+        return f"{self.told()}, at most {self.most:.4g}"
+
+
 def check_same_answers(measurement: Measurement) -> CheckResult | str:
-    """Fails if the timed program's answers are not those of float32 on a CPU.
+    """Passes if the timed program's answers are those of float32 on a CPU.
+
+    Args:
+        measurement: of throughput.
 
     Returns:
-        The result, or why there is nothing to compare.
+        The result, whose `observed` is the share of equal answers, or why nothing is compared.
     """
     found = measurement.agreement
     if found is None:
         return _out_of_memory(measurement) or measurement.not_compared or "there is no reference"
     tf32 = measurement.tf32 not in ("", "off") and measurement.dtype == "float32"
     allowed = TF32 if tf32 else TOLERANCES[measurement.dtype]
-    rows = (
-        ("equal predictions", found.equal_share, allowed.equal_share, "at least"),
-        (
+    # One picture is the least by which accuracy can differ at all, whatever rounding makes of it.
+    accuracy = max(allowed.accuracy_difference, 1 / found.pictures) + 1e-12
+    bounds = (
+        _Bounded("equal predictions", found.equal_share, least=allowed.equal_share),
+        _Bounded(
             "largest probability difference",
             found.probability_difference,
-            allowed.probability_difference,
-            "at most",
+            most=allowed.probability_difference,
         ),
-        (
-            "accuracy difference",
-            found.accuracy_difference,
-            # One picture is the least by which accuracy can differ at all.
-            max(allowed.accuracy_difference, 1 / found.pictures),
-            "at most",
-        ),
+        _Bounded("accuracy difference", found.accuracy_difference, least=-accuracy, most=accuracy),
     )
-    wrong = [
-        f"{name} {value:.4g}, {bound} {limit:.4g}"
-        for name, value, limit, bound in rows
-        if not (value >= limit if bound == "at least" else abs(value) <= limit + 1e-12)
-    ]
-    told = ", ".join(f"{name} {value:.4g}" for name, value, _, _ in rows)
+    told = ", ".join(one.told() for one in bounds)
     return _result(
         measurement,
         "same_answers",
-        wrong,
+        [one.wrong() for one in bounds if one.wrong()],
         f"{told} beside float32 on a CPU, {found.pictures} held-out pictures",
         found.equal_share,
         allowed.equal_share,
@@ -87,10 +103,13 @@ def check_same_answers(measurement: Measurement) -> CheckResult | str:
 
 
 def check_timer_waits(measurement: Measurement) -> CheckResult | str:
-    """Fails if the timer did not wait for the work: the time of queued steps must grow with them.
+    """Passes if the timer waits for the work: the time of queued steps grows with them.
+
+    Args:
+        measurement: of throughput.
 
     Returns:
-        The result, or why there is none.
+        The result, whose `observed` is the growth relative to the steps, or why there is none.
     """
     proof, grown = measurement.timing, linearity(measurement.timing)
     if proof is None or grown is None:
@@ -115,39 +134,43 @@ def check_timer_waits(measurement: Measurement) -> CheckResult | str:
 
 
 def check_placement(measurement: Measurement) -> CheckResult | str:
-    """Fails if tensors lie elsewhere, or have another dtype, than the row says.
+    """Passes if tensors lie where the row says, and have its dtype.
+
+    Args:
+        measurement: of throughput.
 
     Returns:
-        The result, or why there is none.
+        The result, whose `observed` is the number of faults, or why there is none.
     """
     found = measurement.placement
     if found is None:
         return _out_of_memory(measurement) or "the placement is unknown"
     kind, dtype = kind_of(measurement.device), measurement.dtype
-    backend = measurement.backend
+    devices, weights, computing = map(
+        ", ".join, (found.devices, found.weight_dtypes, found.compute_dtypes)
+    )
     wrong = []
     if found.devices != (kind,):
-        wrong.append(f"tensors lie on {', '.join(found.devices)}, expected {kind}")
+        wrong.append(f"tensors lie on {devices}, expected {kind}")
     # Keras quantizes dense layers alone.
-    computing = (dtype,) if dtype != "int8" or backend not in TRAINING_BACKENDS else KERAS_INT8
-    if found.compute_dtypes != computing:
-        wrong.append(
-            f"layers compute in {', '.join(found.compute_dtypes)}, expected {', '.join(computing)}"
-        )
+    keras_int8 = dtype == "int8" and measurement.backend in TRAINING_BACKENDS
+    expected = KERAS_INT8 if keras_int8 else (dtype,)
+    if found.compute_dtypes != expected:
+        wrong.append(f"layers compute in {computing}, expected {', '.join(expected)}")
     if dtype == "float32" and found.weight_dtypes != ("float32",):
-        wrong.append(f"weights are {', '.join(found.weight_dtypes)}, expected float32")
-    told = (
-        f"on {', '.join(found.devices)}, weights {', '.join(found.weight_dtypes)}, "
-        f"computing in {', '.join(found.compute_dtypes)}"
-    )
-    return _result(measurement, "placement", wrong, told, float(len(wrong)), 0.0)
+        wrong.append(f"weights are {weights}, expected float32")
+    told = f"on {devices}, weights {weights}, computing in {computing}"
+    return _result(measurement, "placement", wrong, told, len(wrong), 0)
 
 
 def check_flops(measurement: Measurement) -> CheckResult | str:
-    """Fails if the operations counted from the layers are not those that the backend counts.
+    """Passes if the operations counted from the layers are those that the backend counts.
+
+    Args:
+        measurement: of throughput.
 
     Returns:
-        The result, or why there is none.
+        The result, whose `observed` is the share by which counts differ, or why there is none.
     """
     own, counted = measurement.flops_per_picture, measurement.backend_flops_per_picture
     if own is None or counted is None:
@@ -177,17 +200,12 @@ def _result(
     observed: float,
     threshold: float,
 ) -> CheckResult:
-    verdict: Verdict = "fail" if wrong else "pass"
-    return CheckResult(
-        check=check,
-        variant=measurement.variant,
-        seed=measurement.seed,
-        backend=measurement.backend,
-        device=measurement.device,
-        dtype=measurement.dtype,
-        batch_size=measurement.batch_size,
-        verdict=verdict,
+    return result_of(
+        check,
+        measurement,
+        passed=not wrong,
         observed=observed,
         threshold=threshold,
         detail=f"{measurement.workload}: {'; '.join([*wrong, told])}",
+        seed=measurement.seed,
     )

@@ -1,33 +1,37 @@
-"""Records in, verdicts out. Nothing is read, written or trained here.
-
-Every function returns a `CheckResult` with the observed value, its threshold and a
-sentence that says what was seen, in numbers.
-"""
+"""Checks of trainings: does a network learn, and as a healthy one does?"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from cnnbench.records.checks import CheckResult, Verdict
+from cnnbench.records.checks import CheckResult
 from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
 from cnnbench.verdicts.gates.answers import is_constant, luck_of
+from cnnbench.verdicts.results import result_of
 
 Runs = Sequence[TrainingRun]
 
 
 def check_training_finished(run: TrainingRun) -> CheckResult:
-    """Passes if the loss of every batch and the final losses are finite numbers."""
+    """Passes if the loss of every batch and the final losses are finite numbers.
+
+    Args:
+        run: one training.
+
+    Returns:
+        The result; `observed` is the number of losses that are not finite.
+    """
     losses = (*run.history["loss"], run.train_loss, run.val_loss)
     broken = sum(not math.isfinite(loss) for loss in losses)
     where = ""
     if run.non_finite is not None:
         epoch, batch = run.non_finite
         where = f"; training stopped in epoch {epoch}, whose batch {batch} has such a loss"
-    return _result(
+    return result_of(
         "training_finished",
-        [run],
+        run,
         passed=broken == 0 and run.non_finite is None,
         observed=broken,
         threshold=0,
@@ -43,20 +47,26 @@ def check_better_than_majority(runs: Runs, data: DataSet) -> CheckResult:
     The threshold is the share `p` of that class plus what luck alone exceeds in 1 % of
     cases: `p + 2.33 * sqrt(p * (1 - p) / n)`, the normal approximation of the binomial
     for `n` held-out pictures.
+
+    Args:
+        runs: of one variant, one a seed.
+        data: the pictures.
+
+    Returns:
+        The result; `observed` is the lowest held-out accuracy.
     """
-    n = len(data.validation_labels)
-    share = max(Counter(data.validation_labels).values()) / n
+    n, counts = len(data.validation_labels), Counter(data.validation_labels).values()
+    share, rare = max(counts) / n, min(counts) / n
     threshold = share + luck_of(share, n)
     lowest = _extreme(min, [run.val_accuracy for run in runs])
-    # Always answering the rarest class has at least its share: less is knowledge turned round.
-    rare = min(Counter(data.validation_labels).values()) / n
-    turned = lowest < rare - luck_of(rare, n)
     constant = [run.seed for run in runs if is_constant(run)]
     hint = f"; seeds {constant} give every picture the same class" if constant else ""
-    hint += "; worse than chance: are the classes swapped on one side?" if turned else ""
-    return _result(
+    # Even the rarest class would be right more often: the network has learnt, but the wrong labels.
+    if lowest < rare - luck_of(rare, n):
+        hint += "; worse than chance: are the classes swapped on one side?"
+    return result_of(
         "better_than_majority",
-        runs,
+        runs[0],
         passed=lowest > threshold,
         observed=lowest,
         threshold=threshold,
@@ -70,43 +80,65 @@ def check_initial_loss(runs: Runs, classes: int, limit: float) -> CheckResult:
 
     Far from it, the input is on another scale than the initial weights expect (pictures
     not rescaled, say) or the output does not fit the loss.
+
+    Args:
+        runs: of one variant, one a seed.
+        classes: number of classes.
+        limit: distance from ln(classes) in nats, at most.
+
+    Returns:
+        The result; `observed` is the largest distance.
     """
     expected = math.log(classes)
-    distances = [abs(run.initial_loss - expected) for run in runs]
-    worst = _extreme(max, distances)
-    return _result(
+    worst = _extreme(max, [abs(run.initial_loss - expected) for run in runs])
+    losses = ", ".join(f"{run.initial_loss:.4g}" for run in runs)
+    return result_of(
         "initial_loss",
-        runs,
+        runs[0],
         passed=worst <= limit,
         observed=worst,
         threshold=limit,
-        detail=f"losses before training {_list(run.initial_loss for run in runs)}; expected within "
-        f"{limit:.4g} of ln {classes} = {expected:.4f}. Are the pictures rescaled (uint8 0..255 "
-        f"come in)?",
+        detail=f"losses before training [{losses}]; expected within {limit:.4g} of ln {classes} = "
+        f"{expected:.4f}. Are the pictures rescaled (uint8 0..255 come in)?",
     )
 
 
 def check_weights_moved(runs: Runs, limit: float) -> CheckResult:
-    """Passes if training changed every weight array, or left at most `limit` of them as drawn."""
+    """Passes if training changed every weight array, or left at most `limit` of them as drawn.
+
+    Args:
+        runs: of one variant, one a seed.
+        limit: number of arrays.
+
+    Returns:
+        The result; `observed` is the number of arrays that did not change.
+    """
     unchanged = sorted({name for run in runs for name in run.unchanged_weights})
-    return _result(
+    names = f": {', '.join(unchanged)}" if unchanged else ""
+    return result_of(
         "weights_moved",
-        runs,
+        runs[0],
         passed=len(unchanged) <= limit,
         observed=len(unchanged),
         threshold=limit,
-        detail=f"{len(unchanged)} weight arrays are as they were drawn after training"
-        + (f": {', '.join(unchanged)}" if unchanged else ""),
+        detail=f"{len(unchanged)} weight arrays are as they were drawn after training{names}",
     )
 
 
 def check_memorization(run: SanityRun, loss_limit: float) -> CheckResult:
-    """Passes if one tiny batch was learnt by heart: every picture right, loss at most the limit."""
-    passed = run.accuracy == 1.0 and run.loss <= loss_limit
-    return _result(
+    """Passes if one tiny batch was learnt by heart: every picture is right.
+
+    Args:
+        run: a training on that batch alone.
+        loss_limit: its loss afterwards, at most.
+
+    Returns:
+        The result; `observed` is the loss.
+    """
+    return result_of(
         "memorization",
-        [run],
-        passed=passed,
+        run,
+        passed=run.accuracy == 1.0 and run.loss <= loss_limit,
         observed=run.loss,
         threshold=loss_limit,
         detail=f"{run.batch_size} pictures after {run.steps} steps: accuracy {run.accuracy:.4f}, "
@@ -118,13 +150,19 @@ def check_memorization(run: SanityRun, loss_limit: float) -> CheckResult:
 def check_shuffled_labels(run: SanityRun, data: DataSet, margin: float) -> CheckResult:
     """Passes if training on labels without meaning stays at chance on the held-out set.
 
-    Chance is the share of the largest class; the margin allows for luck.
+    Args:
+        run: a training on shuffled labels.
+        data: the pictures.
+        margin: what luck may add to the share of the largest class, which is chance.
+
+    Returns:
+        The result; `observed` is the held-out accuracy.
     """
     n = len(data.validation_labels)
     chance = max(Counter(data.validation_labels).values()) / n
-    return _result(
+    return result_of(
         "shuffled_labels",
-        [run],
+        run,
         passed=run.accuracy <= chance + margin,
         observed=run.accuracy,
         threshold=chance + margin,
@@ -138,11 +176,18 @@ def check_repeatable_inference(runs: Runs, limit: float) -> CheckResult:
     """Passes if a trained network answers the same when it is asked again.
 
     If not, something random that belongs to training is left on: augmentation or dropout.
+
+    Args:
+        runs: of one variant, one a seed.
+        limit: difference of any probability, at most.
+
+    Returns:
+        The result; `observed` is the largest difference.
     """
     worst = _extreme(max, [run.prediction_difference for run in runs])
-    return _result(
+    return result_of(
         "repeatable_inference",
-        runs,
+        runs[0],
         passed=worst <= limit,
         observed=worst,
         threshold=limit,
@@ -152,16 +197,23 @@ def check_repeatable_inference(runs: Runs, limit: float) -> CheckResult:
 
 
 def check_dead_units(runs: Runs, limit: float) -> CheckResult:
-    """Passes if in every relu layer at most the limit's share of units is zero for all pictures.
+    """Passes if few units of every relu layer are zero for all pictures.
 
     A unit that is zero everywhere has no gradient and learns nothing more.
+
+    Args:
+        runs: of one variant, one a seed.
+        limit: share of a layer's units, at most.
+
+    Returns:
+        The result; `observed` is the largest share of any layer.
     """
     layers = [(share, run.seed, layer) for run in runs for layer, share in run.dead_units.items()]
     worst, seed, layer = max(layers, default=(0.0, None, None))
     where = f" of the units of {layer!r} under seed {seed}" if layer else ", no layer has a relu"
-    return _result(
+    return result_of(
         "dead_units",
-        runs,
+        runs[0],
         passed=worst <= limit,
         observed=worst,
         threshold=limit,
@@ -170,37 +222,6 @@ def check_dead_units(runs: Runs, limit: float) -> CheckResult:
     )
 
 
-def _result(
-    check: str,
-    runs: Sequence[TrainingRun | SanityRun],
-    *,
-    passed: bool,
-    observed: float,
-    threshold: float,
-    detail: str,
-    seed: int | None = None,
-) -> CheckResult:
-    first = runs[0]
-    verdict: Verdict = "pass" if passed else "fail"
-    return CheckResult(
-        check=check,
-        variant=first.variant,
-        seed=seed,
-        backend=first.backend,
-        device=first.device,
-        dtype=first.dtype,
-        batch_size=first.batch_size,
-        verdict=verdict,
-        observed=float(observed),
-        threshold=float(threshold),
-        detail=detail,
-    )
-
-
 def _extreme(choose: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
     """Returns the least or the largest; NaN if one is: min() and max() may pass over it."""
     return math.nan if any(map(math.isnan, values)) else choose(values)
-
-
-def _list(values: Iterable[float]) -> str:
-    return "[" + ", ".join(f"{value:.4g}" for value in values) + "]"

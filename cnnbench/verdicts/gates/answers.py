@@ -62,3 +62,20 @@ def collapsed_seeds(runs: Runs, labels: Labels) -> list[int]:
         for run in runs
         if is_constant(run) or (others_learn and run.val_accuracy <= chance + luck)
     ]
+
+
+def living(runs: Runs, labels: Labels) -> tuple[Runs, list[int]]:
+    """Returns the runs that did not collapse, or all where all did, and the seeds that did."""
+    dead = collapsed_seeds(runs, labels)
+    return [run for run in runs if run.seed not in dead] or runs, dead
+
+
+def collapsed_in_words(dead: Sequence[int], runs: Runs) -> str:
+    """Returns a clause that names the collapsed seeds; empty where there are none."""
+    if not dead:
+        return ""
+    accuracies = ", ".join(f"{run.val_accuracy:.4f}" for run in runs if run.seed in dead)
+    return (
+        f"; collapsed: {len(dead)} of {len(runs)} seeds, {list(dead)}, with accuracy {accuracies}, "
+        "left out of the mean"
+    )

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cnnbench.records.runs import TrainingRun
 
 BASELINE_VERSION = 1
-# What must be equal for two accuracies to be of one recipe on the same pictures. Threads are part
-# of it, since bits change with them; packages are not: finding what an upgrade does is the purpose.
+# What must be equal for two accuracies to be of one recipe on the same pictures. Threads are among
+# it, since bits change with them; packages are not: gates are there to find what an upgrade does.
 IDENTITY = (
-    *("fingerprint", "data_hash", "protocol", "epochs", "steps_per_epoch"),
-    *("backend", "device", "dtype", "batch_size", "threads"),
+    "fingerprint",
+    "data_hash",
+    "protocol",
+    "epochs",
+    "steps_per_epoch",
+    "backend",
+    "device",
+    "dtype",
+    "batch_size",
+    "threads",
 )
 
 
@@ -24,13 +32,10 @@ class Baseline:
     """Accuracies of one variant; collapsed seeds are named and not among them."""
 
     variant: str
-    identity: dict[str, Any]
+    identity: dict[str, Any] = field(hash=False)
     seeds: tuple[int, ...]
     accuracies: tuple[float, ...]
     collapsed: tuple[int, ...] = ()
-
-    def __hash__(self) -> int:
-        return hash((self.variant, self.seeds, self.accuracies))
 
     def differences(self, run: TrainingRun) -> list[str]:
         """Returns a line for each part of the identity that a run does not share."""
@@ -62,11 +67,11 @@ def baseline_of(runs: Sequence[TrainingRun], collapsed: Iterable[int]) -> Baseli
             f"collapsed={sorted(dead)}"
         )
     return Baseline(
-        runs[0].variant,
-        identity_of(runs[0]),
-        tuple(run.seed for run in alive),
-        tuple(run.val_accuracy for run in alive),
-        tuple(sorted(dead)),
+        variant=runs[0].variant,
+        identity=identity_of(runs[0]),
+        seeds=tuple(run.seed for run in alive),
+        accuracies=tuple(run.val_accuracy for run in alive),
+        collapsed=tuple(sorted(dead)),
     )
 
 
@@ -102,11 +107,11 @@ def read_baselines(path: Path) -> dict[str, Baseline]:
             raise ValueError(f"version {version!r}")
         found = [
             Baseline(
-                one["variant"],
-                dict(one["identity"]),
-                tuple(map(int, one["seeds"])),
-                tuple(map(float, one["accuracies"])),
-                tuple(map(int, one["collapsed"])),
+                variant=one["variant"],
+                identity=dict(one["identity"]),
+                seeds=tuple(map(int, one["seeds"])),
+                accuracies=tuple(map(float, one["accuracies"])),
+                collapsed=tuple(map(int, one["collapsed"])),
             )
             for one in content["baselines"]
         ]

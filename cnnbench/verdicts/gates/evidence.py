@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Protocol
 
 from cnnbench.records.checks import Verdict
-from cnnbench.stats.intervals import Estimate, Interval, spread_of
+from cnnbench.stats.intervals import (
+    UNKNOWN,
+    Estimate,
+    Interval,
+    Spread,
+    mean_of,
+    spread_of,
+    widened,
+)
 from cnnbench.stats.power import values_to_decide
 from cnnbench.verdicts.gates.answers import Labels, Runs
+
+ROUNDING = 1e-9  # below it a standard deviation is that of equal values
+NO_PICTURES = (0.0, math.inf)
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Error rates at which a gate may decide, and the most seeds that it may see.
+    """The error rates of gates.
 
-    A rule is given those of its last look: it says with them what could be found, or would decide.
+    Args:
+        alpha: chance that any gate fails although all is well.
+        beta: chance that a gate passes although its threshold is not met.
+        most: the most seeds that a gate may see.
     """
 
     alpha: float = 0.01
@@ -31,7 +45,9 @@ class Evidence:
     """What is known about one gate after a look.
 
     Args:
-        observed: the estimate, `threshold` what it is compared with, `interval` its 95 % interval.
+        observed: the estimate.
+        threshold: what the estimate is compared with.
+        interval: 95 % interval of the estimate.
         p_fail: p value of "all is well"; small is bad.
         p_pass: p value of "it is not"; small is good.
         detail: a sentence with the numbers.
@@ -45,7 +61,7 @@ class Evidence:
     interval: Interval
     p_fail: float
     p_pass: float
-    detail: str
+    detail: str = ""
     advice: str = ""
     settled: Verdict | None = None
     at_end: Verdict = "inconclusive"
@@ -59,7 +75,82 @@ class Rule(Protocol):
         """Name of the check."""
 
     def evidence(self, runs: Runs, labels: Labels, levels: Levels) -> Evidence:
-        """Returns what the runs say; pure."""
+        """Returns what the runs say.
+
+        Args:
+            runs: of one variant, one a seed.
+            labels: of the held-out pictures.
+            levels: those of the last look, to say what could be found or would decide.
+
+        Raises:
+            ValueError: if the runs can't be judged.
+        """
+
+
+def least_sd(accuracies: Sequence[float], pictures: int) -> float:
+    """Returns the standard deviation over seeds below which no training gets, sqrt(err / 2n).
+
+    Jordan, "On the Variance of Neural Network Training with respect to Test Sets and
+    Distributions" (arXiv 2304.01910). The share of wrong answers is smoothed (Laplace): no wrong
+    answer is no proof that there are none.
+    """
+    wrong = (1 - fmean(accuracies)) * pictures
+    return math.sqrt((wrong + 1) / (pictures + 2) / (2 * pictures))
+
+
+def seed_mean(values: Sequence[float], known: Spread = UNKNOWN, least: float = 0.0) -> Estimate:
+    """Returns the mean over seeds.
+
+    Args:
+        values: one a seed.
+        known: spread over seeds from earlier runs, pooled with these runs'.
+        least: the standard deviation of values that are all alike: few equal values are no proof
+            that all are.
+    """
+    estimate = mean_of(values, known)
+    if least and estimate.error < ROUNDING:
+        return replace(estimate, error=least / math.sqrt(len(values)))
+    return estimate
+
+
+def mean_rule(
+    seeds: Estimate,
+    values: int,
+    threshold: float,
+    levels: Levels,
+    *,
+    good: int,
+    pictures: tuple[float, float] = NO_PICTURES,
+) -> Evidence:
+    """Compares a mean over seeds with a threshold, by Student's t.
+
+    Args:
+        seeds: the mean, as `seed_mean` returns it.
+        values: number of seeds.
+        threshold: what the mean is compared with.
+        levels: error rates.
+        good: 1 if the mean should be at least the threshold, -1 if at most.
+        pictures: variance that other held-out pictures would add, and its degrees of freedom.
+    """
+    estimate = widened(seeds, *pictures)
+    p_values = estimate.p_below(threshold), estimate.p_above(threshold)
+    p_fail, p_pass = p_values if good > 0 else p_values[::-1]
+    sd, distance = seeds.error * math.sqrt(values), (seeds.value - threshold) * good
+    if math.isnan(sd):
+        advice = (
+            "one seed has no spread; at least two seeds or a known spread would be needed to decide"
+        )
+    else:
+        needed = values_to_decide(
+            distance,
+            -distance,
+            sd,
+            alpha=levels.alpha,
+            beta=levels.beta,
+            floor=math.sqrt(pictures[0]),
+        )
+        advice = in_seeds(needed, values)
+    return Evidence(estimate.value, threshold, estimate.interval(), p_fail, p_pass, advice=advice)
 
 
 def mean_sd(values: Sequence[float]) -> str:
@@ -72,35 +163,6 @@ def mean_sd(values: Sequence[float]) -> str:
 def between(interval: Interval) -> str:
     """Returns an interval in words."""
     return f"95 % interval {interval.low:.4f} to {interval.high:.4f}"
-
-
-def advice(
-    estimate: Estimate,
-    threshold: float,
-    values: int,
-    levels: Levels,
-    *,
-    good: int,
-    floor: float = 0.0,
-) -> str:
-    """Returns what would be needed to decide, assuming that the estimate is right.
-
-    Args:
-        estimate: over `values` values, compared with `threshold`.
-        levels: error rates.
-        good: 1 if above the threshold is good, -1 if below.
-        floor: an error that more seeds do not lower.
-    """
-    distance = (estimate.value - threshold) * good
-    sd = estimate.error * math.sqrt(values)
-    if math.isnan(sd):
-        return (
-            "one seed has no spread; at least two seeds or a known spread would be needed to decide"
-        )
-    needed = values_to_decide(
-        distance, -distance, sd, alpha=levels.alpha, beta=levels.beta, floor=floor
-    )
-    return in_seeds(needed, values)
 
 
 def in_seeds(needed: int | None, values: int) -> str:

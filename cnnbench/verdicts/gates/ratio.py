@@ -68,18 +68,13 @@ def judge_ratios(seen: Sequence[Sequence[Estimate]], rule: RatioRule) -> list[Ra
         A verdict for each ratio.
     """
     shares = shares_of(rule.looks or (1,))
-    p_slower = holm([_over_looks([one.p_above(0.0) for one in each], shares) for each in seen])
-    p_margin = [
-        _over_looks([one.p_below(rule.log_margin) for one in each], shares) for each in seen
-    ]
+    margin = rule.log_margin
+    slower = [sequential_p_value([one.p_above(0.0) for one in each], shares) for each in seen]
+    by_margin = [sequential_p_value([one.p_below(margin) for one in each], shares) for each in seen]
     return [
-        RatioVerdict(_verdict(each, slower, margin, rule), slower, margin)
-        for each, slower, margin in zip(seen, p_slower, p_margin, strict=True)
+        RatioVerdict(_verdict(each, p_slower, p_margin, rule), p_slower, p_margin)
+        for each, p_slower, p_margin in zip(seen, holm(slower), by_margin, strict=True)
     ]
-
-
-def _over_looks(p_values: Sequence[float], shares: tuple[float, ...]) -> float:
-    return sequential_p_value(p_values, shares) if p_values else 1.0
 
 
 def _verdict(

@@ -6,7 +6,7 @@ from scipy import stats
 
 from cnnbench.stats.intervals import Spread
 from cnnbench.verdicts.gates.evidence import Levels
-from cnnbench.verdicts.gates.train_accuracy import TrainAccuracyTarget
+from cnnbench.verdicts.gates.rules import TrainAccuracyTarget
 
 LABELS = data_set().validation_labels
 

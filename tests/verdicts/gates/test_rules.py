@@ -9,15 +9,15 @@ from factories import training_run
 from scipy import stats
 
 from cnnbench.stats.intervals import Spread
-from cnnbench.verdicts.gates.accuracy import AccuracyDrop, AccuracyTarget
 from cnnbench.verdicts.gates.baselines import Baseline, baseline_of, identity_of
-from cnnbench.verdicts.gates.evidence import Evidence, Levels
-from cnnbench.verdicts.gates.overfitting import (
+from cnnbench.verdicts.gates.evidence import Evidence, Levels, least_sd
+from cnnbench.verdicts.gates.rules import (
+    AccuracyDrop,
+    AccuracyTarget,
     GeneralizationGapLimit,
     ValidationLossRiseLimit,
     rise_of,
 )
-from cnnbench.verdicts.gates.seeds import least_sd
 
 LEVELS = Levels()
 

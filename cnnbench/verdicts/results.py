@@ -1,0 +1,50 @@
+"""Check results, with the variant and the place of what was checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnbench.records.checks import CheckResult
+from cnnbench.records.measurements import Measurement
+from cnnbench.records.runs import SanityRun, TrainingRun
+
+Checked = TrainingRun | SanityRun | Measurement
+
+
+def result_of(
+    check: str,
+    checked: Checked | None,
+    *,
+    passed: bool,
+    observed: float,
+    threshold: float,
+    detail: str,
+    seed: int | None = None,
+) -> CheckResult:
+    """Returns the result of a check that passes or fails.
+
+    Args:
+        check: its name.
+        checked: what is of the variant and was made in the place that the result names; the
+            pictures of a session have neither.
+        passed: the verdict.
+        observed: what was seen.
+        threshold: what that is compared with.
+        detail: a sentence with the numbers.
+        seed: of a check of one seed.
+    """
+    return CheckResult(
+        check=check,
+        **(place_of(checked) if checked else {}),
+        seed=seed,
+        verdict="pass" if passed else "fail",
+        observed=float(observed),
+        threshold=float(threshold),
+        detail=detail,
+    )
+
+
+def place_of(checked: Checked) -> dict[str, Any]:
+    """Returns the variant and the place that a result takes over from a record."""
+    names = ("variant", "backend", "device", "dtype", "batch_size")
+    return {name: getattr(checked, name) for name in names}
