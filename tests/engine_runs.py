@@ -74,7 +74,7 @@ def main(backend: str, manifest: str, folder: str) -> None:
     with replaced(keras_model, "model_of", perturbed):
         told("wrong weights", "inference")
 
-    engine = type(engine_for(backend, "cpu", 1))
+    engine = type(engine_for(Place(backend, "cpu", 1)))
     with replaced(engine, "synchronize", lambda self, outputs: None):
         told("not waited for", "inference")
 

@@ -18,7 +18,7 @@ from cnnbench.pictures.load import Splits
 from cnnbench.pictures.streams import Purpose, random_stream
 from cnnbench.records.measurements import Workload
 from cnnbench.speed.engines.keras_model import has_random_layers, model_of
-from cnnbench.speed.flops.model_flops import inference_flops, training_flops
+from cnnbench.speed.flops import inference_flops, training_flops
 from cnnbench.speed.reference import Reference, TrainingAnswers, load_weights
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.load import Splits
 from cnnbench.records.measurements import Agreement, Measurement, Workload
 from cnnbench.speed.agreement import agreement_of
-from cnnbench.speed.engines.choice import Bench, Recipe, engine_for, program_for
+from cnnbench.speed.engines.choice import Recipe, engine_for, program_for
+from cnnbench.speed.engines.engine import Program, is_out_of_memory
 from cnnbench.speed.reference import Reference
 from cnnbench.speed.timing import is_linear, prove_timing, time_calls, time_rounds
 
@@ -79,13 +80,13 @@ def measure(
         not fit into memory gives a record without rounds that says so.
     """
     known = Reference.load(reference) if reference else None
-    engine = engine_for(place.backend, place.device, place.threads)
+    engine = engine_for(place)
     blank = blank_row(plan, splits, place, known)
     devices.reset_peak_memory(place.backend, place.device)
     try:
         return _measured(plan, splits, place, known, exported, engine, blank)
     except Exception as error:  # each backend has its own for a full memory
-        if not engine.is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         return replace(
             blank,
@@ -148,23 +149,23 @@ def _measured(
         begun.weights if begun else None,
         exported,
     )
-    bench = program_for(engine, place.backend, recipe)
+    program = program_for(engine, place.backend, recipe)
     first = training.first_batch if training else 0
     batch = drawn_batch(side, plan.batch_size, plan.seed, first)
-    pictures, targets = engine.put(batch.pictures), _targets(bench, batch, classes)
-    engine.synchronize([bench.program.run(pictures, targets)])
+    inputs = program.inputs(batch)
+    engine.synchronize([program.run(*inputs)])
     first_step_seconds = time.perf_counter() - start
 
     for number in range(1, training.steps if training else 1):
         own = drawn_batch(side, plan.batch_size, plan.seed, first + number)
-        bench.program.run(engine.put(own.pictures), _targets(bench, own, classes))
+        program.run(*program.inputs(own))
     expected = training or (known if plan.workload == "inference" else None)
     agreement = _agreement(
-        bench, splits, plan.batch_size, expected.probabilities if expected else None
+        program, splits, plan.batch_size, expected.probabilities if expected else None
     )
 
     def step() -> object:
-        return bench.program.run(pictures, targets)
+        return program.run(*inputs)
 
     watch = Telemetry(place.device)
 
@@ -191,8 +192,8 @@ def _measured(
     latency: tuple[float, ...] = ()
     if plan.workload == "inference":
         single = batch.pictures[:1]
-        time_calls(lambda: bench.program.answer(single), LATENCY_WARMUP_CALLS)
-        latency = time_calls(lambda: bench.program.answer(single), LATENCY_CALLS)
+        time_calls(lambda: program.answer(single), LATENCY_WARMUP_CALLS)
+        latency = time_calls(lambda: program.answer(single), LATENCY_CALLS)
     return replace(
         blank,
         steps_per_round=timed.steps_per_round,
@@ -204,42 +205,29 @@ def _measured(
         peak_memory_mb=devices.peak_memory_mb(place.backend, place.device),
         agreement=agreement,
         not_compared=known.not_compared if known and plan.workload == "train" else "",
-        placement=bench.program.placement(),
+        placement=program.placement(),
         tf32=engine.tf32(),
-        backend_flops_per_picture=_backend_flops(bench, plan),
+        backend_flops_per_picture=program.backend_flops(),
         telemetry=seen,
     )
 
 
-def _targets(bench: Bench, batch: Pictures, classes: int) -> Any:
-    if bench.model is None:
-        return None
-    from cnnbench.models.network import targets_for
-
-    return bench.engine.put(targets_for(bench.model, batch.labels, classes))
-
-
 def _agreement(
-    bench: Bench, splits: Splits, batch_size: int, expected: npt.NDArray[np.float32] | None
+    program: Program, splits: Splits, batch_size: int, expected: npt.NDArray[np.float32] | None
 ) -> Agreement | None:
     if expected is None:
         return None
     held_out = splits.validation_pictures()
     answers = [
-        _answer(bench, held_out[start : start + batch_size], batch_size)
+        _answer(program, held_out[start : start + batch_size], batch_size)
         for start in range(0, len(held_out), batch_size)
     ]
     return agreement_of(np.concatenate(answers), expected, splits.validation.labels)
 
 
 def _answer(
-    bench: Bench, pictures: npt.NDArray[np.uint8], batch_size: int
+    program: Program, pictures: npt.NDArray[np.uint8], batch_size: int
 ) -> npt.NDArray[np.float32]:
     # Repeated up to a whole batch: the answers are then those of the program that is timed.
     whole = pictures[np.arange(batch_size) % len(pictures)]
-    return bench.program.answer(whole)[: len(pictures)]
-
-
-def _backend_flops(bench: Bench, plan: Plan) -> float | None:
-    counted = bench.program.backend_flops(plan.batch_size)
-    return None if counted is None else counted / plan.batch_size
+    return program.answer(whole)[: len(pictures)]

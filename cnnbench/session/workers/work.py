@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnnbench.machine.backends import kind_of
 from cnnbench.machine.place import Place
 from cnnbench.models.user_errors import blaming, plain
 from cnnbench.models.variants import Variant
@@ -44,10 +42,9 @@ def _done(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]
 
         return {"gpus": list(gpus(place.backend))}
     if isinstance(job, MeasurePeak):
-        from cnnbench.speed.peaks.measure import measure as measure_peak
+        from cnnbench.speed.peaks import measure_peak
 
-        found = measure_peak(job.backend, kind_of(job.device), job.dtype, place.threads)
-        return replace(found, device=job.device)
+        return measure_peak(place, job.dtype)
     if isinstance(job, Predict):
         return _predicted(job, progress)
     splits = Splits.open(Path(job.splits))

@@ -1,7 +1,8 @@
-"""The engine of a backend, and the programs that it makes of a variant."""
+"""The engine of a backend, and the program that it makes of a variant."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,18 @@ from typing import Any
 import numpy.typing as npt
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
+from cnnbench.machine.place import Place
 from cnnbench.models.variants import Variant
 from cnnbench.records.measurements import Workload
-from cnnbench.speed.engines.engine import Engine, Program
+from cnnbench.speed.engines.engine import Program
+
+_ENGINES = {
+    "tensorflow": "TensorFlowEngine",
+    "jax": "JaxEngine",
+    "torch": "TorchEngine",
+    "openvino": "OpenVinoEngine",
+    "onnxruntime": "OnnxRuntimeEngine",
+}
 
 
 @dataclass(frozen=True)
@@ -33,45 +43,19 @@ class Recipe:
     exported: Path | None
 
 
-@dataclass(frozen=True)
-class Bench:
-    """An engine, a program on it and, for training, the form that its loss takes labels in."""
-
-    engine: Engine
-    program: Program
-    model: Any = None
-
-
-def engine_for(backend: str, device: str, threads: int) -> Engine:
-    """Returns the engine of this process; it imports the backend."""
-    kind = kind_of(device)
-    if backend == "tensorflow":
-        from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine
-
-        return TensorFlowEngine(kind)
-    if backend == "jax":
-        from cnnbench.speed.engines.on_jax import JaxEngine
-
-        return JaxEngine(kind)
-    if backend == "torch":
-        from cnnbench.speed.engines.on_torch import TorchEngine
-
-        return TorchEngine(kind)
-    if backend == "openvino":
-        from cnnbench.speed.engines.on_openvino import OpenVinoEngine
-
-        return OpenVinoEngine(threads)
-    from cnnbench.speed.engines.on_onnxruntime import OnnxRuntimeEngine
-
-    return OnnxRuntimeEngine(threads)
+def engine_for(place: Place) -> Any:
+    """Returns the `Engine` of this process; it imports the backend."""
+    module = importlib.import_module(f"cnnbench.speed.engines.on_{place.backend}")
+    engine = getattr(module, _ENGINES[place.backend])
+    is_keras = place.backend in TRAINING_BACKENDS
+    return engine(kind_of(place.device) if is_keras else place.threads)
 
 
-def program_for(engine: Any, backend: str, recipe: Recipe) -> Bench:
+def program_for(engine: Any, backend: str, recipe: Recipe) -> Program:
     """Builds a model, or reads the exported one, and makes its program."""
     if backend not in TRAINING_BACKENDS:
-        assert recipe.exported is not None
-        program = engine.program(recipe.exported, recipe.dtype, recipe.batch_size)
-        return Bench(engine, program)
+        program: Program = engine.program(recipe.exported, recipe.dtype, recipe.batch_size)
+        return program
     from cnnbench.speed.engines.keras_model import model_of
 
     model = model_of(
@@ -82,8 +66,5 @@ def program_for(engine: Any, backend: str, recipe: Recipe) -> Bench:
         recipe.dtype,
         recipe.weights,
     )
-    if recipe.dtype == "int8":
-        from cnnbench.speed.engines.quantized import quantize_int8
-
-        quantize_int8(model)
-    return Bench(engine, engine.program(model, recipe.workload), model)
+    program = engine.program(model, recipe.workload)
+    return program

@@ -1,7 +1,9 @@
-"""What the engines of Keras' backends share: models of a dtype, and where their tensors lie."""
+"""Models of a dtype, and what the engines of Keras' backends share."""
 
 from __future__ import annotations
 
+import warnings
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,10 +11,12 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from cnnbench.models.network import targets_for
 from cnnbench.models.seeded import seeded_model
 from cnnbench.models.variants import Variant
-from cnnbench.records.measurements import Placement
-from cnnbench.speed.engines.quantized import compute_dtypes
+from cnnbench.pictures.batches import Pictures
+from cnnbench.records.measurements import Placement, Workload
+from cnnbench.speed.engines.engine import Engine, Program, Tensor
 
 # Keras' names: weights stay float32, layers compute in the lower precision.
 POLICIES = {
@@ -21,9 +25,54 @@ POLICIES = {
     "float16": "mixed_float16",
     "int8": "float32",  # quantized afterwards
 }
+KERNELS = ("kernel", "embeddings")  # Keras' names of what layers multiply with
 
-# Returns kind of device and dtype of a backend's tensor.
-Where = Callable[[Any], tuple[str, str]]
+
+class KerasEngine(Engine):
+    """A backend of Keras."""
+
+    @abstractmethod
+    def where(self, tensor: Tensor) -> tuple[str, str]:
+        """Returns the kind of device and the dtype of a tensor."""
+
+    @abstractmethod
+    def compiled(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """Returns a function of tensors as fast as the backend runs it in inference."""
+
+    @abstractmethod
+    def program(self, model: keras.Model, workload: Workload) -> Program:
+        """Returns the program of a compiled model."""
+
+
+class KerasProgram(Program):
+    """Keras' own `train_step`, or the model in inference mode."""
+
+    def __init__(self, engine: KerasEngine, model: keras.Model, workload: Workload) -> None:
+        self.engine, self.model, self.workload = engine, model, workload
+
+    @abstractmethod
+    def train(self, pictures: Tensor, targets: Tensor) -> Tensor:
+        """Queues a training step and returns the loss."""
+
+    @abstractmethod
+    def infer(self, pictures: Tensor) -> Tensor:
+        """Queues an inference step and returns the probabilities."""
+
+    def inputs(self, batch: Pictures) -> tuple[Tensor, ...]:
+        pictures = self.engine.put(batch.pictures)
+        if self.workload == "inference":
+            return (pictures,)
+        targets = targets_for(self.model, batch.labels, self.model.output_shape[-1])
+        return pictures, self.engine.put(targets)
+
+    def run(self, pictures: Tensor, targets: Tensor | None = None) -> Tensor:
+        return self.infer(pictures) if targets is None else self.train(pictures, targets)
+
+    def answer(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        return np.asarray(self.engine.get(self.infer(self.engine.send(pictures))), np.float32)
+
+    def placement(self) -> Placement:
+        return placement_of(self.model, self.engine.where)
 
 
 def model_of(
@@ -31,7 +80,7 @@ def model_of(
     seed: int,
     input_shape: tuple[int, int, int],
     classes: int,
-    dtype: str,
+    dtype: str = "float32",
     weights: Sequence[npt.NDArray[Any]] | None = None,
 ) -> keras.Model:
     """Builds a variant's model that computes in a dtype.
@@ -41,17 +90,57 @@ def model_of(
         seed: of its weights, and of dropout and augmentation.
         input_shape: `(height, width, channels)`.
         classes: number of classes.
-        dtype: `float32`, `bfloat16`, `float16` or `int8` (not yet quantized).
-        weights: take the place of those that the seed draws, in Keras' order.
+        dtype: `float32`, `bfloat16`, `float16` or `int8`.
+        weights: replace those that the seed draws, in Keras' order.
 
     Returns:
         A compiled model without metrics: steps are timed, not judged.
+
+    Raises:
+        ValueError: if Keras can quantize none of the model's layers.
     """
     model = seeded_model(variant, seed, input_shape, classes, POLICIES[dtype])
     if weights is not None:
         model.set_weights(list(weights))
     model.compile(optimizer=model.optimizer, loss=model.loss, jit_compile=model.jit_compile)
+    if dtype == "int8":
+        quantize_int8(model)
     return model
+
+
+def quantize_int8(model: keras.Model) -> None:
+    """Quantizes what Keras can of a built model, in place, for inference.
+
+    Weights have one scale per output unit. The activations of each picture are scaled anew in each
+    call, so that no calibration is needed. Keras has no int8 convolution: convolutions compute in
+    float32, while OpenVINO and ONNX Runtime compute in int8 throughout.
+
+    Raises:
+        ValueError: if the model has no layer that Keras can quantize.
+    """
+    with warnings.catch_warnings():
+        # One for each kind of layer that stays as it is.
+        warnings.filterwarnings("ignore", message=".*does not have a `quantize` method")
+        # Keras' scales on their way from a tensor to NumPy 2
+        warnings.filterwarnings("ignore", message="__array__ implementation doesn't accept a copy")
+        model.quantize("int8")
+    if "int8" not in compute_dtypes(model):
+        kinds = sorted({type(layer).__name__ for layer, _ in _kernels(model)})
+        raise ValueError(
+            "Keras can't quantize any layer of this model. Expected a Dense, EinsumDense or "
+            f"Embedding layer. Received: model={model.name!r}, layers={', '.join(kinds) or 'none'}"
+        )
+
+
+def compute_dtypes(model: keras.Model) -> tuple[str, ...]:
+    """Returns the dtypes in which a model's dense and convolutional layers multiply, sorted.
+
+    An int8 kernel is multiplied in int8, any other in the layer's own dtype.
+    """
+    return _names(
+        "int8" if kernel.dtype == "int8" else layer.compute_dtype
+        for layer, kernel in _kernels(model)
+    )
 
 
 def has_random_layers(model: keras.Model) -> bool:
@@ -63,35 +152,39 @@ def has_random_layers(model: keras.Model) -> bool:
     )
 
 
-def placement_of(model: keras.Model, where: Where) -> Placement:
-    """Reads devices and dtypes off a model's weights and off what its layers answer.
+def placement_of(model: keras.Model, where: Callable[[Tensor], tuple[str, str]]) -> Placement:
+    """Reads devices and dtypes off a model's weights and its layers' outputs.
 
     Args:
-        model: functional or sequential; of any other only the answer is looked at.
-        where: reads one of the backend's tensors.
+        model: of a subclass of `keras.Model`, only the output of the whole is read.
+        where: returns the kind of device and the dtype of a tensor.
     """
     weights = [where(weight.value) for weight in model.weights]
-    computing = [
-        layer
-        for layer in model._flatten_layers(include_self=False)
-        if getattr(layer, "kernel", None) is not None
-    ]
+    kernels = _kernels(model)
     picture = np.zeros((1, *model.input_shape[1:]), np.uint8)
     try:
-        probe = keras.Model(model.inputs, [layer.output for layer in computing])
-        answers = probe([picture], training=False)
+        probe = keras.Model(model.inputs, [layer.output for layer, _ in kernels])
+        outputs = probe([picture], training=False)
     except (AttributeError, ValueError):
-        answers = model(picture, training=False)  # a subclass of Model has no layers' outputs
-    seen = [where(tensor) for tensor in (answers if isinstance(answers, list) else [answers])]
-    computed = [dtype for _, dtype in seen]
-    if any(dtype == "int8" for _, dtype in weights):
-        # Keras' int8 layers multiply in int8 and answer in float32; convolutions stay float32.
-        computed = list(compute_dtypes(model))
+        outputs = model(picture, training=False)  # a subclass has no outputs of its layers
+    seen = [where(tensor) for tensor in (outputs if isinstance(outputs, list) else [outputs])]
+    is_int8 = any(dtype == "int8" for _, dtype in weights)  # such layers return float32
     return Placement(
         devices=_names(device for device, _ in (*weights, *seen)),
         weight_dtypes=_names(dtype for _, dtype in weights),
-        compute_dtypes=_names(computed),
+        compute_dtypes=compute_dtypes(model) if is_int8 else _names(dtype for _, dtype in seen),
     )
+
+
+def _kernels(model: keras.Model) -> list[tuple[keras.Layer, keras.Variable]]:
+    """Returns each layer that multiplies with a variable of its own, and that variable."""
+    # Not `layer.kernel`, which may be a float32 copy of an int8 variable.
+    return [
+        (layer, variable)
+        for layer in model._flatten_layers(include_self=False)
+        for variable in (*layer._trainable_variables, *layer._non_trainable_variables)
+        if variable.name in KERNELS
+    ]
 
 
 def _names(values: Any) -> tuple[str, ...]:

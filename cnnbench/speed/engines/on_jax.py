@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -10,26 +10,20 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from cnnbench.pictures.batches import Pictures
 from cnnbench.records.measurements import Placement, Workload
 from cnnbench.speed.engines.engine import Tensor
-from cnnbench.speed.engines.keras_model import placement_of
-from cnnbench.speed.flops.backend_flops import backend_flops
+from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
 
 
-def where(tensor: Tensor) -> tuple[str, str]:
-    """Returns kind of device and dtype of an array."""
-    kinds = {"cpu" if device.platform == "cpu" else "gpu" for device in tensor.devices()}
-    return "+".join(sorted(kinds)), str(tensor.dtype)
-
-
-class JaxEngine:
+class JaxEngine(KerasEngine):
     """One device, `cpu` or `gpu`, of this process."""
 
     def __init__(self, kind: str) -> None:
         self.device = jax.devices("cpu" if kind == "cpu" else None)[0]
 
-    def put(self, array: npt.NDArray[Any]) -> Tensor:
-        return jax.block_until_ready(jax.device_put(array, self.device))
+    def send(self, array: npt.NDArray[Any]) -> Tensor:
+        return jax.device_put(array, self.device)
 
     def get(self, tensor: Tensor) -> npt.NDArray[Any]:
         return np.asarray(tensor)
@@ -43,53 +37,65 @@ class JaxEngine:
         precision = str(jax.config.jax_default_matmul_precision)
         return "off" if precision in ("highest", "float32") else "on"
 
-    def is_out_of_memory(self, error: BaseException) -> bool:
-        return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+    def where(self, tensor: Tensor) -> tuple[str, str]:
+        kinds = {"cpu" if device.platform == "cpu" else "gpu" for device in tensor.devices()}
+        return "+".join(sorted(kinds)), str(tensor.dtype)
+
+    def compiled(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        program: Callable[..., Tensor] = jax.jit(function)
+        return program
 
     def program(self, model: keras.Model, workload: Workload) -> JaxProgram:
-        return JaxProgram(model, workload)
+        return JaxProgram(self, model, workload)
 
 
-class JaxProgram:
-    """A compiled `train_step`, whose state it carries on, or a compiled stateless call."""
+class JaxProgram(KerasProgram):
+    """A compiled `train_step`, whose state it carries on, and a compiled stateless call."""
 
-    def __init__(self, model: keras.Model, workload: Workload) -> None:
-        self.model, self.workload = model, workload
+    def __init__(self, engine: JaxEngine, model: keras.Model, workload: Workload) -> None:
+        super().__init__(engine, model, workload)
+        self._weights = (model.trainable_variables, model.non_trainable_variables)
+        groups: tuple[Any, ...] = self._weights
         if workload == "train":
             model.optimizer.build(model.trainable_variables)
-        self._state = tuple(
-            [variable.value for variable in variables]
-            for variables in (
-                model.trainable_variables,
-                model.non_trainable_variables,
-                model.optimizer.variables if workload == "train" else [],
-                model.metrics_variables if workload == "train" else [],
-            )
-        )
+            groups += (model.optimizer.variables, model.metrics_variables)
+        self._state = tuple([variable.value for variable in group] for group in groups)
         # The old state is given away: a step needs no second copy of the weights.
         self._train = jax.jit(model.train_step, donate_argnums=0)
         self._infer = jax.jit(
             lambda trained, others, x: model.stateless_call(trained, others, x, training=False)[0]
         )
 
-    def run(self, pictures: Tensor, targets: Tensor | None = None) -> Tensor:
-        if self.workload == "train":
-            logs, self._state = self._train(self._state, (pictures, targets))
-            return logs["loss"]
+    def train(self, pictures: Tensor, targets: Tensor) -> Tensor:
+        logs, self._state = self._train(self._state, (pictures, targets))
+        return logs["loss"]
+
+    def infer(self, pictures: Tensor) -> Tensor:
         return self._infer(self._state[0], self._state[1], pictures)
 
-    def answer(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        return np.asarray(self._infer(self._state[0], self._state[1], pictures), np.float32)
-
     def placement(self) -> Placement:
-        for variables, values in zip(
-            (self.model.trainable_variables, self.model.non_trainable_variables),
-            self._state[:2],
-            strict=True,
-        ):
+        for variables, values in zip(self._weights, self._state[:2], strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)  # training gave the old arrays away
-        return placement_of(self.model, where)
+        return super().placement()
 
-    def backend_flops(self, batch_size: int) -> float | None:
-        return backend_flops("jax", self.model, batch_size, self.workload)
+    def backend_flops(self) -> float | None:
+        """Counts every operation, but not what padding multiplies.
+
+        What XLA counts for four pictures less that for two leaves out what a step does only once,
+        such as the optimizer.
+        """
+        two, four = self._counted(2), self._counted(4)
+        return None if two is None or four is None else (four - two) / 2
+
+    def _counted(self, pictures: int) -> float | None:
+        shape = (pictures, *self.model.input_shape[1:])
+        batch = Pictures(np.zeros(shape, np.uint8), np.zeros(pictures, np.int64))
+        # As lowered, before XLA rewrites it: on a GPU, convolutions become calls of cuDNN, which
+        # the count of the compiled program leaves out.
+        if self.workload == "train":
+            lowered = self._train.lower(self._state, self.inputs(batch))
+        else:
+            lowered = self._infer.lower(self._state[0], self._state[1], batch.pictures)
+        flops = (lowered.cost_analysis() or {}).get("flops")
+        return None if flops is None else float(flops)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -12,32 +12,24 @@ import tensorflow as tf
 
 from cnnbench.records.measurements import Placement, Workload
 from cnnbench.speed.engines.engine import Tensor
-from cnnbench.speed.engines.keras_model import placement_of
-from cnnbench.speed.flops.backend_flops import backend_flops
+from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
 
 
-def where(tensor: Tensor) -> tuple[str, str]:
-    """Returns kind of device and dtype of a tensor or variable."""
-    return tf.DeviceSpec.from_string(tensor.device).device_type.lower(), tensor.dtype.name
-
-
-class TensorFlowEngine:
+class TensorFlowEngine(KerasEngine):
     """One device, `cpu` or `gpu`, of this process."""
 
     def __init__(self, kind: str) -> None:
         self.device = f"/{kind.upper()}:0"
 
-    def put(self, array: npt.NDArray[Any]) -> Tensor:
+    def send(self, array: npt.NDArray[Any]) -> Tensor:
         with tf.device(self.device):
-            tensor = tf.identity(tf.constant(array))
-        self.synchronize([tensor])
-        return tensor
+            return tf.identity(tf.constant(array))
 
     def get(self, tensor: Tensor) -> npt.NDArray[Any]:
         return np.asarray(tensor)
 
     def synchronize(self, outputs: Sequence[Tensor]) -> None:
-        # Waits for every stream of every device, so that no output need be looked at.
+        # Waits for every stream of every device, whatever the outputs are.
         tf.test.experimental.sync_devices()
 
     def tf32(self) -> str:
@@ -45,36 +37,64 @@ class TensorFlowEngine:
             return ""
         return "on" if tf.config.experimental.tensor_float_32_execution_enabled() else "off"
 
-    def is_out_of_memory(self, error: BaseException) -> bool:
-        return isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))
+    def where(self, tensor: Tensor) -> tuple[str, str]:
+        return tf.DeviceSpec.from_string(tensor.device).device_type.lower(), tensor.dtype.name
+
+    def compiled(self, function: Callable[..., Tensor], jit: bool = False) -> Callable[..., Tensor]:
+        graph = tf.function(function, jit_compile=jit)
+
+        def run(*tensors: Tensor) -> Tensor:
+            with tf.device(self.device):
+                return graph(*tensors)
+
+        return run
 
     def program(self, model: keras.Model, workload: Workload) -> TensorFlowProgram:
         return TensorFlowProgram(self, model, workload)
 
 
-class TensorFlowProgram:
-    """A graph of `train_step`, or of the model in inference mode."""
+class TensorFlowProgram(KerasProgram):
+    """Graphs of `train_step` and of the model in inference mode."""
+
+    engine: TensorFlowEngine
 
     def __init__(self, engine: TensorFlowEngine, model: keras.Model, workload: Workload) -> None:
-        self.engine, self.model, self.workload = engine, model, workload
-        # Keras decides at compile() whether XLA is of use on this device.
+        super().__init__(engine, model, workload)
+        # Keras decides in compile() whether XLA is of use on this device.
         jit = bool(model.jit_compile)
-        self._infer = tf.function(lambda x: model(x, training=False), jit_compile=jit)
-        self._train = tf.function(lambda x, y: model.train_step((x, y))["loss"], jit_compile=jit)
+        self._infer = engine.compiled(lambda x: model(x, training=False), jit)
+        self._train = engine.compiled(lambda x, y: model.train_step((x, y))["loss"], jit)
 
-    def run(self, pictures: Tensor, targets: Tensor | None = None) -> Tensor:
-        with tf.device(self.engine.device):
-            if self.workload == "train":
-                return self._train(pictures, targets)
-            return self._infer(pictures)
+    def train(self, pictures: Tensor, targets: Tensor) -> Tensor:
+        return self._train(pictures, targets)
 
-    def answer(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        with tf.device(self.engine.device):
-            return np.asarray(self._infer(tf.constant(pictures)), np.float32)
+    def infer(self, pictures: Tensor) -> Tensor:
+        return self._infer(pictures)
 
     def placement(self) -> Placement:
         with tf.device(self.engine.device):
-            return placement_of(self.model, where)
+            return super().placement()
 
-    def backend_flops(self, batch_size: int) -> float | None:
-        return backend_flops("tensorflow", self.model, batch_size, self.workload)
+    def backend_flops(self) -> float | None:
+        """Counts most operations of inference, by the formulas of TensorFlow's profiler.
+
+        Its formulas for the gradients of a convolution are right only where the output is as large
+        as the input. Without padding they give up to twice the textbook's number, so that training
+        is not counted.
+        """
+        if self.workload == "train":
+            return None
+        from tensorflow.python.framework import ops
+        from tensorflow.python.profiler.internal import flops_registry  # noqa: F401
+        from tensorflow.python.util import deprecation
+
+        picture = tf.TensorSpec((1, *self.model.input_shape[1:]), tf.uint8)
+        inference = tf.function(lambda x: self.model(x, training=False))
+        graph = inference.get_concrete_function(picture).graph
+        # What tf.compat.v1.profiler sums up, without its printing and its warning.
+        with deprecation.silence():
+            counts = [
+                ops.get_stats_for_node_def(graph, operation.node_def, "flops").value
+                for operation in graph.get_operations()
+            ]
+        return float(sum(count for count in counts if count))

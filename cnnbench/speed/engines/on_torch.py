@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -10,28 +10,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cnnbench.records.measurements import Placement, Workload
+from cnnbench.pictures.batches import Pictures
+from cnnbench.records.measurements import Workload
 from cnnbench.speed.engines.engine import Tensor
-from cnnbench.speed.engines.keras_model import placement_of
-from cnnbench.speed.flops.backend_flops import backend_flops
+from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
+
+COUNTED_PICTURES = 2  # a batch normalization of one value would fail
 
 
-def where(tensor: Tensor) -> tuple[str, str]:
-    """Returns kind of device and dtype of a tensor."""
-    kind = "cpu" if tensor.device.type == "cpu" else "gpu"
-    return kind, str(tensor.dtype).removeprefix("torch.")
-
-
-class TorchEngine:
+class TorchEngine(KerasEngine):
     """One device, `cpu` or `gpu`, of this process."""
 
     def __init__(self, kind: str) -> None:
         self.device = torch.device("cpu" if kind == "cpu" else "cuda:0")
 
-    def put(self, array: npt.NDArray[Any]) -> Tensor:
-        tensor = torch.as_tensor(array, device=self.device)
-        self.synchronize([tensor])
-        return tensor
+    def send(self, array: npt.NDArray[Any]) -> Tensor:
+        return torch.as_tensor(array, device=self.device)
 
     def get(self, tensor: Tensor) -> npt.NDArray[Any]:
         array: npt.NDArray[Any] = tensor.detach().float().cpu().numpy()
@@ -50,35 +44,42 @@ class TorchEngine:
             return "on" if products else "off"
         return f"matmul {'on' if products else 'off'}, conv {'on' if convolutions else 'off'}"
 
-    def is_out_of_memory(self, error: BaseException) -> bool:
-        # On a CPU it is a RuntimeError like any other but for its text.
-        kinds = (MemoryError, torch.OutOfMemoryError)
-        return isinstance(error, kinds) or "can't allocate memory" in str(error)
+    def where(self, tensor: Tensor) -> tuple[str, str]:
+        kind = "cpu" if tensor.device.type == "cpu" else "gpu"
+        return kind, str(tensor.dtype).removeprefix("torch.")
+
+    def compiled(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def run(*tensors: Tensor) -> Tensor:
+            with torch.inference_mode():
+                return function(*tensors)
+
+        return run
 
     def program(self, model: keras.Model, workload: Workload) -> TorchProgram:
         return TorchProgram(self, model, workload)
 
 
-class TorchProgram:
+class TorchProgram(KerasProgram):
     """`train_step`, or the model in inference mode without a graph of gradients."""
 
-    def __init__(self, engine: TorchEngine, model: keras.Model, workload: Workload) -> None:
-        self.engine, self.model, self.workload = engine, model, workload
+    def train(self, pictures: Tensor, targets: Tensor) -> Tensor:
+        return self.model.train_step((pictures, targets))["loss"]
 
-    def run(self, pictures: Tensor, targets: Tensor | None = None) -> Tensor:
-        if self.workload == "train":
-            return self.model.train_step((pictures, targets))["loss"]
+    def infer(self, pictures: Tensor) -> Tensor:
         with torch.inference_mode():
             return self.model(pictures, training=False)
 
-    def answer(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            given = self.model(torch.as_tensor(pictures, device=self.engine.device), training=False)
-        answers: npt.NDArray[np.float32] = self.engine.get(given).astype(np.float32)
-        return answers
+    def backend_flops(self) -> float:
+        """Counts convolutions and matrix products of one step, which is made."""
+        from torch.utils.flop_counter import FlopCounterMode
 
-    def placement(self) -> Placement:
-        return placement_of(self.model, where)
-
-    def backend_flops(self, batch_size: int) -> float | None:
-        return backend_flops("torch", self.model, batch_size, self.workload)
+        shape = (COUNTED_PICTURES, *self.model.input_shape[1:])
+        labels = np.zeros(COUNTED_PICTURES, np.int64)
+        inputs = self.inputs(Pictures(np.zeros(shape, np.uint8), labels))
+        with FlopCounterMode(display=False) as counter:
+            if self.workload == "train":
+                self.train(*inputs)
+            else:
+                with torch.no_grad():  # in inference mode, products are not seen one by one
+                    self.model(*inputs, training=False)
+        return float(counter.get_total_flops()) / COUNTED_PICTURES

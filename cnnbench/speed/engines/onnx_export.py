@@ -1,25 +1,29 @@
-"""Writes a Keras model as an ONNX file, and such a file again in int8. Runs nothing."""
+"""Writes ONNX files: a Keras model, such a file again in int8, and a single product."""
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import onnx
+import onnxruntime
+from onnx import helper, numpy_helper
+from onnxruntime import quantization
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from cnnbench.models.user_errors import first_line
 
 if TYPE_CHECKING:
     import keras
 
-INPUT_NAME = "pictures"
 EXPORTERS = ("tensorflow", "torch")
 CALIBRATION_BATCH = 32
+OPSET, IR_VERSION = 17, 8  # of `write_product`
 
 # Probabilities in steps of 1/256 would make ties; the layers before them are what takes time.
 KEPT_IN_FLOAT = ("Sigmoid", "Softmax")
@@ -38,7 +42,7 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
     """Writes a model's inference as an ONNX file that takes any number of pictures.
 
     The file is tidied by ONNX Runtime's basic optimizations (constants folded, biases moved into
-    convolutions), since what the exporters write differs: untidied, OpenVINO ran torch's file at
+    convolutions), since exporters write different files: untidied, OpenVINO ran torch's file at
     half the speed of TensorFlow's.
 
     Args:
@@ -48,8 +52,8 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
         input_shape: `(height, width, channels)` of a picture.
 
     Raises:
-        ValueError: if Keras runs on a backend that can't export, if a package is absent or if the
-            model has a layer that ONNX can't express.
+        ValueError: if Keras runs on a backend that can't export, or if the model has a layer that
+            ONNX can't express.
     """
     import keras
 
@@ -60,14 +64,9 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
             f"{', '.join(EXPORTERS)}: install one of them, in cnnbench's clone "
             f"with pip install '.[tensorflow]', and export there. Received: backend={backend!r}"
         )
-    required("onnx", "onnxruntime")
-    if backend == "tensorflow":
-        required("tf2onnx", "onnxruntime")
-    runtime = required("onnxruntime", "onnxruntime")
-    tidied = required("onnxruntime.quantization.shape_inference", "onnxruntime").quant_pre_process
     # Augmentation is on unless switched off, and an exporter does not switch it off.
-    inputs = keras.Input(input_shape, dtype="uint8", name=INPUT_NAME)
-    signature = [keras.InputSpec(shape=(None, *input_shape), dtype="uint8", name=INPUT_NAME)]
+    inputs = keras.Input(input_shape, dtype="uint8", name="pictures")
+    signature = [keras.InputSpec(shape=(None, *input_shape), dtype="uint8", name="pictures")]
     with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
         for message in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
@@ -76,9 +75,9 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
             inference = keras.Model(inputs, model(inputs, training=False))
             inference.export(str(written), format="onnx", input_signature=signature, verbose=False)
             # tf2onnx writes a file even where it has no word for a layer.
-            runtime.InferenceSession(str(written), providers=["CPUExecutionProvider"])
+            onnxruntime.InferenceSession(str(written), providers=["CPUExecutionProvider"])
             # Symbolic shapes are of use for transformers, and would need one more package.
-            tidied(str(written), str(done), skip_symbolic_shape=True)
+            quant_pre_process(str(written), str(done), skip_symbolic_shape=True)
         except Exception as error:  # a user's own model may hold any layer
             raise ValueError(
                 f"The model can't be exported to ONNX: {first_line(error)} "
@@ -90,7 +89,7 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
 def quantize_onnx(source: Path, target: Path, pictures: npt.NDArray[np.uint8]) -> None:
     """Writes an ONNX file again with int8 weights and activations (post-training, static).
 
-    Weights have one scale a channel; the ranges of activations are the smallest and largest
+    Weights have one scale per channel; the ranges of activations are the smallest and largest
     values seen on the pictures. The probabilities at the end stay float32.
 
     Args:
@@ -98,17 +97,7 @@ def quantize_onnx(source: Path, target: Path, pictures: npt.NDArray[np.uint8]) -
         target: file to write.
         pictures: uint8 `(n, height, width, channels)` to calibrate with, not held-out ones; 100 to
             500 are usual.
-
-    Raises:
-        ValueError: if the pictures are none or of another form, or a package is absent.
     """
-    if pictures.dtype != np.uint8 or pictures.ndim != 4 or not len(pictures):
-        raise ValueError(
-            "Calibration needs uint8 pictures of shape (n, height, width, channels), at least one. "
-            f"Received: dtype={pictures.dtype}, shape={pictures.shape}"
-        )
-    onnx = required("onnx", "onnxruntime")
-    quantization = required("onnxruntime.quantization", "onnxruntime")
     graph = onnx.load(str(source)).graph
     quantization.quantize_static(
         str(source),
@@ -122,22 +111,6 @@ def quantize_onnx(source: Path, target: Path, pictures: npt.NDArray[np.uint8]) -
     )
 
 
-def required(module: str, extra: str) -> Any:
-    """Imports a module of an optional package.
-
-    Raises:
-        ValueError: if it is absent; the message names the extra that installs it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ValueError(
-            f"The package {module.split('.')[0]} can't be imported: {first_line(error)} In "
-            f"cnnbench's clone, install it with pip install '.[{extra}]'. "
-            f"Received: module={module!r}"
-        ) from error
-
-
 class _Batches:
     """Calibration pictures in the form that ONNX Runtime asks for: a batch a call, then `None`."""
 
@@ -149,3 +122,40 @@ class _Batches:
 
     def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
         return next(self._batches, None)
+
+
+def write_product(
+    path: Path, kind: str, inputs: tuple[int, ...], weights: tuple[int, ...], int8: bool
+) -> None:
+    """Writes a network of a single product whose weights are ones.
+
+    Args:
+        path: file to write.
+        kind: ONNX' name of the product, `MatMul` or `Conv`.
+        inputs: shape of its input, float32 or, for int8, uint8.
+        weights: shape of its weights.
+        int8: whether inputs, weights and outputs are quantized.
+    """
+    constants = {"w": np.ones(weights, np.int8 if int8 else np.float32)}
+    nodes = [helper.make_node(kind, ["x", "w"], ["y"])]
+    if int8:
+        # Unsigned activations and signed weights, which CPUs multiply fastest.
+        constants["scale"] = np.array(1 / 64, np.float32)
+        constants |= {"zero_x": np.array(0, np.uint8), "zero_w": np.array(0, np.int8)}
+        nodes = [
+            helper.make_node("DequantizeLinear", ["x", "scale", "zero_x"], ["x_float"]),
+            helper.make_node("DequantizeLinear", ["w", "scale", "zero_w"], ["w_float"]),
+            helper.make_node(kind, ["x_float", "w_float"], ["y_float"]),
+            helper.make_node("QuantizeLinear", ["y_float", "scale", "zero_x"], ["y"]),
+        ]
+    dtype = onnx.TensorProto.UINT8 if int8 else onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "product",
+        [helper.make_tensor_value_info("x", dtype, inputs)],
+        [helper.make_tensor_value_info("y", dtype, None)],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    opset = helper.make_opsetid("", OPSET)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
+    onnx.save(model, str(path))

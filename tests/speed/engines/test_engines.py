@@ -130,8 +130,9 @@ def test_a_timer_that_does_not_wait_is_found(measured: Measured) -> None:
 def test_tensorflow_says_where_a_tensor_lies() -> None:
     import tensorflow as tf
 
-    from cnnbench.speed.engines.on_tensorflow import where
+    from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine
 
+    where = TensorFlowEngine("cpu").where
     device = "/job:localhost/replica:0/task:0/device:GPU:0"
     assert where(SimpleNamespace(device=device, dtype=tf.bfloat16)) == ("gpu", "bfloat16")
     with tf.device("/CPU:0"):

@@ -4,7 +4,7 @@ from keras import layers
 
 from cnnbench.models.network import build_model
 from cnnbench.models.variants import VARIANTS, variant_named
-from cnnbench.speed.flops.model_flops import inference_flops, training_flops
+from cnnbench.speed.flops import inference_flops, training_flops
 
 # Pictures of 64x64x3: 62x62 and 29x29 are convolved, 14x14x32 values reach the dense layer.
 FIRST = 2 * 62 * 62 * 32 * 3 * 3 * 3

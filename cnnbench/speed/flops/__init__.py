@@ -1,1 +1,0 @@
-"""Operations per picture, from the layers and from the backend."""

@@ -1,0 +1,158 @@
+"""What a backend reaches at best: the limits that speeds are compared with."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
+from cnnbench.machine.devices import gpus
+from cnnbench.machine.place import Place
+from cnnbench.records.measurements import Peak
+from cnnbench.speed.engines.choice import engine_for
+from cnnbench.speed.timing import Clock, Step, time_calls
+
+CALL_SECONDS = 0.02  # long beside reading the clock, launching a kernel and waiting for it
+FEWEST_CALLS = 3
+
+# A convolution as in a CNN: 64 to 64 channels, 56x56 outputs. The inputs are larger instead of
+# padded, so that nothing is counted that is not multiplied.
+KERNEL, CHANNELS, SIDE = 3, 64, 56
+INPUT_SIDE = SIDE + KERNEL - 1
+CONVOLUTION_FLOPS = 2 * SIDE**2 * CHANNELS**2 * KERNEL**2  # a picture
+
+Work = Literal["matmul", "convolution"]
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Sizes to try, each double the one before, and the work of one call."""
+
+    smallest: int
+    largest: int
+    work: Callable[[int], float]
+
+
+LADDERS: dict[Work, Ladder] = {
+    "matmul": Ladder(512, 8192, lambda size: 2.0 * size**3),
+    "convolution": Ladder(1, 512, lambda batch: float(CONVOLUTION_FLOPS * batch)),
+}
+
+
+def measure_peak(
+    place: Place, dtype: str, *, seconds: float = 0.7, clock: Clock = time.perf_counter
+) -> Peak:
+    """Measures a square matrix product and a convolution, half of the time each.
+
+    The best of several calls counts, each waited for: a limit is what the machine can do when
+    nothing disturbs it. Arrays are arguments of the compiled programs, or weights as a network
+    has them (OpenVINO, ONNX Runtime), so that nothing is computed beforehand.
+
+    Args:
+        place: backend, device and threads, as they are in this process.
+        dtype: `float32`, `bfloat16`, `float16` or `int8`.
+        seconds: in all, besides compiling.
+        clock: returns seconds.
+
+    Returns:
+        The peak; `None` for what this backend can't do.
+    """
+    found: dict[Work, float | None] = {"matmul": None, "convolution": None}
+    if kind_of(place.device) == "cpu" or gpus(place.backend):
+        make = _with_keras if place.backend in TRAINING_BACKENDS else _exported
+        engine = engine_for(place)
+        for work, ladder in LADDERS.items():
+            call_of = partial(make, engine, dtype, work)
+            found[work] = best_rate(call_of, ladder, seconds=seconds / 2, clock=clock)
+    return Peak(
+        place.backend, place.device, dtype, place.threads, found["matmul"], found["convolution"]
+    )
+
+
+def best_rate(
+    make: Callable[[int], Step], ladder: Ladder, *, seconds: float, clock: Clock
+) -> float | None:
+    """Returns the highest work per second over sizes and calls.
+
+    The size is doubled until a call takes `CALL_SECONDS`; that size is then repeated while
+    `seconds` last. Each size has a first call, which compiles and allocates, that is not timed.
+
+    Args:
+        make: returns the work of a size, done when the call returns.
+        ladder: the sizes.
+        seconds: for all of it; what has begun is finished, with at most `FEWEST_CALLS` of a size.
+        clock: returns seconds.
+
+    Returns:
+        Work per second of the shortest call, or `None` if the smallest size fails.
+    """
+    start = clock()
+    best: float | None = None
+    size = ladder.smallest
+    while True:
+        try:
+            call = make(size)
+            call()
+            # One slow call may be a disturbance; one of several seconds is not worth another.
+            took = _shortest(call, 1, clock)
+            if took < seconds / FEWEST_CALLS:
+                took = min(took, _shortest(call, FEWEST_CALLS - 1, clock))
+            best = max(best or 0.0, ladder.work(size) / took)
+            left = seconds - (clock() - start)
+            if took >= CALL_SECONDS or left <= 0 or size * 2 > ladder.largest:
+                if left > took:
+                    took = _shortest(call, int(left / took), clock)
+                return max(best, ladder.work(size) / took)
+        except Exception:  # whatever a backend raises for what it can't, or for full memory
+            return best
+        size *= 2
+
+
+def _shortest(call: Step, calls: int, clock: Clock) -> float:
+    return max(min(time_calls(call, calls, clock)), 1e-9)
+
+
+def _with_keras(engine: Any, dtype: str, work: Work, size: int) -> Step:
+    from keras import ops
+
+    shapes: list[tuple[int, ...]] = [(size, size), (size, size)]
+    run = engine.compiled(ops.matmul)
+    if work == "convolution":
+        if dtype == "int8":
+            raise ValueError("Keras has no int8 convolution")
+        shapes = [
+            (size, INPUT_SIDE, INPUT_SIDE, CHANNELS),
+            (KERNEL, KERNEL, CHANNELS, CHANNELS),
+        ]
+        run = engine.compiled(lambda x, kernel: ops.conv(x, kernel, padding="valid"))
+    # Ones: neither denormal numbers nor infinities, which some CPUs are slow with.
+    arrays = [ops.ones(shape, dtype) for shape in shapes]
+    return lambda: engine.synchronize([run(*arrays)])
+
+
+def _exported(engine: Any, dtype: str, work: Work, size: int) -> Step:
+    """Returns the work as a network of one layer, whose second operand is its weight."""
+    from cnnbench.speed.engines.onnx_export import write_product
+
+    kind = "MatMul"
+    inputs: tuple[int, ...] = (size, size)
+    weights: tuple[int, ...] = (size, size)
+    if work == "convolution":
+        kind = "Conv"
+        inputs = (size, CHANNELS, INPUT_SIDE, INPUT_SIDE)
+        weights = (CHANNELS, CHANNELS, KERNEL, KERNEL)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "product.onnx")
+        write_product(path, kind, inputs, weights, int8=dtype == "int8")
+        program = engine.program(path, dtype, size)
+    if program.placement().compute_dtypes != (dtype,):
+        raise ValueError(f"It computes in another dtype. Received: dtype={dtype!r}")
+    tensor = engine.put(np.ones(inputs, np.uint8 if dtype == "int8" else np.float32))
+    return lambda: program.compute(tensor)

@@ -1,1 +1,0 @@
-"""What a backend reaches at best on a device: the limits that speeds are compared with."""

@@ -1,0 +1,172 @@
+from dataclasses import replace
+
+import pytest
+
+from cnnbench.machine.backends import DTYPES, missing
+from cnnbench.machine.place import Place
+from cnnbench.records.measurements import Peak
+from cnnbench.speed import limits, peaks
+from cnnbench.speed.peaks import Ladder, best_rate, measure_peak
+
+PEAK = Peak("jax", "cpu", "float32", 2, 100e9, 80e9)
+LADDER = Ladder(8, 1024, float)
+
+
+class Machine:
+    """Does `rate` works a fake second; some calls are disturbed, some sizes fail."""
+
+    def __init__(self, rate, disturbed=(), fails_from=None, extra=0.0):
+        self.now, self.calls, self.sizes = 0.0, 0, []
+        self._rate, self._disturbed, self._fails_from = rate, disturbed, fails_from
+        self._extra = extra
+
+    def make(self, size):
+        if self._fails_from is not None and size >= self._fails_from:
+            raise MemoryError
+        self.sizes.append(size)
+
+        def call():
+            self.calls += 1
+            slow = 10.0 if self.calls in {1, *self._disturbed} else 1.0  # the first one compiles
+            self.now += slow * (size / self._rate + self._extra)
+
+        return call
+
+    def best(self, ladder=LADDER, seconds=0.25):
+        return best_rate(self.make, ladder, seconds=seconds, clock=lambda: self.now)
+
+
+def test_sizes_are_doubled_until_a_call_is_long_enough():
+    machine = Machine(rate=1000)  # 32 take 0.032 s
+    assert machine.best(seconds=5.0) == pytest.approx(1000)
+    assert machine.sizes == [8, 16, 32]
+
+
+def test_the_largest_size_ends_the_search():
+    machine = Machine(rate=1e9)
+    assert machine.best(seconds=0.001) == pytest.approx(1e9)
+    assert machine.sizes[-1] == 1024
+
+
+def test_the_best_size_counts_though_it_is_not_the_last():
+    now = [0.0]
+
+    def make(size):
+        def call():
+            now[0] += size / (2000 if size <= 16 else 500)  # anything larger leaves the cache
+
+        return call
+
+    assert best_rate(make, LADDER, seconds=0.25, clock=lambda: now[0]) == pytest.approx(2000)
+
+
+def test_overheads_are_small_beside_long_calls():
+    assert Machine(rate=1000, extra=0.001).best() > 950
+
+
+def test_the_shortest_call_counts():
+    machine = Machine(rate=1000, disturbed={*range(200)} - {8})
+    assert machine.best(Ladder(32, 32, float), seconds=5.0) == pytest.approx(1000)
+
+
+def test_one_disturbed_call_does_not_end_the_search():
+    machine = Machine(rate=1000, disturbed=(2,))
+    machine.best(seconds=5.0)
+    assert machine.sizes == [8, 16, 32]
+
+
+def test_what_is_very_slow_is_called_twice_and_compiling_is_not_timed():
+    machine = Machine(rate=10)  # the first call takes 8 s, the others 0.8 s
+    assert machine.best() == pytest.approx(10)
+    assert machine.calls == 2
+
+
+def test_the_time_is_kept():
+    machine = Machine(rate=1000)
+    machine.best(seconds=2.0)
+    assert 1.9 < machine.now < 2.2
+
+
+@pytest.mark.parametrize(("fails_from", "best"), [(16, 1000), (8, None)])
+def test_a_size_that_fails_leaves_the_best_so_far(fails_from, best):
+    assert Machine(rate=1000, fails_from=fails_from).best() == pytest.approx(best)
+
+
+def test_a_clock_that_stands_still_is_no_division_by_zero():
+    assert best_rate(lambda _: lambda: None, LADDER, seconds=0.0, clock=lambda: 0.0) > 0
+
+
+def test_work_is_what_is_calculated_by_hand():
+    assert peaks.LADDERS["matmul"].work(512) == 268_435_456
+    assert peaks.LADDERS["convolution"].work(2) == 2 * 2 * 56 * 56 * 64 * 3 * 3 * 64
+
+
+# Limits
+
+
+def test_the_faster_of_both_is_the_limit():
+    assert limits.flops_limit(PEAK) == 100e9
+    assert limits.flops_limit(replace(PEAK, matmul_flops_per_second=None)) == 80e9
+    assert limits.flops_limit(replace(PEAK, convolution_flops_per_second=120e9)) == 120e9
+
+
+def test_percent_of_peak():
+    assert limits.percent_of_peak(1000, 25e6, PEAK) == 25.0
+    assert limits.percent_of_peak(1000, None, PEAK) is None
+    assert limits.percent_of_peak(1000, 25e6, Peak("jax", "cpu", "int8", 2, None, None)) is None
+
+
+@pytest.mark.parametrize(
+    ("backend_count", "workload", "agree"),
+    [
+        (104, "inference", True),
+        (106, "inference", False),
+        (93, "inference", False),
+        (106, "train", True),
+        (112, "train", False),
+    ],
+)
+def test_counts_agree_within_the_tolerance(backend_count, workload, agree):
+    assert limits.counts_agree(100, backend_count, workload) is agree
+
+
+def test_a_count_of_nothing_agrees_with_nothing():
+    with pytest.raises(ValueError, match=r"Expected a count above 0\. Received: counted=0"):
+        limits.counts_agree(0, 0, "inference")
+
+
+# Real backends on works that take no time
+
+ALWAYS = {
+    "tensorflow": {"float32": 2, "int8": 1},
+    "openvino": {"float32": 2, "int8": 2},
+    "onnxruntime": {"float32": 2, "float16": 0, "bfloat16": 0, "int8": 2},
+}
+
+
+@pytest.fixture
+def tiny_works(monkeypatch):
+    monkeypatch.setitem(peaks.LADDERS, "matmul", Ladder(64, 64, float))
+    monkeypatch.setitem(peaks.LADDERS, "convolution", Ladder(1, 1, float))
+
+
+@pytest.mark.parametrize("backend", ALWAYS)
+def test_a_backend_measures_what_it_can(backend, tiny_works):
+    if missing(backend):
+        pytest.skip(missing(backend))
+    found = {dtype: measure_peak(Place(backend, "cpu", 1), dtype, seconds=0) for dtype in DTYPES}
+    rates = {
+        dtype: [
+            rate
+            for rate in (peak.matmul_flops_per_second, peak.convolution_flops_per_second)
+            if rate is not None
+        ]
+        for dtype, peak in found.items()
+    }
+    assert all(rate > 0 for each in rates.values() for rate in each)
+    assert {dtype: len(rates[dtype]) for dtype in ALWAYS[backend]} == ALWAYS[backend]
+
+
+def test_without_a_gpu_there_is_no_peak_of_one():
+    found = measure_peak(Place("tensorflow", "gpu:1", 2), "float32")
+    assert found == Peak("tensorflow", "gpu:1", "float32", 2, None, None)
