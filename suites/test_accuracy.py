@@ -1,6 +1,6 @@
 """Is each variant as good on held-out pictures as it should be?"""
 
-from cnnbench.verdicts.checks import training as checks
+from cnnbench import checks
 
 
 def test_accuracy(cnnbench_accuracy, judge):

@@ -1,15 +1,15 @@
 """Are the pictures fit to be trained on and judged by?"""
 
-from cnnbench.verdicts.checks import pictures as data_checks
+from cnnbench import checks
 
 
 def test_held_out(cnnbench_held_out, judge):
-    judge(data_checks.check_held_out(cnnbench_held_out))
+    judge(checks.check_held_out(cnnbench_held_out))
 
 
 def test_near_duplicates(cnnbench_near_duplicates, judge):
-    judge(data_checks.check_near_duplicates(cnnbench_near_duplicates))
+    judge(checks.check_near_duplicates(cnnbench_near_duplicates))
 
 
 def test_class_balance(data, target, judge, benchmark):
-    judge(data_checks.check_class_balance(data, target("class_balance")))
+    judge(checks.check_class_balance(data, target("class_balance")))

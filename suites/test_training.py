@@ -1,6 +1,6 @@
 """Does each variant train as a healthy network does?"""
 
-from cnnbench.verdicts.checks import training as checks
+from cnnbench import checks
 
 
 def test_training_finished(cnnbench_run, judge):

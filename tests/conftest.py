@@ -22,7 +22,8 @@ import pytest
 from tiny import write_pictures
 
 from cnnbench.machine.backends import switch_off_telemetry
-from cnnbench.pictures.load import Splits, load_splits
+from cnnbench.pictures.data_set import Splits
+from cnnbench.pictures.load import load_splits
 
 pytest_plugins = ["pytester"]
 switch_off_telemetry()
@@ -44,7 +45,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_splits(tiny_folder: Path, own_cache: Path) -> Splits:
-    return load_splits(tiny_folder, input_size=(24, 24), cache=own_cache)
+    return load_splits(tiny_folder, image_size=24, cache=own_cache)
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def main(backend: str, manifest: str, folder: str) -> None:
     limit_threads(backend, 1)
     from cnnbench.machine.place import Place
     from cnnbench.models.variants import VARIANTS
-    from cnnbench.pictures.load import Splits
+    from cnnbench.pictures.data_set import Splits
     from cnnbench.records.codec import encode
     from cnnbench.speed import throughput
     from cnnbench.speed.engines import keras_model

@@ -26,7 +26,7 @@ FLOORS = (
     ("session", "comparing"),
     ("ab",),
     ("commands", "plugin"),
-    ("cli",),
+    ("cli", "checks"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 HEAVY = ("keras", "tensorflow", "jax", "torch", "pandas", "numpy", "PIL", "scipy")

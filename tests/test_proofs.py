@@ -10,12 +10,9 @@ import pandas as pd
 import pytest
 from suite_runs import run_pytest
 
-from cnnbench.machine.place import Place
-from cnnbench.models.variants import VARIANTS
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.session.opened_pictures import read_splits
 from cnnbench.session.options import Options
-from cnnbench.training.protocols import Protocol
 from cnnbench.training.train import train
 from cnnbench.verdicts.gates.evidence import Levels
 from cnnbench.verdicts.gates.jury import Gate, Jury
@@ -23,8 +20,6 @@ from cnnbench.verdicts.gates.rules import GeneralizationGapLimit
 from cnnbench.verdicts.targets import DEFAULTS
 
 pytestmark = pytest.mark.slow
-
-PLACE = Place("tensorflow", "cpu", 1)
 
 
 @pytest.fixture(scope="module")
@@ -46,25 +41,20 @@ def few(splits: Splits, per_class: int) -> Splits:
 
 
 def test_too_long_a_training_on_few_pictures_overfits_and_is_red(drawn: Splits) -> None:
-    protocol, pictures = Protocol("one-pass", epochs=40), few(drawn, 50)
+    pictures = few(drawn, 50)
     gate = Gate(GeneralizationGapLimit(DEFAULTS["generalization_gap"]), "documented", (0, 1, 2))
     result = Jury(
         [gate],
         Levels(),
         drawn.validation.labels.tolist(),
-        lambda wanted: [
-            train(VARIANTS[variant], pictures, seed, protocol, PLACE) for variant, seed in wanted
-        ],
+        lambda wanted: [train(variant, pictures, seed, epochs=40).run for variant, seed in wanted],
     ).verdict(gate)
     assert result.verdict == "fail", result.detail
     assert result.observed > 0.15
 
 
 def test_accuracy_stays_below_the_ceiling(drawn: Splits) -> None:
-    runs = [
-        train(VARIANTS["three-blocks"], drawn, seed, Protocol("one-pass"), PLACE)
-        for seed in range(2)
-    ]
+    runs = [train("three-blocks", drawn, seed).run for seed in range(2)]
     assert 0.80 < np.mean([run.val_accuracy for run in runs]) < 0.95
 
 

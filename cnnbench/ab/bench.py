@@ -15,7 +15,7 @@ from cnnbench.ab.pairs import Pair, TimeSteps, drawn_order, measure_pair
 from cnnbench.ab.processes import Child, Template
 from cnnbench.ab.sides import Side
 from cnnbench.machine.place import Place
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.streams import random_stream
 from cnnbench.records.measurements import Workload
 

@@ -110,7 +110,7 @@ def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
     from cnnbench.machine.devices import gpus
     from cnnbench.models.variants import Variant
     from cnnbench.pictures.batches import Pictures, drawn_batch
-    from cnnbench.pictures.load import Splits
+    from cnnbench.pictures.data_set import Splits
 
     if command["device"] == "gpu" and not gpus(command["backend"]):
         raise ValueError(f"{command['backend']} sees no GPU. Received: device='gpu'")

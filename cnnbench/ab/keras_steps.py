@@ -9,7 +9,7 @@ from cnnbench.models.network import targets_for
 from cnnbench.models.seeded import seeded_model
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.records.measurements import Workload
 from cnnbench.speed.timing import Step
 

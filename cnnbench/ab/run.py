@@ -14,7 +14,7 @@ from cnnbench.ab.sides import Side
 from cnnbench.ab.until_decided import clocks_in_words, measure_until_decided
 from cnnbench.ab.verdict import Verdict, in_words
 from cnnbench.machine.environment import describe
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.report.folder import new_report_folder
 from cnnbench.stats.sequential import look_plan
 from cnnbench.verdicts.gates.ratio import RatioRule

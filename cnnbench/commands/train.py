@@ -60,9 +60,6 @@ def run(parsed: argparse.Namespace) -> int:
     splits = read_splits(options, lambda text: print(text, flush=True))
     parsed.out.mkdir(parents=True, exist_ok=True)
 
-    from cnnbench.speed.reference import load_weights
-    from cnnbench.training.classifier import save_classifier
-
     backend, threads = options.backends[0], options.threads or usable_cpus()
     protocol, device = options.training_protocol(), _device(backend, threads)
     print(
@@ -71,12 +68,12 @@ def run(parsed: argparse.Namespace) -> int:
         flush=True,
     )
     with tempfile.TemporaryDirectory() as scratch, one_worker(backend, device, threads) as worker:
-        manifest, kept = Path(scratch, "pictures.json"), Path(scratch, "weights.npz")
+        manifest = Path(scratch, "pictures.json")
         splits.save(manifest)
-        job = Train(variant, str(manifest), parsed.seed, protocol, str(kept))
+        job = Train(
+            variant, str(manifest), parsed.seed, protocol, classifier=str(parsed.out.absolute())
+        )
         run = cast(TrainingRun, worker.do(job, _print_epoch))
-        weights = load_weights(kept)
-    save_classifier(parsed.out, weights, variant, protocol, run, splits.classes, splits.input_shape)
     print(
         f"held-out accuracy {run.val_accuracy:.4f}, gap {run.generalization_gap:+.4f}, "
         f"{run.seconds:.1f} s; classifier: {parsed.out}"

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
-from cnnbench.machine.environment import may_have_gpu
+from cnnbench.machine.environment import may_have_gpu, usable_cpus
+from cnnbench.machine.place import Place
 
 
 def auto_devices() -> tuple[str, ...]:
@@ -65,6 +66,14 @@ def gpus(backend: str) -> tuple[str, ...]:
     import torch
 
     return tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+
+
+def place_of_this_process() -> Place:
+    """Returns Keras' backend, `gpu` if that sees one, and how many CPUs this process may use."""
+    import keras
+
+    backend = keras.backend.backend()
+    return Place(backend, "gpu" if gpus(backend) else "cpu", usable_cpus())
 
 
 def reset_peak_memory(backend: str, device: str) -> None:

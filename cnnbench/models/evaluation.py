@@ -1,13 +1,14 @@
-"""Accuracy, loss and probabilities of a model on one side, in inference mode."""
+"""Accuracy, loss and probabilities of a model in inference mode."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
 
 from cnnbench.pictures.batches import Pictures
+from cnnbench.pictures.data_set import Splits
 from cnnbench.records.answers import classes_of
 
 EVALUATION_BATCH_SIZE = 256
@@ -19,11 +20,38 @@ class Evaluation:
 
     accuracy: float
     loss: float
-    probabilities: np.ndarray
+    probabilities: np.ndarray = field(repr=False)
 
 
-def evaluate(model: keras.Model, side: Pictures, rows: np.ndarray | None = None) -> Evaluation:
-    """Evaluates in inference mode; the mean is taken over pictures, in float64.
+@dataclass(frozen=True)
+class Evaluations:
+    """How a model does on the training pictures and on those held out."""
+
+    train: Evaluation
+    validation: Evaluation
+
+
+def evaluate(model: keras.Model, splits: Splits) -> Evaluations:
+    """Evaluates a model on both sides of a data set.
+
+    Args:
+        model: built; takes uint8 pictures and answers with probabilities.
+        splits: the data set.
+
+    Returns:
+        `train` and `validation`, each with `accuracy`, `loss` and `probabilities`.
+
+    Raises:
+        ValueError: if the model's answers are no probabilities.
+    """
+    return Evaluations(
+        evaluate_side(model, Pictures(splits.train_pictures(), splits.train.labels)),
+        evaluate_side(model, Pictures(splits.validation_pictures(), splits.validation.labels)),
+    )
+
+
+def evaluate_side(model: keras.Model, side: Pictures, rows: np.ndarray | None = None) -> Evaluation:
+    """Evaluates a model on the pictures of one side; means are taken in float64.
 
     Args:
         model: built.

@@ -27,6 +27,9 @@ class Split:
     labels: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
 
+    def __repr__(self) -> str:
+        return f"Split({len(self.names)} pictures)"
+
 
 @dataclass(frozen=True, eq=False)
 class Splits:
@@ -48,6 +51,12 @@ class Splits:
     train: Split
     validation: Split
     content_hash: str
+
+    def __repr__(self) -> str:
+        return (
+            f"Splits({self.name!r}, classes={self.classes}, train={len(self.train.names)}, "
+            f"validation={len(self.validation.names)})"
+        )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -5,48 +5,52 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cnnbench.pictures.cache import CachedPixels, load_pixels
+from cnnbench.pictures.cache import CachedPixels, default_cache_directory, load_pixels
 from cnnbench.pictures.data_set import Split, Splits, read_only
-from cnnbench.pictures.leaks import LeakError, refuse_leaks
+from cnnbench.pictures.drawn_set import drawn_set_directory
+from cnnbench.pictures.leaks import refuse_leaks
 from cnnbench.pictures.listing import Picture, list_pictures
 from cnnbench.pictures.splitting import split_listing
 
-__all__ = ["LeakError", "Split", "Splits", "load_splits"]
-
 _ROWS_AT_ONCE = 1024
+_DRAWN_NAME = "drawn"
 
 
 def load_splits(
-    root: Path,
+    folder: str | Path | None = None,
     *,
-    input_size: tuple[int, int] = (64, 64),
-    cache: Path,
+    image_size: int = 64,
+    cache: str | Path | None = None,
     split_seed: int = 0,
     validation_fraction: float = 0.2,
     progress: Callable[[int, int], None] | None = None,
 ) -> Splits:
-    """List, decode and, where the folder isn't split, split an image folder.
+    """Lists, decodes and, where the folder isn't split, splits a folder of pictures.
 
     Args:
-        root: The image folder; `list_pictures` says which layouts are understood.
-        input_size: `(height, width)` that pictures are resized to.
-        cache: Folder that decoded pixels are kept in.
-        split_seed: Seed of the split of a folder that isn't split. Not the seed of a training.
-        validation_fraction: Fraction of each class to hold out of a folder that isn't split.
-        progress: Called with the number of pictures decoded and to decode, after each.
+        folder: holds `train/<class>/*.jpg` and `validation/<class>/*.jpg`, or `<class>/*.jpg`, or
+            files named like `cat.17.jpg`. By default the embedded pictures, which are drawn first.
+        image_size: height and width that pictures are resized to.
+        cache: folder that decoded pixels are kept in; by default `CNNBENCH_CACHE_DIR`, or the
+            user's cache folder.
+        split_seed: of the split of a folder that isn't split. Not the seed of a training.
+        validation_fraction: part of each class to hold out of a folder that isn't split.
+        progress: called with the number of pictures decoded and to decode, after each.
 
     Returns:
         The data set.
 
     Raises:
-        LeakError: A picture is in the folders of both splits.
-        OSError: The folder doesn't exist, or cannot be read.
-        ValueError: The folder has none of the layouts, a class is too small to be split, or files
-            are not one whole picture.
+        LeakError: if a picture is in the folders of both sides.
+        OSError: if the folder doesn't exist, or cannot be read.
+        ValueError: if the folder has none of the layouts, a class is too small to be split, or
+            files are not one whole picture.
     """
+    cache = default_cache_directory() if cache is None else Path(cache)
+    root = drawn_set_directory(cache) if folder is None else Path(folder)
     listing = list_pictures(root)
     paths = [picture.path for picture in (*listing.train, *(listing.validation or ()))]
-    cached = load_pixels(paths, input_size, cache, progress)
+    cached = load_pixels(paths, (image_size, image_size), cache, progress)
     digests = dict(zip(paths, cached.digests, strict=True))
     if listing.validation is None:
         listing = split_listing(
@@ -56,7 +60,7 @@ def load_splits(
     row_of = dict(zip(paths, cached.rows.tolist(), strict=True))
     train, validation = _split(listing.train, row_of), _split(listing.validation or (), row_of)
     content_hash = _content_hash(listing.classes, cached, (train, validation))
-    name = root.resolve().name
+    name = _DRAWN_NAME if folder is None else root.resolve().name
     return Splits(name, listing.classes, cached.path, train, validation, content_hash)
 
 

@@ -94,6 +94,13 @@ class TrainingRun:
         """Train accuracy minus held-out accuracy, both with the final weights."""
         return self.train_accuracy - self.val_accuracy
 
+    def __repr__(self) -> str:
+        return (
+            f"TrainingRun({self.variant!r}, seed={self.seed}, epochs={self.epochs}, "
+            f"val_accuracy={self.val_accuracy:.4f}, "
+            f"generalization_gap={self.generalization_gap:+.4f}, seconds={self.seconds:.1f})"
+        )
+
 
 @dataclass(frozen=True)
 class SanityRun:

@@ -34,6 +34,19 @@ class Report:
     checks: pd.DataFrame
     predictions: pd.DataFrame
 
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{name}={len(frame)}" for name, frame in self.tables().items())
+        return f"Report(rows: {rows})"
+
+    def _repr_html_(self) -> str:
+        """Returns a short table for notebooks: the mean of each variant over seeds."""
+        columns = ["val_accuracy", "generalization_gap", "seconds"]
+        means = self.runs.groupby("variant", sort=False)[columns].mean()
+        means.insert(0, "seeds", self.runs.groupby("variant", sort=False).size())
+        failed = (self.checks["verdict"] == "fail").sum()
+        title = f"{len(self.checks)} checks, {failed} failed. Tables: {', '.join(self.tables())}"
+        return f"{means.to_html(float_format='{:.4f}'.format)}<p>{title}</p>"
+
     def tables(self) -> dict[str, pd.DataFrame]:
         """Returns the tables by name."""
         return {name: getattr(self, name) for name in SCHEMA}

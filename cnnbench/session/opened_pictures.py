@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,10 @@ from cnnbench.records.runs import DataSet
 from cnnbench.session.options import Options
 
 if TYPE_CHECKING:
-    from cnnbench.pictures.load import Splits
+    from cnnbench.pictures.data_set import Splits
     from cnnbench.pictures.near_duplicates import NearDuplicates
 
 MANIFEST_NAME = "pictures.json"
-DRAWN_NAME = "drawn"
 TELL_SECONDS = 2.0
 
 
@@ -50,11 +49,12 @@ def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
         LeakError: if a picture is in both sets.
         ValueError, OSError: if the folder or a picture is unusable; names what and why.
     """
-    from cnnbench.pictures.cache import default_cache_directory
     from cnnbench.pictures.load import load_splits
 
-    cache = options.cache_dir or default_cache_directory()
-    folder = _folder(options, cache, say)
+    if options.data is None:
+        say(
+            "reading the embedded drawn pictures; the first session draws them, which takes seconds"
+        )
     last = time.monotonic()
 
     def tell(done: int, total: int) -> None:
@@ -63,25 +63,14 @@ def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
             last = time.monotonic()
             say(f"decoded {done} of {total} pictures")
 
-    splits = load_splits(
-        folder,
-        input_size=(options.image_size, options.image_size),
-        cache=cache,
+    return load_splits(
+        options.data,
+        image_size=options.image_size,
+        cache=options.cache_dir,
         split_seed=options.split_seed,
         validation_fraction=options.validation_fraction,
         progress=tell,
     )
-    name = DRAWN_NAME if options.data is None else options.data.resolve().name
-    return replace(splits, name=name)
-
-
-def _folder(options: Options, cache: Path, say: Callable[[str], None]) -> Path:
-    if options.data is not None:
-        return options.data
-    from cnnbench.pictures.drawn_set import drawn_set_directory
-
-    say("reading the embedded drawn pictures; the first session draws them, which takes seconds")
-    return drawn_set_directory(cache)
 
 
 def open_pictures(options: Options, directory: Path, say: Callable[[str], None]) -> OpenedPictures:
@@ -95,7 +84,7 @@ def open_pictures(options: Options, directory: Path, say: Callable[[str], None])
     Raises:
         ValueError, OSError: if the folder or a picture is unusable; names what and why.
     """
-    from cnnbench.pictures.load import LeakError
+    from cnnbench.pictures.leaks import LeakError
 
     start = time.perf_counter()
     try:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.models.evaluation import evaluate
+from cnnbench.models.evaluation import evaluate_side
 from cnnbench.models.network import targets_for
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures, drawn_batch
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.streams import Purpose, random_stream
 from cnnbench.records.measurements import Workload
 from cnnbench.speed.engines.keras_model import has_random_layers, model_of
@@ -199,4 +199,4 @@ class _Network:
         return self.answers()
 
     def answers(self) -> npt.NDArray[np.float32]:
-        return evaluate(self.model, self._held_out).probabilities.astype(np.float32)
+        return evaluate_side(self.model, self._held_out).probabilities.astype(np.float32)

@@ -15,7 +15,7 @@ from cnnbench.machine.place import Place
 from cnnbench.machine.telemetry import Telemetry
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures, drawn_batch
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.records.measurements import Agreement, Measurement, Workload
 from cnnbench.speed.agreement import agreement_of
 from cnnbench.speed.engines.choice import Recipe, engine_for, program_for

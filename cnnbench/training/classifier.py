@@ -19,11 +19,12 @@ import numpy.typing as npt
 
 from cnnbench import __version__
 from cnnbench.models.variants import Variant
-from cnnbench.records.runs import TrainingRun
-from cnnbench.training.protocols import Protocol
+from cnnbench.pictures.decode_all import decode_pictures
 
 if TYPE_CHECKING:
     import keras
+
+    from cnnbench.training.train import Trained
 
 MODEL_NAME = "model.json"
 WEIGHTS_NAME = "weights.npz"
@@ -64,76 +65,82 @@ class Classifier:
         return [(self.classes[k], float(row[k])) for k, row in zip(best, answers, strict=True)]
 
 
-def save_classifier(
-    directory: Path,
-    weights: Sequence[npt.NDArray[Any]],
-    variant: Variant,
-    protocol: Protocol,
-    run: TrainingRun,
-    classes: tuple[str, ...],
-    input_shape: tuple[int, int, int],
-) -> None:
-    """Writes a classifier into an existing folder."""
+def save(trained: Trained, folder: str | Path) -> None:
+    """Saves a trained classifier in a folder.
+
+    Args:
+        trained: what `train` returned.
+        folder: made if it is missing; a classifier in it is overwritten.
+    """
+    folder, run = Path(folder), trained.run
     description: dict[str, Any] = {
         "format": FORMAT,
         "cnnbench": __version__,
         "keras": importlib.metadata.version("keras"),
-        "variant": variant.to_dict(),
-        "protocol": asdict(protocol),
-        "classes": classes,
-        "input_shape": input_shape,
+        "variant": trained.variant.to_dict(),
+        "protocol": asdict(trained.protocol),
+        "classes": trained.classes,
+        "input_shape": trained.input_shape,
         "training": {
-            name: getattr(run, name)
-            for name in (
-                *("seed", "backend", "device", "threads", "epochs", "train_accuracy"),
-                *("val_accuracy", "val_loss", "seconds", "data_hash", "weights_sha256"),
-            )
+            "seed": run.seed,
+            "backend": run.backend,
+            "device": run.device,
+            "threads": run.threads,
+            "epochs": run.epochs,
+            "train_accuracy": run.train_accuracy,
+            "val_accuracy": run.val_accuracy,
+            "val_loss": run.val_loss,
+            "seconds": run.seconds,
+            "data_hash": run.data_hash,
+            "weights_sha256": run.weights_sha256,
         },
     }
-    named: dict[str, Any] = {f"{i:03d}": weight for i, weight in enumerate(weights)}
-    np.savez(directory / WEIGHTS_NAME, **named)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {f"{i:03d}": weight for i, weight in enumerate(trained.model.get_weights())}
+    np.savez(folder / WEIGHTS_NAME, **weights)
     text = json.dumps(description, indent=2) + "\n"
-    (directory / MODEL_NAME).write_text(text, encoding="utf-8")
+    (folder / MODEL_NAME).write_text(text, encoding="utf-8")
 
 
-def read_classifier(directory: Path) -> StoredClassifier:
-    """Reads what `save_classifier` wrote, without Keras and a backend, whose import takes seconds.
+def read_classifier(folder: str | Path) -> StoredClassifier:
+    """Reads what `save` wrote, without Keras and a backend, whose import takes seconds.
 
     Raises:
         FileNotFoundError: if the folder or one of its files is absent.
         ValueError: if a file is damaged or of another format.
     """
+    folder = Path(folder)
     for name in (MODEL_NAME, WEIGHTS_NAME):
-        if not (directory / name).is_file():
+        if not (folder / name).is_file():
             raise FileNotFoundError(
                 f"No classifier there: {name} is absent. Expected a folder that `cnnbench train "
-                f"--out` wrote. Received: directory={str(directory)!r}"
+                f"--out` wrote. Received: folder={str(folder)!r}"
             )
     try:
-        description = json.loads((directory / MODEL_NAME).read_text(encoding="utf-8"))
+        description = json.loads((folder / MODEL_NAME).read_text(encoding="utf-8"))
         if description["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}")
         variant = Variant.from_dict(description["variant"])
         classes = tuple(map(str, description["classes"]))
         height, width, channels = map(int, description["input_shape"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"Damaged {directory / MODEL_NAME}: {error}") from error
+        raise ValueError(f"Damaged {folder / MODEL_NAME}: {error}") from error
     try:
         # Numbers only: without pickles a file can't bring code along.
         with (
-            (directory / WEIGHTS_NAME).open("rb") as opened,
+            (folder / WEIGHTS_NAME).open("rb") as opened,
             np.load(opened, allow_pickle=False) as file,
         ):
             weights = tuple(file[name] for name in sorted(file.files))
     except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(
-            f"{directory / WEIGHTS_NAME} does not hold the weights of {variant.name!r}: {error}"
+            f"{folder / WEIGHTS_NAME} does not hold the weights of {variant.name!r}: {error}"
         ) from error
     return StoredClassifier(variant, classes, (height, width, channels), weights)
 
 
-def load_classifier(directory: Path) -> Classifier:
-    """Rebuilds a classifier that `save_classifier` wrote.
+def load_classifier(folder: str | Path) -> Classifier:
+    """Rebuilds a classifier that `save` wrote.
 
     Raises:
         FileNotFoundError: if the folder or one of its files is absent.
@@ -141,13 +148,32 @@ def load_classifier(directory: Path) -> Classifier:
     """
     from cnnbench.models.network import build_model
 
-    stored = read_classifier(directory)
+    stored = read_classifier(folder)
     model = build_model(stored.variant, stored.input_shape, len(stored.classes))
     try:
         model.set_weights(list(stored.weights))
     except ValueError as error:
         raise ValueError(
-            f"{directory / WEIGHTS_NAME} does not hold the weights of {stored.variant.name!r}: "
+            f"{Path(folder) / WEIGHTS_NAME} does not hold the weights of {stored.variant.name!r}: "
             f"{error}"
         ) from error
     return Classifier(model, stored.classes, stored.input_shape)
+
+
+def predict(folder: str | Path, pictures: Sequence[str | Path]) -> list[tuple[str, float]]:
+    """Classifies picture files.
+
+    Args:
+        folder: of a classifier that `save` or `cnnbench train` wrote.
+        pictures: picture files.
+
+    Returns:
+        The likeliest class of each picture and its probability.
+
+    Raises:
+        FileNotFoundError: if the folder or one of its files is absent.
+        ValueError: if the classifier or a picture is damaged.
+    """
+    classifier = load_classifier(folder)
+    pixels = decode_pictures([Path(path) for path in pictures], classifier.input_shape[:2])
+    return classifier.predict(pixels)

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 
 from cnnbench.machine.place import Place
-from cnnbench.models.evaluation import evaluate
+from cnnbench.models.evaluation import evaluate_side
 from cnnbench.models.network import targets_for
 from cnnbench.models.seeded import seeded_model
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.streams import random_stream
 from cnnbench.records.runs import SanityRun
 from cnnbench.training.protocols import Protocol
@@ -39,12 +39,12 @@ def memorize(variant: Variant, splits: Splits, seed: int, place: Place) -> Sanit
     targets = targets_for(model, side.labels, classes)
     start = time.perf_counter()
     steps = 0
-    result = evaluate(model, side)
+    result = evaluate_side(model, side)
     while steps < MEMORIZATION_STEPS and not _by_heart(result.accuracy, result.loss):
         for _ in range(STEPS_BETWEEN_LOOKS):
             model.train_on_batch(side.pictures, targets)
         steps += STEPS_BETWEEN_LOOKS
-        result = evaluate(model, side)
+        result = evaluate_side(model, side)
     return SanityRun(
         kind="memorization",
         variant=variant.name,
@@ -73,8 +73,15 @@ def train_on_shuffled(
     Better than chance there means that the labels reach the model by another way than
     its training labels: a leak.
     """
-    short = replace(protocol, epochs=min(protocol.epochs, SHUFFLED_EPOCHS))
-    run = train(variant, with_shuffled_labels(splits, seed), seed, short, place, progress)
+    run = train(
+        variant,
+        with_shuffled_labels(splits, seed),
+        seed,
+        protocol=protocol,
+        epochs=min(protocol.epochs, SHUFFLED_EPOCHS),
+        place=place,
+        progress=progress,
+    ).run
     return SanityRun(
         kind="shuffled_labels",
         variant=run.variant,

@@ -7,22 +7,24 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 import numpy as np
 
+from cnnbench.machine.devices import place_of_this_process
 from cnnbench.machine.place import Place
-from cnnbench.models.evaluation import evaluate
+from cnnbench.models.evaluation import evaluate_side
 from cnnbench.models.inspection import INSPECTED_PICTURES, dead_units, prediction_difference
 from cnnbench.models.network import targets_for
 from cnnbench.models.seeded import seeded_model
-from cnnbench.models.variants import Variant
+from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.batches import Pictures, epoch_batches
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.streams import random_stream
 from cnnbench.records.runs import TrainingRun
-from cnnbench.training.protocols import Protocol
+from cnnbench.training.protocols import Protocol, protocol_named
 
 INITIAL_LOSS_PICTURES = 256
 MONITOR_SHARE = 0.2
@@ -39,55 +41,65 @@ class _MonitorLoss(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
-            logs["monitor_loss"] = evaluate(self.model, self.monitor).loss
+            logs["monitor_loss"] = evaluate_side(self.model, self.monitor).loss
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, the record of its training, and what it needs to be used again."""
+
+    run: TrainingRun
+    model: keras.Model
+    variant: Variant = field(repr=False)
+    protocol: Protocol = field(repr=False)
+    classes: tuple[str, ...] = field(repr=False)
+    input_shape: tuple[int, int, int] = field(repr=False)
 
 
 def train(
-    variant: Variant,
+    variant: Variant | str,
     splits: Splits,
-    seed: int,
-    protocol: Protocol,
-    place: Place,
+    seed: int = 0,
+    *,
+    protocol: Protocol | str = "one-pass",
+    epochs: int | None = None,
+    place: Place | None = None,
     progress: Progress = lambda _: None,
-) -> TrainingRun:
-    """Trains a variant and evaluates both sides with the final weights.
+) -> Trained:
+    """Trains a variant and evaluates it on both sides with the final weights.
 
     On a CPU the result is a function of variant, data, seed, backend and number of
     threads, bit by bit. The held-out pictures are used to evaluate only: early stopping
     watches a split of the training set.
 
     Args:
-        variant: what is trained.
-        splits: pictures of both sides.
-        seed: of weights, order, dropout and augmentation.
-        protocol: epochs, steps and batch size.
-        place: backend, device and threads, as they stand in this process.
+        variant: what is trained, or its name; `package.module:function` is a model of your own.
+        splits: the pictures, from `load_splits`.
+        seed: of weights, order, dropout and augmentation; at least 0.
+        protocol: batch size and steps per epoch, or the name of a protocol: `one-pass` or
+            `documented`.
+        epochs: number of epochs; by default the protocol's.
+        place: backend, device and threads of this process, as the record states them; by default
+            what Keras uses.
         progress: called after each epoch with `epoch`, `epochs` and Keras' logs.
 
     Returns:
-        The record of the run.
+        `run`, the record of the training, and `model`, the trained model.
 
     Raises:
-        ValueError: if the model can't be built or does not answer with probabilities.
+        ValueError: if there is no such variant or protocol, or if the model can't be built or
+            does not answer with probabilities.
     """
-    return train_model(variant, splits, seed, protocol, place, progress)[0]
-
-
-def train_model(
-    variant: Variant,
-    splits: Splits,
-    seed: int,
-    protocol: Protocol,
-    place: Place,
-    progress: Progress = lambda _: None,
-) -> tuple[TrainingRun, keras.Model]:
-    """Does what `train` does and returns the trained model too."""
+    variant = variant_named(variant) if isinstance(variant, str) else variant
+    protocol = protocol_named(protocol) if isinstance(protocol, str) else protocol
+    protocol = replace(protocol, epochs=protocol.epochs if epochs is None else epochs)
+    place = place or place_of_this_process()
     classes = len(splits.classes)
     train_side = Pictures(splits.train_pictures(), splits.train.labels)
     held_out = Pictures(splits.validation_pictures(), splits.validation.labels)
     model = seeded_model(variant, seed, splits.input_shape, classes)
     first = train_side.taken(_spread(len(train_side.labels), INITIAL_LOSS_PICTURES))
-    initial_loss = evaluate(model, first).loss
+    initial_loss = evaluate_side(model, first).loss
     before = [np.array(weight) for weight in model.get_weights()]
 
     start = time.perf_counter()
@@ -97,13 +109,13 @@ def train_model(
     seconds = time.perf_counter() - start
 
     start = time.perf_counter()
-    on_train, on_held_out = evaluate(model, train_side), evaluate(model, held_out)
+    on_train, on_held_out = evaluate_side(model, train_side), evaluate_side(model, held_out)
     difference = prediction_difference(model, held_out.pictures, on_held_out.probabilities)
     looked_at = held_out.taken(_spread(len(held_out.labels), INSPECTED_PICTURES))
     dead = dead_units(model, looked_at.pictures)
     evaluation_seconds = time.perf_counter() - start
     after = model.get_weights()
-    record = TrainingRun(
+    run = TrainingRun(
         variant=variant.name,
         seed=seed,
         backend=place.backend,
@@ -136,7 +148,7 @@ def train_model(
         history=history,
         val_probabilities=tuple(tuple(map(float, row)) for row in on_held_out.probabilities),
     )
-    return record, model
+    return Trained(run, model, variant, protocol, splits.classes, splits.input_shape)
 
 
 def _fit(
@@ -193,7 +205,7 @@ def _fit(
             if not math.isfinite(logs["loss"]):
                 non_finite = (epoch + 1, batch + 1)
                 break
-        validation = evaluate(model, held_out, shown)
+        validation = evaluate_side(model, held_out, shown)
         values = {name: total / seen for name, total in totals.items()}
         values |= {"val_accuracy": validation.accuracy, "val_loss": validation.loss}
         listeners.on_epoch_end(epoch, values)

@@ -64,7 +64,7 @@ def main() -> None:
     parsed = parser.parse_args()
     parsed.out.parent.mkdir(parents=True, exist_ok=True)
     cache = default_cache_directory()
-    splits = load_splits(drawn_set_directory(cache), input_size=(64, 64), cache=cache)
+    splits = load_splits(drawn_set_directory(cache), cache=cache)
     place = Place("tensorflow", "cpu", 1)
     sides = [Side(name, variant_named("documented"), place, batch_size=BATCH) for name in "AB"]
     makes_noise = "idle" if parsed.no_neighbour else parsed.condition

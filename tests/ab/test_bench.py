@@ -22,7 +22,7 @@ from cnnbench.ab.template import can_fork
 from cnnbench.cli import main
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import Variant, variant_named
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 
 MODEL = """
 import keras

@@ -12,7 +12,7 @@ from cnnbench.ab.keras_steps import first_step
 from cnnbench.models.seeded import seeded_model
 from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures, drawn_batch
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 
 VARIANT = VARIANTS["single-block"]
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from cnnbench.models.evaluation import EVALUATION_BATCH_SIZE, evaluate
+from cnnbench.models.evaluation import EVALUATION_BATCH_SIZE, evaluate_side
 from cnnbench.pictures.batches import Pictures
 
 
@@ -27,29 +27,29 @@ def side(labels: list[int]) -> Pictures:
 
 
 def test_a_sigmoid_is_the_probability_of_the_second_class() -> None:
-    result = evaluate(Answers([[0.75], [0.75], [0.25], [0.25]]), side([1, 0, 0, 1]))
+    result = evaluate_side(Answers([[0.75], [0.75], [0.25], [0.25]]), side([1, 0, 0, 1]))
     assert result.accuracy == 0.5
     assert result.loss == pytest.approx(-(2 * math.log(0.75) + 2 * math.log(0.25)) / 4)
 
 
 def test_a_softmax_has_a_probability_for_each_class() -> None:
-    result = evaluate(Answers([[0.5, 0.25, 0.25], [0.25, 0.25, 0.5]]), side([0, 1]))
+    result = evaluate_side(Answers([[0.5, 0.25, 0.25], [0.25, 0.25, 0.5]]), side([0, 1]))
     assert result.accuracy == 0.5
     assert result.loss == pytest.approx(-(math.log(0.5) + math.log(0.25)) / 2)
 
 
 def test_nan_is_never_correct() -> None:
-    result = evaluate(Answers([[math.nan], [math.nan]]), side([0, 1]))
+    result = evaluate_side(Answers([[math.nan], [math.nan]]), side([0, 1]))
     assert result.accuracy == 0.0
     assert math.isnan(result.loss)
 
 
 def test_the_mean_is_over_pictures_and_not_over_batches() -> None:
     count = EVALUATION_BATCH_SIZE + 1
-    result = evaluate(Answers([[0.9]] * EVALUATION_BATCH_SIZE + [[0.1]]), side([1] * count))
+    result = evaluate_side(Answers([[0.9]] * EVALUATION_BATCH_SIZE + [[0.1]]), side([1] * count))
     assert result.accuracy == pytest.approx(EVALUATION_BATCH_SIZE / count)
 
 
 def test_answers_that_are_no_probabilities_are_an_error() -> None:
     with pytest.raises(ValueError, match=r"end it with a sigmoid or a softmax.*from -3 to 2"):
-        evaluate(Answers([[-3.0], [2.0]]), side([0, 1]))
+        evaluate_side(Answers([[-3.0], [2.0]]), side([0, 1]))

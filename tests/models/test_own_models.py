@@ -9,15 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-from cnnbench.machine.place import Place
 from cnnbench.models.inspection import dead_units
 from cnnbench.models.network import build_model, targets_for
 from cnnbench.models.own_models import try_own_model
 from cnnbench.models.seeded import seeded_model
 from cnnbench.models.user_errors import BadModel, blaming, first_line
 from cnnbench.models.variants import variant_named
-from cnnbench.pictures.load import Splits
-from cnnbench.training.protocols import Protocol
+from cnnbench.pictures.data_set import Splits
 from cnnbench.training.train import train
 
 SHAPE = (24, 24, 3)
@@ -123,11 +121,7 @@ def test_answers_that_are_no_probabilities_are_told(name: str, message: str) -> 
 def test_a_subclassed_model_is_trained_as_the_same_layers_in_a_row_are(
     name: str, tiny_splits: Splits
 ) -> None:
-    protocol, place = Protocol("one-pass", epochs=1), Place("tensorflow", "cpu", 1)
-    own, same = (
-        train(variant_named(f"faults:{one}"), tiny_splits, 0, protocol, place)
-        for one in (name, "healthy")
-    )
+    own, same = (train(f"faults:{one}", tiny_splits, epochs=1).run for one in (name, "healthy"))
     assert own.history == same.history
     assert list(own.dead_units.values()) == list(same.dead_units.values())
 

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 import cnnbench.pictures.load
-from cnnbench.pictures.load import LeakError, Splits, load_splits
+from cnnbench.pictures.data_set import Splits
+from cnnbench.pictures.leaks import LeakError
+from cnnbench.pictures.load import load_splits
 
 
 def save(path: Path, shade: int) -> None:
@@ -41,7 +43,7 @@ def one_level(tmp_path):
 def load(tmp_path):
     """Returns `load_splits` with a cache and a small size."""
     return lambda root, **options: load_splits(
-        root, **{"cache": tmp_path / "cache", "input_size": (4, 6)} | options
+        root, **{"cache": tmp_path / "cache", "image_size": 6} | options
     )
 
 
@@ -58,8 +60,8 @@ def test_names_labels_and_pictures_belong_together(folder, load):
 
 def test_shapes_and_dtypes(folder, load):
     splits = load(folder)
-    assert splits.input_shape == (4, 6, 3)
-    assert splits.train_pictures().shape == (3, 4, 6, 3)
+    assert splits.input_shape == (6, 6, 3)
+    assert splits.train_pictures().shape == (3, 6, 6, 3)
     assert splits.train_pictures().dtype == np.uint8
     assert (splits.train.labels.dtype, splits.train.rows.dtype) == (np.int64, np.int64)
 
@@ -139,7 +141,7 @@ def test_content_hash_is_of_what_a_model_sees(folder, load, old, new):
 
 
 def test_content_hash_changes_with_pixels_and_size(folder, load):
-    hashes = [load(folder).content_hash, load(folder, input_size=(6, 4)).content_hash]
+    hashes = [load(folder).content_hash, load(folder, image_size=4).content_hash]
     save(folder / "train/cats/b.png", 11)
     assert len({*hashes, load(folder).content_hash}) == 3
 
@@ -162,7 +164,7 @@ def test_manifest_is_opened_by_another_process(folder, load, tmp_path, monkeypat
     splits = load(folder, cache=Path("cache"))
     splits.save(tmp_path / "splits.json")
     code = (
-        "import sys; from pathlib import Path; from cnnbench.pictures.load import Splits;"
+        "import sys; from pathlib import Path; from cnnbench.pictures.data_set import Splits;"
         "print(Splits.open(Path(sys.argv[1])).train_pictures().sum())"
     )
     environment = {"PYTHONPATH": str(Path(cnnbench.pictures.load.__file__).parents[2])}

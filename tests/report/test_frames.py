@@ -276,3 +276,9 @@ def test_an_empty_table_lacks_its_columns(tmp_path):
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
 def test_kept_examples_are_read(folder):
     assert not load_report(folder).throughput.empty
+
+
+def test_what_a_notebook_shows_of_a_report_is_short():
+    report = report_of([training_run(variant="wide", val_accuracy=0.75)])
+    assert repr(report).startswith("Report(rows: runs=1, ")
+    assert "<td>0.7500</td>" in report._repr_html_()

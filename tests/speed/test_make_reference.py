@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnbench.models.evaluation import evaluate
+from cnnbench.models.evaluation import evaluate_side
 from cnnbench.models.network import targets_for
 from cnnbench.models.variants import VARIANTS, Variant
 from cnnbench.pictures.batches import Pictures, drawn_batch
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.records.measurements import Workload
 from cnnbench.speed import make_reference as reference
 from cnnbench.speed.engines.keras_model import model_of
@@ -60,7 +60,7 @@ def test_inference_is_answered_with_the_weights_that_are_given_on(
 ) -> None:
     model = model_of(SINGLE, 1, tiny_splits.input_shape, 2, "float32", still.weights)
     held_out = Pictures(tiny_splits.validation_pictures(), tiny_splits.validation.labels)
-    np.testing.assert_array_equal(still.probabilities, evaluate(model, held_out).probabilities)
+    np.testing.assert_array_equal(still.probabilities, evaluate_side(model, held_out).probabilities)
     assert still.training is None
 
 
@@ -93,7 +93,7 @@ def test_training_is_that_of_a_new_network_step_by_step(
         batch = drawn_batch(side, 8, 0, number)
         model.train_on_batch(batch.pictures, targets_for(model, batch.labels, 2))
     held_out = Pictures(tiny_splits.validation_pictures(), tiny_splits.validation.labels)
-    np.testing.assert_array_equal(found.probabilities, evaluate(model, held_out).probabilities)
+    np.testing.assert_array_equal(found.probabilities, evaluate_side(model, held_out).probabilities)
     assert found.rounding <= ROUNDING
 
 

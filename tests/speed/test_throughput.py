@@ -12,7 +12,7 @@ import pytest
 
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import VARIANTS
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.records.measurements import Measurement, Workload
 from cnnbench.speed import throughput
 from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine, TensorFlowProgram

@@ -8,7 +8,7 @@ from few import few_or_all
 
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import VARIANTS, variant_named
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.training.protocols import Protocol
 from cnnbench.training.sanity import (
     MEMORIZATION_STEPS,

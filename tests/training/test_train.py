@@ -10,28 +10,31 @@ import numpy as np
 import pytest
 from tiny import write_pictures
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.environment import usable_cpus
 from cnnbench.models.network import targets_for
 from cnnbench.models.seeded import seeded_model
-from cnnbench.models.variants import VARIANTS, Variant, variant_named
+from cnnbench.models.variants import VARIANTS, Variant
 from cnnbench.pictures.batches import epoch_batches
-from cnnbench.pictures.load import Splits, load_splits
+from cnnbench.pictures.data_set import Splits
+from cnnbench.pictures.load import load_splits
 from cnnbench.records.runs import TrainingRun
 from cnnbench.training.protocols import PROTOCOLS, Protocol
 from cnnbench.training.train import train
 
-PLACE = Place("tensorflow", "cpu", 1)
-SHORT = Protocol("one-pass", epochs=2)
+
+def run_of(variant: Variant | str, splits: Splits, seed: int = 0, epochs: int = 2) -> TrainingRun:
+    return train(variant, splits, seed, epochs=epochs).run
 
 
 @pytest.fixture(scope="module")
 def run(tiny_splits: Splits) -> TrainingRun:
-    return train(VARIANTS["documented"], tiny_splits, 0, SHORT, PLACE)
+    return run_of("documented", tiny_splits)
 
 
 def test_key_columns_say_what_was_trained(run: TrainingRun) -> None:
     key = (run.variant, run.seed, run.backend, run.device, run.dtype, run.batch_size)
     assert key == ("documented", 0, "tensorflow", "cpu", "float32", 32)
+    assert run.threads == usable_cpus()
 
 
 def test_an_epoch_is_one_pass(run: TrainingRun, tiny_splits: Splits) -> None:
@@ -62,25 +65,25 @@ def test_probabilities_give_the_held_out_accuracy(run: TrainingRun, tiny_splits:
 
 
 def test_the_same_again_gives_the_same_bits(run: TrainingRun, tiny_splits: Splits) -> None:
-    train(VARIANTS["batchnorm"], tiny_splits, 7, SHORT, PLACE)  # what ran before does not matter
-    again = train(VARIANTS["documented"], tiny_splits, 0, SHORT, PLACE)
+    run_of("batchnorm", tiny_splits, 7)  # what ran before does not matter
+    again = run_of("documented", tiny_splits)
     assert again.weights_sha256 == run.weights_sha256
     assert again.val_probabilities == run.val_probabilities
 
 
 def test_functional_trains_to_the_same_bits(run: TrainingRun, tiny_splits: Splits) -> None:
-    functional = train(VARIANTS["functional"], tiny_splits, 0, SHORT, PLACE)
+    functional = run_of("functional", tiny_splits)
     assert functional.weights_sha256 == run.weights_sha256
 
 
 def test_another_seed_gives_another_network(run: TrainingRun, tiny_splits: Splits) -> None:
-    other = train(VARIANTS["documented"], tiny_splits, 1, SHORT, PLACE)
+    other = run_of("documented", tiny_splits, 1)
     assert other.weights_sha256 != run.weights_sha256
 
 
 def test_held_out_pictures_do_not_reach_the_weights(run: TrainingRun, tiny_splits: Splits) -> None:
     flipped = replace(tiny_splits.validation, labels=1 - tiny_splits.validation.labels)
-    other = train(VARIANTS["documented"], replace(tiny_splits, validation=flipped), 0, SHORT, PLACE)
+    other = run_of("documented", replace(tiny_splits, validation=flipped))
     assert other.weights_sha256 == run.weights_sha256
     assert other.val_accuracy == pytest.approx(1 - run.val_accuracy)
 
@@ -88,9 +91,8 @@ def test_held_out_pictures_do_not_reach_the_weights(run: TrainingRun, tiny_split
 def test_early_stopping_does_not_look_at_held_out_pictures(tiny_splits: Splits) -> None:
     flipped = replace(tiny_splits.validation, labels=1 - tiny_splits.validation.labels)
     variant = replace(VARIANTS["early-stopping"], early_stopping_patience=1)
-    long = Protocol("one-pass", epochs=12)
     runs = [
-        train(variant, splits, 0, long, PLACE)
+        run_of(variant, splits, epochs=12)
         for splits in (tiny_splits, replace(tiny_splits, validation=flipped))
     ]
     assert runs[0].epochs == runs[1].epochs
@@ -99,9 +101,9 @@ def test_early_stopping_does_not_look_at_held_out_pictures(tiny_splits: Splits) 
 
 def test_early_stopping_stops_and_keeps_the_best_weights(tmp_path: Path, own_cache: Path) -> None:
     folder = write_pictures(tmp_path / "noisy", wrong_labels=0.5)
-    splits = load_splits(folder, input_size=(24, 24), cache=own_cache)
+    splits = load_splits(folder, image_size=24, cache=own_cache)
     variant = Variant("hasty", early_stopping_patience=2, learning_rate=0.01)
-    run = train(variant, splits, 0, Protocol("one-pass", epochs=40), PLACE)
+    run = run_of(variant, splits, epochs=40)
     best = int(np.argmin(run.history["monitor_loss"]))
     assert run.epochs == best + 1 + 2 < 40
     assert run.val_loss == run.history["val_loss"][best]
@@ -110,7 +112,7 @@ def test_early_stopping_stops_and_keeps_the_best_weights(tmp_path: Path, own_cac
 @pytest.mark.parametrize("name", ["documented", "dropout", "batchnorm"])
 def test_curves_are_those_of_keras_fit(name: str, tiny_splits: Splits) -> None:
     protocol = Protocol("one-pass", epochs=2, batch_size=36)  # 36, 36 and 24 pictures
-    run = train(VARIANTS[name], tiny_splits, 0, protocol, PLACE)
+    run = train(name, tiny_splits, protocol=protocol).run
     model = seeded_model(VARIANTS[name], 0, tiny_splits.input_shape, 2)
     pictures = tiny_splits.train_pictures()
     targets = targets_for(model, tiny_splits.train.labels, 2)
@@ -132,7 +134,7 @@ def test_curves_are_those_of_keras_fit(name: str, tiny_splits: Splits) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_training_and_is_named(tiny_splits: Splits) -> None:
-    run = train(variant_named("faults:nan_once"), tiny_splits, 0, replace(SHORT, epochs=3), PLACE)
+    run = run_of("faults:nan_once", tiny_splits, epochs=3)
     assert (run.non_finite, run.epochs) == ((2, 2), 2)
     assert math.isnan(run.history["loss"][1])
 
@@ -140,12 +142,10 @@ def test_a_loss_that_is_not_finite_stops_training_and_is_named(tiny_splits: Spli
 def test_progress_tells_each_epoch(tiny_splits: Splits) -> None:
     told: list[tuple[int, int]] = []
     train(
-        VARIANTS["documented"],
+        "documented",
         tiny_splits,
-        0,
-        SHORT,
-        PLACE,
-        lambda at: told.append((at["epoch"], at["epochs"])),
+        epochs=2,
+        progress=lambda at: told.append((at["epoch"], at["epochs"])),
     )
     assert told == [(1, 2), (2, 2)]
 
@@ -154,24 +154,24 @@ def test_the_documented_protocol_counts_steps_and_walks_the_set_again(
     tiny_splits: Splits,
 ) -> None:
     scaled = PROTOCOLS["documented"].scaled(epochs=2, steps_per_epoch=7, validation_steps=3)
-    run = train(VARIANTS["single-block"], tiny_splits, 0, scaled, PLACE)
+    run = train("single-block", tiny_splits, protocol=scaled).run
     assert (run.protocol, run.epochs, run.steps_per_epoch) == ("documented", 2, 7)
 
 
 def test_learning_rate_times_1000_does_not_learn(tiny_splits: Splits) -> None:
-    run = train(variant_named("faults:hasty"), tiny_splits, 0, SHORT, PLACE)
+    run = run_of("faults:hasty", tiny_splits)
     assert run.val_accuracy < 0.7
 
 
 def test_frozen_layers_are_named(tiny_splits: Splits) -> None:
-    run = train(variant_named("faults:frozen"), tiny_splits, 0, SHORT, PLACE)
+    run = run_of("faults:frozen", tiny_splits)
     assert len(run.unchanged_weights) == 6
 
 
 def test_three_classes_are_trained_with_a_softmax(tmp_path: Path, own_cache: Path) -> None:
     folder = write_pictures(tmp_path / "three", ("cats", "dogs", "owls"))
-    splits = load_splits(folder, input_size=(24, 24), cache=own_cache)
-    run = train(VARIANTS["documented"], splits, 0, Protocol("one-pass", epochs=4), PLACE)
+    splits = load_splits(folder, image_size=24, cache=own_cache)
+    run = run_of("documented", splits, epochs=4)
     assert run.initial_loss == pytest.approx(math.log(3), abs=0.15)
     assert len(run.val_probabilities[0]) == 3
     assert run.val_accuracy > 0.6

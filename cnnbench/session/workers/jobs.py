@@ -39,6 +39,7 @@ class Train:
     seed: int
     protocol: Protocol
     weights: str = ""  # file that keeps the final ones, for those who answer with them
+    classifier: str = ""  # folder that the classifier is saved in
 
     def title(self) -> str:
         return f"training {self.variant.name} seed {self.seed}"

@@ -10,7 +10,7 @@ from typing import Any
 from cnnbench.machine.place import Place
 from cnnbench.models.user_errors import blaming, plain
 from cnnbench.models.variants import Variant
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.records.codec import Record
 from cnnbench.session.workers.jobs import (
     CheckModels,
@@ -76,17 +76,20 @@ def _trained(
 ) -> Record | dict[str, Any]:
     from cnnbench.speed.reference import save_weights
     from cnnbench.training import sanity
-    from cnnbench.training import train as training
+    from cnnbench.training.classifier import save
+    from cnnbench.training.train import train
 
     if isinstance(job, CheckModels):
         return _check_models(job, splits)
     if isinstance(job, Train):
-        run, model = training.train_model(
-            job.variant, splits, job.seed, job.protocol, place, progress
+        trained = train(
+            job.variant, splits, job.seed, protocol=job.protocol, place=place, progress=progress
         )
         if job.weights:
-            save_weights(model.get_weights(), Path(job.weights))
-        return run
+            save_weights(trained.model.get_weights(), Path(job.weights))
+        if job.classifier:
+            save(trained, job.classifier)
+        return trained.run
     if job.kind == "memorization":
         return sanity.memorize(job.variant, splits, job.seed, place)
     return sanity.train_on_shuffled(job.variant, splits, job.seed, job.protocol, place, progress)

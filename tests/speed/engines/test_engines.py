@@ -14,7 +14,7 @@ import pytest
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, missing, worker_variables
 from cnnbench.models.variants import VARIANTS
-from cnnbench.pictures.load import Splits
+from cnnbench.pictures.data_set import Splits
 from cnnbench.records.codec import decode
 from cnnbench.records.measurements import Measurement, Workload
 from cnnbench.speed.make_reference import make_reference

@@ -1,0 +1,71 @@
+"""The package without pytest, through its public names."""
+
+import inspect
+import re
+
+import pytest
+
+import cnnbench
+from cnnbench.verdicts.checks import pictures, speed, training
+
+
+@pytest.fixture(scope="module")
+def splits(tiny_folder):
+    return cnnbench.load_splits(str(tiny_folder), image_size=24)
+
+
+@pytest.fixture(scope="module")
+def trained(splits):
+    return cnnbench.train("documented", splits, seed=0, epochs=2)
+
+
+def test_help_lists_every_public_name_with_a_line():
+    assert sorted(re.findall(r"^    (\w+)  +\w", cnnbench.__doc__, re.M)) == sorted(
+        cnnbench.__all__
+    )
+
+
+def test_every_check_of_the_suites_is_public():
+    checks = {
+        name: function
+        for module in (pictures, speed, training)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if name.startswith("check_")
+    }
+    assert {name: getattr(cnnbench.checks, name) for name in cnnbench.checks.__all__} == checks
+
+
+def test_evaluate_agrees_with_the_record_on_both_sides(trained, splits):
+    found = cnnbench.evaluate(trained.model, splits)
+    run = trained.run
+    assert (found.train.accuracy, found.train.loss) == (run.train_accuracy, run.train_loss)
+    assert (found.validation.accuracy, found.validation.loss) == (run.val_accuracy, run.val_loss)
+
+
+def test_a_saved_classifier_predicts_files_as_the_model_does(
+    trained, splits, tiny_folder, tmp_path
+):
+    cnnbench.save(trained, tmp_path / "new" / "classifier")
+    files = [tiny_folder / name for name in splits.validation.names]
+    said = cnnbench.predict(str(tmp_path / "new" / "classifier"), files)
+    answers = cnnbench.evaluate(trained.model, splits).validation.probabilities[:, 0]
+    assert said == [
+        ("dogs", pytest.approx(p)) if p > 0.5 else ("cats", pytest.approx(1 - p)) for p in answers
+    ]
+
+
+def test_without_a_folder_the_embedded_pictures_are_loaded():
+    splits = cnnbench.load_splits()
+    assert (splits.name, splits.classes) == ("drawn", ("cats", "dogs"))
+    assert (len(splits.train.names), len(splits.validation.names)) == (600, 320)
+
+
+def test_what_a_notebook_shows_is_short(trained, splits):
+    run = trained.run
+    assert repr(run) == (
+        f"TrainingRun('documented', seed=0, epochs=2, val_accuracy={run.val_accuracy:.4f}, "
+        f"generalization_gap={run.generalization_gap:+.4f}, seconds={run.seconds:.1f})"
+    )
+    assert repr(trained).startswith(f"Trained(run={run}, model=<Sequential ")
+    assert repr(splits) == "Splits('tiny', classes=('cats', 'dogs'), train=96, validation=48)"
+    assert len(repr(cnnbench.evaluate(trained.model, splits))) < 150
