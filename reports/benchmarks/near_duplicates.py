@@ -2,12 +2,15 @@
 
     python reports/benchmarks/near_duplicates.py --data photographs --out near_duplicates.csv
 
-Honest sets, each drawn or split anew for every trial: scikit-learn's digits (1437 and 360),
-product shots on white (800 and 200: an ellipse each), scans of text (800 and 200). Then the drawn
-set of cnnbench and every folder of `--data` as they are. Into each set training pictures are
-planted again among the held-out ones, in eight forms. A held-out picture is judged by itself, so
-several are planted at once, in place of others: each counts as a set with a single pair.
+Honest sets, drawn or split anew in every trial: scikit-learn's digits (1437 and 360), product shots
+on white (800 and 200: an ellipse each), scans of text (800 and 200). Then the drawn set of cnnbench
+and every folder of `--data`. Into each of them one training picture, another in every trial, is
+planted again among the held-out ones, in each of eight forms; and 50 at once, saved again.
 Needs scikit-learn.
+
+A row says how many pairs were planted at once, in how many of the trials the verdict was red, which
+part of the planted pairs was named, and on average how many held-out pictures only looked alike.
+A folder may hold pairs of its own: the photographs of `near_duplicates.csv` hold two.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import csv
 import io
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +34,8 @@ from cnnbench.pictures.load import load_splits
 from cnnbench.pictures.near_duplicates import find_near_duplicates
 
 SIZE = (64, 64)
-COLUMNS = ("set", "held_out", "planted", "pairs", "red", "look_alikes", "seconds")
-# Training and held-out pictures, and a training picture as it was before it was decoded.
+MANY = 50
+# Name, training and held-out pictures, and a training picture before it was decoded.
 Set = tuple[str, Pixels, Pixels, Callable[[int], Image.Image]]
 
 
@@ -62,7 +66,7 @@ def scans(rng: np.random.Generator) -> list[Image.Image]:
 def _scan(rng: np.random.Generator) -> Image.Image:
     page = Image.new("L", (300, 400), 248)
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(12)
-    left, line = rng.integers(20, 36), rng.integers(20, 36)
+    left, line = rng.integers(20, 36, 2).tolist()
     while line < 340:
         lines = int(rng.integers(2, 6))
         letters = rng.choice([*"aeioulnrstdm   "], (lines, 44))
@@ -137,49 +141,83 @@ def folder_set(folder: Path, name: str) -> Set:
     return name, splits.train_pictures(), splits.validation_pictures(), original
 
 
-def row(pictures: Set, planted: str, pairs: int) -> dict[str, object]:
-    """Return what is found with so many pairs planted; `red` counts near-duplicates."""
-    name, train, validation, original = pictures
-    if pairs:
-        rows = np.random.default_rng(1).permutation(len(train))[:pairs]
-        forms = decoded([FORMS[planted](original(int(at))) for at in rows])
-        validation = np.concatenate([forms, validation[pairs:]])
-    start = time.process_time()
-    found = find_near_duplicates(train, validation)
-    seconds = time.process_time() - start
-    counted = [twin for twin in found if not pairs or twin.validation < pairs]
-    red = sum(twin.is_near_duplicate for twin in counted)
-    values = (name, len(validation), planted, pairs, red, len(counted) - red, round(seconds, 1))
-    return dict(zip(COLUMNS, values, strict=True))
+def planted(pictures: Set, form: str, pairs: int, trial: int) -> tuple[Pixels, list[int]]:
+    """Return the held-out pictures with so many planted first, and whose twins they are."""
+    _, train, validation, original = pictures
+    rows = np.random.default_rng(trial).permutation(len(train))[:pairs].tolist()
+    forms = decoded([FORMS[form](original(row)) for row in rows])
+    return np.concatenate([forms, validation[pairs:]]), rows
 
 
-def rows(data: list[Path], trials: int, pairs: int) -> Iterator[dict[str, object]]:
+def row_of(sets: Callable[[int], Set], trials: int, form: str, pairs: int) -> dict[str, object]:
+    """Return a row of the table.
+
+    Args:
+        sets: the pictures of a trial.
+        trials: how many.
+        form: of what is planted.
+        pairs: how many are planted at once; none if 0.
+    """
+    red, named, look_alikes, seconds = 0, 0, 0, 0.0
+    for trial in range(trials):
+        pictures = name, train, validation, _ = sets(trial)
+        rows: list[int] = []
+        if pairs:
+            validation, rows = planted(pictures, form, pairs, trial)
+        start = time.process_time()
+        found = find_near_duplicates(train, validation)
+        seconds += time.process_time() - start
+        near = {(twin.train, twin.validation) for twin in found if twin.is_near_duplicate}
+        red += bool(near)
+        named += sum((row, at) in near for at, row in enumerate(rows))
+        look_alikes += len(found) - len(near)
+    return {
+        "set": name,
+        "held_out": len(validation),
+        "planted": form if pairs else "",
+        "pairs": pairs,
+        "trials": trials,
+        "red": red,
+        "named": round(named / (pairs * trials), 2) if pairs else "",
+        "look_alikes": round(look_alikes / trials, 1),
+        "cpu_seconds": round(seconds / trials, 1),
+    }
+
+
+def rows_of(data: list[Path], trials: int) -> Iterator[dict[str, object]]:
     for name in HONEST:
-        for trial in range(trials):
-            yield row(honest_set(name, trial), "", 0)
+        yield row_of(partial(honest_set, name), trials, "", 0)
     sets = [honest_set(name, 0) for name in HONEST]
     sets.append(folder_set(drawn_set_directory(default_cache_directory()), "drawn"))
     sets.extend(folder_set(folder, folder.name) for folder in data)
     for pictures in sets:
+        same = partial(_same, pictures)
         if pictures[0] not in HONEST:
-            yield row(pictures, "", 0)
+            yield row_of(same, 1, "", 0)
         for form in FORMS:
-            yield row(pictures, form, pairs)
+            yield row_of(same, trials, form, 1)
+        yield row_of(same, trials, "saved again", MANY)
+
+
+def _same(pictures: Set, _: int) -> Set:
+    return pictures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, action="append", default=[], help="a folder")
-    parser.add_argument("--trials", type=int, default=10, help="of each honest set")
-    parser.add_argument("--pairs", type=int, default=50, help="planted, of each form")
+    parser.add_argument("--trials", type=int, default=10, help="of each row")
     parser.add_argument("--out", type=Path, required=True, help="the printed rows, as CSV")
     parsed = parser.parse_args()
     with parsed.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for values in rows(parsed.data, parsed.trials, parsed.pairs):
-            print(*values.values(), sep="  ", flush=True)
-            writer.writerow(values)
+        writer = None
+        for row in rows_of(parsed.data, parsed.trials):
+            if writer is None:
+                writer = csv.DictWriter(file, list(row), lineterminator="\n")
+                writer.writeheader()
+            print(*row.values(), sep="  ", flush=True)
+            writer.writerow(row)
+            file.flush()
 
 
 if __name__ == "__main__":
