@@ -79,8 +79,8 @@ def judge(log_ratios: Sequence[float], rule: RatioRule, *, last: bool = False) -
         verdict = "inconclusive"
     if verdict == "inconclusive" and not last and len(log_ratios) < rule.looks[-1]:
         verdict = "undecided"
-    interval = now.interval(rule.level)
-    robust, around = hodges_lehmann(log_ratios, rule.level)
+    interval = now.interval()
+    robust, around = hodges_lehmann(log_ratios)
     deviations = np.abs(np.asarray(log_ratios) - np.median(log_ratios))
     return Result(
         verdict=verdict,
@@ -110,7 +110,7 @@ def in_words(result: Result, rule: RatioRule) -> str:
     looks = ", ".join(map(str, result.looks)) or "none"
     text = (
         f"{_headline(result, rule)} B's time per picture is {result.change:+.1%} relative to "
-        f"A's ({rule.level:.0%} interval {_range(result.low, result.high)}; Hodges-Lehmann "
+        f"A's (95 % interval {_range(result.low, result.high)}; Hodges-Lehmann "
         f"{result.robust:+.1%}, {_range(result.robust_low, result.robust_high)}). "
         f"{result.pairs} pairs of fresh processes, spread {result.sd:.1%} of one pair "
         f"({result.robust_sd:.1%} by the median absolute deviation), looks after {looks}. "

@@ -15,7 +15,6 @@ from cnnbench.comparing.speeds import KEY, LIFTABLE, Source, Speed
 from cnnbench.machine.backends import kind_of
 from cnnbench.stats.intervals import Estimate, Interval, mean_of, widened
 
-LEVEL = 0.95
 # The median of a normal sample has this many times the error of its mean: sqrt(pi / 2).
 MEDIAN_ERROR = math.sqrt(math.pi / 2)
 
@@ -43,9 +42,9 @@ class Ratio:
         """The later's pictures a second over the first's."""
         return math.exp(-self.change.value) if self.change else math.nan
 
-    def interval(self, level: float = LEVEL) -> Interval:
+    def interval(self) -> Interval:
         """Returns the interval of `value`; from 0 to infinity where nothing is known."""
-        return _of_speed(self.change.interval(level)) if self.change else Interval(0.0, math.inf)
+        return _of_speed(self.change.interval()) if self.change else Interval(0.0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,8 @@ class GeometricMean:
     def value(self) -> float:
         return math.exp(-self.change.value)
 
-    def interval(self, level: float = LEVEL) -> Interval:
-        return _of_speed(self.change.interval(level))
+    def interval(self) -> Interval:
+        return _of_speed(self.change.interval())
 
 
 @dataclass(frozen=True)

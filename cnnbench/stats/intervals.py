@@ -12,7 +12,7 @@ from scipy import special, stats
 
 from cnnbench.stats import behrens_fisher
 
-Floats = npt.NDArray[np.float64]
+LEVEL = 0.95  # of every interval
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Estimate:
     """A value, its standard error and the degrees of freedom of that error.
 
     Where the error has two independent parts, `parts` has the standard error and the degrees of
-    freedom of each: p values look closer than an interval, and need more than one `df`.
+    freedom of each, since p values need more than one `df`.
     """
 
     value: float
@@ -61,11 +61,11 @@ class Estimate:
     df: float
     parts: tuple[tuple[float, float], tuple[float, float]] | None = None
 
-    def interval(self, level: float = 0.95) -> Interval:
+    def interval(self) -> Interval:
         """Returns Student's t interval; boundless where no error could be estimated."""
         if not self.df > 0 or math.isnan(self.error):
             return Interval(-math.inf, math.inf)
-        half = float(special.stdtrit(self.df, (1 + level) / 2)) * self.error
+        half = float(special.stdtrit(self.df, (1 + LEVEL) / 2)) * self.error
         return Interval(self.value - half, self.value + half)
 
     def p_above(self, null: float) -> float:
@@ -80,7 +80,7 @@ class Estimate:
         if not self.df > 0 or math.isnan(self.error) or math.isnan(distance):
             return 1.0
         if self.error == 0:
-            # Equal values: they say what they say, and a distance of nothing decides nothing.
+            # Equal values are sure of every distance but none.
             return 1.0 if distance >= 0 else 0.0
         if self.parts is not None:
             return behrens_fisher.tail(-distance, *self.parts)
@@ -98,8 +98,8 @@ def mean_of(values: Sequence[float], known: Spread = UNKNOWN) -> Estimate:
 
     Args:
         values: a sample, one value a seed.
-        known: a standard deviation from earlier samples of the same recipe, pooled with
-            this one's; it is what lets three seeds decide.
+        known: spread of earlier samples of the same recipe, pooled with this one's; it lets three
+            seeds decide.
     """
     pooled = spread_of(values).pooled(known)
     return Estimate(float(np.mean(values)), pooled.sd / math.sqrt(len(values)), pooled.df)
@@ -121,6 +121,13 @@ def picture_error(
 ) -> tuple[float, float]:
     """Returns what drawing other held-out pictures adds to the variance of a mean accuracy.
 
+    Pictures and seeds are crossed. With a variance between pictures `P`, between seeds `S`
+    and of their interaction `I`, the mean over all has variance `P/N + S/n + I/(nN)`. The
+    variance of seeds' accuracies over n is already `S/n + I/(nN)`; what is missing is `P/N`, the
+    variance of pictures' means over N less `I/(nN)` (two-way random effects, Searle,
+    Casella & McCulloch, "Variance Components", 1992, ch. 4). With one seed `P` and `I` can't be
+    told apart: the variance is that of the pictures' means.
+
     Args:
         first: whether each seed was right on each picture, of shape `(seeds, pictures)`.
         second: the same of another recipe's seeds on the same pictures; then it is the variance
@@ -129,14 +136,8 @@ def picture_error(
     Returns:
         The variance, and its degrees of freedom (pictures less one).
 
-    Pictures and seeds are crossed. With a variance between pictures `P`, between seeds `S`
-    and of their interaction `I`, the mean over all has variance `P/N + S/n + I/(nN)`. The
-    variance of seeds' accuracies over n is already `S/n + I/(nN)`; what is missing is `P/N`, the
-    variance of pictures' means over N less `I/(nN)` (two-way random effects, Searle,
-    Casella & McCulloch, "Variance Components", 1992, ch. 4). A difference of two recipes has a
-    mean a picture too, and an interaction with the seeds of each. With one seed `P` and `I`
-    can't be told apart: the variance is that of the pictures' means, for one recipe the
-    binomial `a(1 - a)/N`.
+    Raises:
+        ValueError: if the recipes answered different numbers of pictures.
     """
     groups = [first] if second is None else [first, second]
     pictures = first.shape[1]
@@ -168,10 +169,9 @@ def widened(estimate: Estimate, variance: float, df: float) -> Estimate:
     """Returns the estimate with an independent error added.
 
     The reciprocal of its degrees of freedom is the mean of the parts' reciprocals, by their
-    shares of the variance. Satterthwaite's ("An approximate distribution of estimates of variance
-    components", 1946) weigh by the squares of these shares, and three seeds' intervals of 95 %
-    then cover 92 %; so weighed they cover 94 to 96 %, whatever the shares. p values are
-    those of `behrens_fisher`.
+    shares of the variance. Satterthwaite (1946) weighs by the squares of these shares, and three
+    seeds' intervals of 95 % then cover 92 %; so weighed they cover 94 to 96 %. p values are those
+    of `behrens_fisher`.
     """
     if math.isnan(estimate.error) or not estimate.df > 0:
         return estimate
@@ -188,7 +188,7 @@ def widened(estimate: Estimate, variance: float, df: float) -> Estimate:
     return Estimate(estimate.value, math.sqrt(total), together, parts)
 
 
-def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> Interval:
+def clopper_pearson(successes: int, trials: int) -> Interval:
     """Returns the exact interval of a share (Clopper & Pearson, 1934)."""
-    exact = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
+    exact = stats.binomtest(successes, trials).proportion_ci(LEVEL, method="exact")
     return Interval(float(exact.low), float(exact.high))

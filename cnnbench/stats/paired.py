@@ -10,15 +10,19 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from cnnbench.stats.intervals import Interval
+from cnnbench.stats.intervals import LEVEL, Interval
 
 
 @dataclass(frozen=True)
 class McNemar:
     """How two classifiers differ on the same pictures.
 
-    `only_first` pictures only the first has right, `only_second` only the second; `p_value` is
-    two-sided; `interval` is that of the second's accuracy less the first's.
+    Args:
+        only_first: pictures that only the first has right.
+        only_second: those that only the second has right.
+        pictures: number of all.
+        p_value: of "no difference", two-sided.
+        interval: of the second's accuracy less the first's.
     """
 
     only_first: int
@@ -32,9 +36,7 @@ class McNemar:
         return (self.only_second - self.only_first) / self.pictures
 
 
-def mcnemar(
-    first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_], level: float = 0.95
-) -> McNemar:
+def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNemar:
     """Compares two classifiers on the same pictures by McNemar's exact test.
 
     McNemar (Psychometrika, 1947), exact: given that they differ, who is right is a fair coin. The
@@ -43,7 +45,9 @@ def mcnemar(
 
     Args:
         first, second: whether each was right on each picture, of shape `(pictures,)`.
-        level: of the interval.
+
+    Raises:
+        ValueError: if they were not asked the same questions.
     """
     if first.shape != second.shape or first.ndim != 1 or not len(first):
         raise ValueError(
@@ -54,38 +58,33 @@ def mcnemar(
     p_value = float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
     n, b, c = len(first) + 2, lost + 0.5, won + 0.5
     error = math.sqrt((b + c) - (c - b) ** 2 / n) / n
-    half = float(stats.norm.ppf((1 + level) / 2)) * error
+    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * error
     middle = (c - b) / n
     return McNemar(lost, won, len(first), p_value, Interval(middle - half, middle + half))
 
 
-def hodges_lehmann(values: Sequence[float], level: float = 0.95) -> tuple[float, Interval]:
+def hodges_lehmann(values: Sequence[float]) -> tuple[float, Interval]:
     """Returns the median of all pairwise means, and its interval.
 
     Hodges & Lehmann (1963); the interval inverts Wilcoxon's signed-rank test by its exact
     distribution (Hollander, Wolfe & Chicken, "Nonparametric Statistical Methods", 2014, ch. 3).
-    Too few values for the level give a boundless interval.
+    Fewer than six values give a boundless interval.
 
     Args:
         values: a difference each, symmetric around what is sought.
-        level: of the interval.
     """
     n = len(values)
     array = np.asarray(values, np.float64)
     rows, columns = np.triu_indices(n)
     walsh = np.sort((array[rows] + array[columns]) / 2)
     middle = float(np.median(walsh))
-    cut = _signed_rank_quantile(n, (1 - level) / 2)
-    if cut < 1:
-        return middle, Interval(-math.inf, math.inf)
-    return middle, Interval(float(walsh[cut - 1]), float(walsh[len(walsh) - cut]))
-
-
-def _signed_rank_quantile(n: int, tail: float) -> int:
-    """Returns the largest k with P(T < k) <= tail for Wilcoxon's signed-rank statistic T of n."""
+    # The largest k with P(T < k) <= (1 - LEVEL) / 2 for Wilcoxon's signed-rank statistic T.
     counts = np.zeros(n * (n + 1) // 2 + 1)
     counts[0] = 1.0
     for rank in range(1, n + 1):
         counts[rank:] += counts[: counts.size - rank].copy()
     below = np.cumsum(counts) / 2.0**n
-    return int(np.searchsorted(below, tail, side="right"))
+    cut = int(np.searchsorted(below, (1 - LEVEL) / 2, side="right"))
+    if cut < 1:
+        return middle, Interval(-math.inf, math.inf)
+    return middle, Interval(float(walsh[cut - 1]), float(walsh[-cut]))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from functools import lru_cache
 
 from scipy import optimize, special, stats
 
-from cnnbench.stats.intervals import Interval, Spread
+from cnnbench.stats.intervals import LEVEL, Interval, Spread
+
+MOST = 1000  # values: where to stop looking for how many would decide
 
 
 def smallest_difference(
@@ -19,7 +22,7 @@ def smallest_difference(
 
     Args:
         sd: standard deviation of one value.
-        first: values in one sample, `second` in the other.
+        first, second: number of values in each sample.
         alpha: level of the test.
         power: chance of finding it.
     """
@@ -43,9 +46,7 @@ def _noncentrality(df: float, alpha: float, power: float) -> float:
     return float(optimize.brentq(missing, 0.0, high))
 
 
-def values_needed(
-    distance: float, sd: float, alpha: float, *, floor: float = 0.0, most: int = 1000
-) -> int | None:
+def values_needed(distance: float, sd: float, alpha: float, *, floor: float = 0.0) -> int | None:
     """Returns how many values would decide, if what is observed is the truth.
 
     Args:
@@ -53,10 +54,9 @@ def values_needed(
         sd: standard deviation of one value.
         alpha: one-sided level at which it is decided.
         floor: an error that more values do not lower (that of the pictures, say).
-        most: where to stop looking.
 
     Returns:
-        The least number, or `None` if even `most` would not do.
+        The least number, or `None` if even `MOST` would not do.
     """
     distance = abs(distance)
 
@@ -64,13 +64,10 @@ def values_needed(
         error = math.sqrt(sd**2 / n + floor**2)
         return distance >= -float(special.stdtrit(n - 1, alpha)) * error
 
-    if math.isnan(distance) or math.isnan(sd) or distance == 0 or not decided(most):
+    if math.isnan(distance) or math.isnan(sd) or distance == 0 or not decided(MOST):
         return None
-    low, high = 2, most
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if decided(middle) else (middle + 1, high)
-    return low
+    numbers = range(2, MOST + 1)
+    return numbers[bisect_left(numbers, True, key=decided)]
 
 
 def values_to_decide(
@@ -91,12 +88,9 @@ def values_to_decide(
     return values_needed(to_fail, sd, alpha, floor=floor)
 
 
-def sd_interval(spread: Spread, level: float = 0.95) -> Interval:
+def sd_interval(spread: Spread) -> Interval:
     """Returns the interval of a normal sample's standard deviation, by chi-square."""
     if not spread.df > 0:
         return Interval(0.0, math.inf)
-    tail = (1 - level) / 2
-    return Interval(
-        spread.sd * math.sqrt(spread.df / float(stats.chi2.isf(tail, spread.df))),
-        spread.sd * math.sqrt(spread.df / float(stats.chi2.ppf(tail, spread.df))),
-    )
+    high, low = stats.chi2.ppf(((1 - LEVEL) / 2, (1 + LEVEL) / 2), spread.df)
+    return Interval(*(spread.sd * math.sqrt(spread.df / float(value)) for value in (low, high)))

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from cnnbench.stats.intervals import Interval
+from cnnbench.stats.intervals import LEVEL, Interval
 
-# Seen from the t test, ranks waste so little of normal samples (Hodges & Lehmann, "The efficiency
-# of some nonparametric competitors of the t-test", 1956), and win on skewed ones.
+# Relative to the t test on normal samples (Hodges & Lehmann, "The efficiency of some nonparametric
+# competitors of the t-test", 1956); on skewed ones ranks win.
 EFFICIENCY = 3 / math.pi
 
 
@@ -20,11 +20,7 @@ def p_lower(first: Sequence[float], second: Sequence[float]) -> float:
 
     Exact, with ties (Lehmann, "Nonparametrics", 1975, ch. 1.4): given the values that occurred,
     every way to share them between the samples is equally likely if both come from one
-    distribution, whatever that is. Seeds' accuracies are often skewed, and a t test then alarms
-    too often.
-
-    Args:
-        first, second: samples; 3 and 20 values are enough for p values of 0.0006.
+    distribution, whatever that is. Samples of 3 and 20 values reach p values of 0.0006.
     """
     # Twice the midranks are whole numbers, so that sums of them can be counted.
     ranks = np.rint(2 * stats.rankdata([*first, *second])).astype(int)
@@ -40,21 +36,15 @@ def p_lower(first: Sequence[float], second: Sequence[float]) -> float:
     return float(ways[chosen].sum() / math.comb(len(ranks), chosen))
 
 
-def shift(
-    first: Sequence[float], second: Sequence[float], level: float = 0.95
-) -> tuple[float, Interval]:
+def shift(first: Sequence[float], second: Sequence[float]) -> tuple[float, Interval]:
     """Returns by how much the second sample is lower: the median of all differences.
 
     Hodges & Lehmann (1963); the interval inverts the rank sum test by its normal approximation
     (Hollander, Wolfe & Chicken, "Nonparametric Statistical Methods", 2014, ch. 4).
-
-    Args:
-        first, second: samples.
-        level: of the interval.
     """
     differences = np.sort(np.subtract.outer(np.asarray(first), np.asarray(second)).ravel())
     n, m = len(first), len(second)
-    z = float(stats.norm.ppf((1 + level) / 2))
+    z = float(stats.norm.ppf((1 + LEVEL) / 2))
     cut = math.floor(n * m / 2 - z * math.sqrt(n * m * (n + m + 1) / 12))
     middle = float(np.median(differences))
     if cut < 1:

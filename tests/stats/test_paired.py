@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnnbench.stats.intervals import Interval
-from cnnbench.stats.paired import _signed_rank_quantile, hodges_lehmann, mcnemar
+from cnnbench.stats.paired import hodges_lehmann, mcnemar
 
 # Hollander & Wolfe, "Nonparametric Statistical Methods", table 3.1: depression factor of nine
 # patients before and after; also the example of R's wilcox.test.
@@ -16,7 +16,7 @@ CHANGES = [after - before for before, after in zip(BEFORE, AFTER, strict=True)]
 
 
 def answers(both: int, first: int, second: int, none: int):
-    """Return the answers of two classifiers with these counts."""
+    """Returns the answers of two classifiers with these counts."""
     one = [True] * (both + first) + [False] * (second + none)
     other = [True] * both + [False] * first + [True] * second + [False] * none
     return np.array(one), np.array(other)
@@ -35,20 +35,12 @@ def test_mcnemar_as_published():
     assert found.p_value == pytest.approx(exact)
 
 
-def test_mcnemar_as_counted_by_hand():
-    assert mcnemar(*answers(5, 1, 6, 3)).p_value == pytest.approx(2 * (1 + 7) / 2**7)
-
-
 def test_the_interval_adds_half_a_picture_to_each_cell():
     found = mcnemar(*answers(5, 1, 6, 3))
     error = math.sqrt(8 - 5**2 / 17) / 17
     assert found.interval.low == pytest.approx(5 / 17 - 1.959964 * error, abs=1e-6)
     assert found.interval.high == pytest.approx(5 / 17 + 1.959964 * error, abs=1e-6)
-
-
-def test_the_level_of_the_interval_is_heeded():
-    wide, narrow = (mcnemar(*answers(5, 1, 6, 3), level).interval for level in (0.99, 0.5))
-    assert wide.half_width / narrow.half_width == pytest.approx(2.575829 / 0.674490, rel=1e-5)
+    assert found.p_value == pytest.approx(2 * (1 + 7) / 2**7)
 
 
 def test_classifiers_that_agree_do_not_differ():
@@ -64,67 +56,39 @@ def test_answers_to_other_pictures_are_refused(shapes):
         mcnemar(one, other)
 
 
-@pytest.mark.parametrize(("pictures", "second"), [(100, 0.1), (100, 0.15), (1000, 0.12)])
-def test_the_interval_covers_what_it_says(pictures, second):
-    rng = np.random.default_rng(7)
-    truth, hits = second - 0.1, 0
-    for _ in range(2500):
-        kind = rng.choice(4, pictures, p=[0.6, 0.1, second, 0.3 - second])
-        found = mcnemar(kind <= 1, (kind == 0) | (kind == 2)).interval
-        hits += found.low <= truth <= found.high
-    assert 0.935 <= hits / 2500 <= 0.965
-
-
-def test_mcnemar_seldom_tells_equals_apart():
-    rng = np.random.default_rng(8)
-    found = [mcnemar(*rng.random((2, 200)) < 0.8) for _ in range(1500)]
-    assert np.mean([one.p_value <= 0.05 for one in found]) <= 0.05
+def test_the_interval_covers_what_it_says():
+    kinds = np.random.default_rng(7).choice(4, (600, 100), p=[0.6, 0.1, 0.15, 0.15])
+    found = [mcnemar(kind <= 1, kind % 2 == 0).interval for kind in kinds]
+    # Of kind 0 both are right, of 1 the first alone, of 2 the second alone: 5 points better.
+    assert 0.93 <= np.mean([one.low <= 0.05 <= one.high for one in found]) <= 0.97
 
 
 # Hodges and Lehmann
 
 
 def test_hodges_lehmann_as_published():
-    """-0.46 with the interval (-0.786, -0.010) at 96.1 % in the book and by R."""
-    middle, interval = hodges_lehmann(CHANGES, 0.95)
+    """-0.46 with the interval (-0.786, -0.010) in the book and by R."""
+    middle, interval = hodges_lehmann(CHANGES)
     assert middle == pytest.approx(-0.46)
     assert (interval.low, interval.high) == pytest.approx((-0.786, -0.010))
-    assert hodges_lehmann(CHANGES, 0.9609)[1] == interval
-    assert hodges_lehmann(CHANGES, 0.9611)[1] != interval
 
 
-# Largest rank sums that are significant at 2.5 % one-sided, as every table has them.
+# Largest rank sums that are significant at 2.5 % one-sided, as every table has them. Powers of two
+# have different means, so that the place of an end among all is seen.
 @pytest.mark.parametrize(
     ("n", "critical"), [(6, 0), (7, 2), (8, 3), (9, 5), (10, 8), (12, 13), (15, 25), (20, 52)]
 )
-def test_the_signed_rank_distribution_is_that_of_the_tables(n, critical):
-    assert _signed_rank_quantile(n, 0.025) == critical + 1
-
-
-def test_a_tail_of_just_the_level_is_used():
-    assert _signed_rank_quantile(6, 1 / 64) == 1
-    assert _signed_rank_quantile(6, 0.999 / 64) == 0
-
-
-def test_six_values_reach_from_the_least_to_the_largest():
-    assert hodges_lehmann([5.0, 1.0, 2.0, 9.0, 3.0, 4.0])[1] == Interval(1.0, 9.0)
+def test_the_interval_is_that_of_the_tables(n, critical):
+    values = [2.0**k for k in range(n)]
+    means = sorted((a + b) / 2 for i, a in enumerate(values) for b in values[i:])
+    _, interval = hodges_lehmann(values)
+    assert interval == Interval(means[critical], means[-1 - critical])
 
 
 def test_five_values_can_not_reach_95_percent():
-    middle, interval = hodges_lehmann([1.0, 2.0, 3.0, 4.0, 50.0])
-    assert middle == 3.0
-    assert interval == Interval(-math.inf, math.inf)
+    assert hodges_lehmann([1.0, 2.0, 3.0, 4.0, 50.0]) == (3.0, Interval(-math.inf, math.inf))
 
 
 def test_one_wild_value_changes_little():
     calm, wild = hodges_lehmann([*CHANGES, -0.4])[0], hodges_lehmann([*CHANGES, -400.0])[0]
     assert abs(calm - wild) < 0.15
-
-
-@pytest.mark.parametrize("n", [8, 20])
-def test_the_signed_rank_interval_covers_at_least_what_it_says(n):
-    rng = np.random.default_rng(9)
-    intervals = [hodges_lehmann(rng.standard_t(2, n))[1] for _ in range(2500)]
-    hits = np.mean([one.low <= 0 <= one.high for one in intervals])
-    # Exact, and so from a ladder: 96.1 % (n=8) and 95.2 % (n=20).
-    assert hits == pytest.approx({8: 0.9609, 20: 0.9516}[n], abs=0.011)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cnnbench.stats.families import holm
-from cnnbench.stats.intervals import Estimate
+from cnnbench.stats.intervals import LEVEL, Estimate
 from cnnbench.stats.power import values_needed, values_to_decide
 from cnnbench.stats.sequential import sequential_p_value, shares_of
 
@@ -30,7 +30,6 @@ class RatioRule:
         beta: chance that a ratio slower by `margin` passes.
         looks: after how many values a verdict is sought; empty for one look.
         narrow: whether a pass also needs an interval whose half width is at most the margin.
-        level: of intervals.
     """
 
     margin: float
@@ -38,7 +37,6 @@ class RatioRule:
     beta: float = 0.05
     looks: tuple[int, ...] = ()
     narrow: bool = False
-    level: float = 0.95
 
     @property
     def log_margin(self) -> float:
@@ -82,7 +80,7 @@ def _verdict(
 ) -> Decision:
     if not seen:
         return "inconclusive"
-    wide = rule.narrow and seen[-1].interval(rule.level).half_width > rule.log_margin
+    wide = rule.narrow and seen[-1].interval().half_width > rule.log_margin
     if p_margin <= rule.beta and not wide:
         return "pass"
     if p_slower <= rule.alpha and seen[-1].value >= rule.log_margin:
@@ -106,5 +104,5 @@ def ratio_values_needed(value: float, sd: float, rule: RatioRule, ratios: int = 
     needed = values_to_decide(to_pass, value, sd, alpha=rule.alpha / ratios, beta=rule.beta)
     if not rule.narrow or to_pass <= 0 or needed is None:
         return needed
-    narrow = values_needed(rule.log_margin, sd, (1 - rule.level) / 2)
+    narrow = values_needed(rule.log_margin, sd, (1 - LEVEL) / 2)
     return None if narrow is None else max(needed, narrow)
