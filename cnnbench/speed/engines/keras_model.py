@@ -102,7 +102,8 @@ def model_of(
     model = seeded_model(variant, seed, input_shape, classes, POLICIES[dtype])
     if weights is not None:
         model.set_weights(list(weights))
-    model.compile(optimizer=model.optimizer, loss=model.loss, jit_compile=model.jit_compile)
+    # An empty list, since `None` would keep those that the model was compiled with before.
+    model.compile(model.optimizer, model.loss, metrics=[], jit_compile=model.jit_compile)
     if dtype == "int8":
         quantize_int8(model)
     return model

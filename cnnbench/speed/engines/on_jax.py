@@ -59,7 +59,10 @@ class JaxProgram(KerasProgram):
         if workload == "train":
             model.optimizer.build(model.trainable_variables)
             groups += (model.optimizer.variables, model.metrics_variables)
-        self._state = tuple([variable.value for variable in group] for group in groups)
+        # As a step returns it, or the second step would be compiled anew.
+        self._state = jax.device_put(
+            tuple([variable.value for variable in group] for group in groups), engine.device
+        )
         # The old state is given away: a step needs no second copy of the weights.
         self._train = jax.jit(model.train_step, donate_argnums=0)
         self._infer = jax.jit(
