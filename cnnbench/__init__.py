@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnbench import checks
-    from cnnbench.comparing.ratio_frame import compare_speeds
+    from cnnbench.comparing.ratio_tables import compare_speeds
     from cnnbench.models.evaluation import evaluate
     from cnnbench.models.network import build_model
     from cnnbench.models.variants import VARIANTS, Variant
@@ -83,7 +83,7 @@ _HOMES = {
     "TrainingRun": "records.runs",
     "Variant": "models.variants",
     "build_model": "models.network",
-    "compare_speeds": "comparing.ratio_frame",
+    "compare_speeds": "comparing.ratio_tables",
     "evaluate": "models.evaluation",
     "load_classifier": "training.classifier",
     "load_report": "report.frames",

@@ -1,33 +1,19 @@
-"""Rows of speed and reports that hold them, for tests to change where it matters."""
+"""Rows of speed, for tests to change where it matters."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
+from cnnbench.comparing.ratios import Match, SpeedComparison, compare_all
+from cnnbench.comparing.speeds import Process, ReportSpeeds, Speed
 
-from cnnbench.comparing.speeds import Process, Source, Speed
-from cnnbench.report.frames import Report, report_of
-
-KEY = {
-    "variant": "documented",
-    "seed": 0,
-    "backend": "tensorflow",
-    "device": "cpu",
-    "dtype": "float32",
-    "batch_size": 32,
-    "workload": "inference",
-}
+STEADY = (0.0100, 0.01002, 0.00998)  # seconds per picture of three processes
 
 
 def speed(*seconds: float, **changes: Any) -> Speed:
-    """Returns a row whose processes took these seconds a picture, in ten rounds each."""
-    processes = tuple(
-        Process(number, math.log(each), 10, 0.02) for number, each in enumerate(seconds)
-    )
+    """Returns a row whose processes took these seconds per picture, in ten rounds each."""
     row = Speed(
         variant="documented",
         workload="inference",
@@ -36,39 +22,29 @@ def speed(*seconds: float, **changes: Any) -> Speed:
         dtype="float32",
         batch_size=32,
         fingerprint="f00d",
-        processes=processes,
+        processes=tuple(
+            Process(number, math.log(each), rounds=10, round_sd=0.02)
+            for number, each in enumerate(seconds)
+        ),
         conditions={"threads": "2"},
     )
     return replace(row, **changes)
 
 
-def source(label: str, *speeds: Speed, **conditions: str) -> Source:
-    return Source(label, speeds, conditions)
+def slower(share: float, seconds: tuple[float, ...] = STEADY, **changes: Any) -> Speed:
+    """Returns a row that takes a share more time."""
+    return speed(*(each * (1 + share) for each in seconds), **changes)
 
 
-def speed_report(*rows: dict[str, Any], environment: dict[str, Any] | None = None) -> Report:
-    """Returns a report with these measurements; `steps` are a round's seconds a step."""
-    throughput, rounds = [], []
-    for row in rows:
-        row = {**KEY, "process": 0, "threads": 2, "fingerprint": "f00d", **row}
-        steps: Sequence[float] = row.pop("steps")
-        middle = sorted(steps)[len(steps) // 2] if steps else math.nan
-        throughput.append(
-            {
-                **row,
-                "images_per_second": row["batch_size"] / middle,
-                "step_time_ms": middle * 1e3,
-                "step_time_iqr_ms": 0.0135 * middle * 1e3,
-                "rounds": len(steps),
-            }
-        )
-        key = {name: row[name] for name in (*KEY, "process")}
-        rounds += [
-            {**key, "round": number, "steps": 4, "seconds": 4 * each}
-            for number, each in enumerate(steps, start=1)
-        ]
-    empty = replace(report_of([]), environment=environment or {})
-    columns = [*KEY, "process", "round", "steps", "seconds"]
-    return replace(
-        empty, throughput=pd.DataFrame(throughput), rounds=pd.DataFrame(rounds, columns=columns)
-    )
+def compared(*pairs: tuple[Speed, Speed], across: tuple[str, ...] = ()) -> SpeedComparison:
+    """Compares report B, which has the second of each pair, with report A."""
+    first = ReportSpeeds("A", tuple(pair[0] for pair in pairs))
+    later = ReportSpeeds("B", tuple(pair[1] for pair in pairs))
+    (found,) = compare_all([first, later], across)
+    return found
+
+
+def match(first: Speed, later: Speed, across: tuple[str, ...] = ()) -> Match:
+    """Returns the only match of two rows."""
+    (found,) = compared((first, later), across=across).matches
+    return found

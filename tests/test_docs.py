@@ -8,9 +8,10 @@ import pytest
 
 from cnnbench.ab.report_files import COLUMNS as PAIRS
 from cnnbench.cli import main
-from cnnbench.comparing.ratio_frame import COLUMNS as RATIOS
-from cnnbench.comparing.recipe_text import rows_of
-from cnnbench.comparing.recipes import Answers, compare
+from cnnbench.comparing.ratio_tables import RATIO_COLUMNS
+from cnnbench.comparing.recipe_comparison import compare_recipes
+from cnnbench.comparing.recipe_text import question_rows
+from cnnbench.comparing.recipes import Recipe
 from cnnbench.report.tables import SCHEMA
 from cnnbench.session.option_table import OPTIONS
 from cnnbench.verdicts.targets import PROPERTIES
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 TABLES = {
     **{f"{name}.csv": tuple(columns) for name, columns in SCHEMA.items()},
     "pairs.csv": PAIRS,
-    "Ratios of speed": RATIOS,
+    "Ratios of speed": RATIO_COLUMNS,
 }
 COMMANDS = ("init", "show", "train", "predict", "ab", "baseline", "calibrate", "compare", "pack")
 
@@ -54,7 +55,7 @@ def test_every_column_is_documented(title):
 
 
 def test_every_column_of_answers_is_documented():
-    answers = Answers(
+    recipe = Recipe(
         label="A",
         data="pets",
         data_hash="",
@@ -64,7 +65,7 @@ def test_every_column_of_answers_is_documented():
         seeds=(0, 1),
         given=np.array([[0, 1], [1, 1]]),
     )
-    (row, *_) = rows_of(compare(answers, answers))
+    (row, *_) = question_rows(compare_recipes(recipe, recipe))
     assert_same("reports.md", "Answers", documented("reports.md", "Answers"), row)
 
 

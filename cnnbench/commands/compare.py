@@ -3,17 +3,88 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnbench.commands import compare_speeds as speeds
-from cnnbench.comparing.recipe_text import rows_of, text_of
+from cnnbench.commands.flags import add_flags
+from cnnbench.session.option_parsers import at_least, fraction, one_of, rate, words
+from cnnbench.session.option_table import Option, parse_all
 
 if TYPE_CHECKING:
-    from cnnbench.comparing.recipes import Answers, Comparison
-    from cnnbench.report.frames import Report
+    from cnnbench.comparing.ratio_gate import SpeedVerdict
+    from cnnbench.comparing.ratios import SpeedComparison
+    from cnnbench.comparing.recipe_comparison import RecipeComparison
+    from cnnbench.comparing.recipes import Recipe
+
+EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 10}
+SPEED_ONLY = ("across", "fail_on", "alpha", "allow_missing", "markdown", "picture")
+OPTIONS = {
+    option.field: option
+    for option in (
+        Option(
+            "only",
+            one_of(("speed", "answers")),
+            "PART",
+            "speed or answers; default: what the reports contain",
+        ),
+        Option(
+            "variants",
+            words,
+            "NAMES",
+            "with one report: variants to compare with the first of them; with more: which to "
+            "compare (default: all in common)",
+        ),
+        Option(
+            "csv",
+            Path,
+            "FILE",
+            "write the ratios of speed, or the three questions about answers; if there are both, "
+            "answers go to FILE-answers.csv",
+        ),
+        Option("pictures", at_least(0), "N", "pictures with changed answers to name; default: 5"),
+        Option(
+            "across",
+            words,
+            "COLUMNS",
+            "columns that may differ between compared rows: variant, backend, device, dtype, "
+            "batch_size; with one report, what to compare within it",
+        ),
+        Option(
+            "fail_on",
+            fraction,
+            "SHARE",
+            "gate: fail if a row takes that share more time, for example 5%%; exit codes: "
+            "0 pass, 1 fail, 10 inconclusive",
+        ),
+        Option(
+            "alpha",
+            rate,
+            "RATE",
+            "probability that any row fails although none is slower; default: 0.01",
+        ),
+        Option("markdown", Path, "FILE", "write the speed as Markdown"),
+        Option("picture", Path, "FILE", "draw the ratios: a .png or .svg file"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for; `OPTIONS` says what each field is."""
+
+    reports: Sequence[Path]
+    only: str = ""
+    variants: Sequence[str] = ()
+    csv: Path | None = None
+    pictures: int = 5
+    across: Sequence[str] = ()
+    fail_on: float | None = None
+    alpha: float = 0.01
+    allow_missing: bool = False
+    markdown: Path | None = None
+    picture: Path | None = None
 
 
 def add_to(commands: Any) -> None:
@@ -27,111 +98,103 @@ def add_to(commands: Any) -> None:
         nargs="+",
         type=Path,
         metavar="REPORT",
-        help="report folder or packed report; the first is before",
+        help="report folder or packed report; the others are compared with the first",
     )
+    add_flags(parser, OPTIONS, OPTIONS)
     parser.add_argument(
-        "--only", choices=("speed", "answers"), help="one part; default: what the reports contain"
+        "--allow-missing",
+        action="store_true",
+        help="let the gate pass although rows of the first report have no partner",
     )
-    parser.add_argument(
-        "--variants",
-        metavar="NAMES",
-        help="with one report: variants to compare with the first of them; with more: which to "
-        "compare (default: all in common)",
-    )
-    parser.add_argument(
-        "--csv",
-        type=Path,
-        metavar="FILE",
-        help="write the ratios of speed, or the three questions about answers; if there are both, "
-        "answers go to FILE-answers.csv",
-    )
-    parser.add_argument(
-        "--pictures",
-        type=int,
-        default=5,
-        metavar="N",
-        help="pictures with changed answers to name; default: 5",
-    )
-    speeds.add_to(parser)
     parser.set_defaults(command=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
-    if parsed.pictures < 0:
+    given = {name: text for name in OPTIONS if (text := getattr(parsed, name)) is not None}
+    asked = Asked(
+        reports=parsed.reports,
+        allow_missing=parsed.allow_missing,
+        **parse_all(OPTIONS, given, prefix="--"),
+    )
+    speed_flags = [OPTIONS[name].stem for name in SPEED_ONLY if name in given]
+    speed_flags += ["allow-missing"] if asked.allow_missing else []
+    if asked.only == "answers" and speed_flags:
         raise ValueError(
-            f"--pictures: expected a number of at least 0. Received: {parsed.pictures}"
+            "--only answers: these options need the speed part. Received: "
+            f"{', '.join(f'--{stem}' for stem in speed_flags)}"
         )
-    if parsed.only == "answers" and speeds.wanted(parsed):
-        raise ValueError(
-            f"--only answers: these flags need the speed part. Received: "
-            f"{', '.join(speeds.wanted(parsed))}"
-        )
-    names = [name.strip() for name in (parsed.variants or "").split(",") if name.strip()]
-    ratios = _ratios(parsed, names)
-    texts, lines = ([] if ratios is None else [ratios.text()]), []
-    comparisons, refusal = _answers(parsed, names, is_alone=ratios is None)
-    texts += [text_of(one, parsed.pictures) for one in comparisons]
+    speed = _speed(asked, must=asked.only == "speed" or bool(speed_flags))
+    recipes, refusal = _recipes(asked, must=speed is None)
+    verdict = None if speed is None else speed[1]
+    # Files first, since they can be refused.
+    lines = _write(asked, speed, recipes)
+    texts = []
+    if speed is not None:
+        from cnnbench.comparing.ratio_tables import ratio_text
+
+        texts.append(ratio_text(*speed))
+    if recipes:
+        from cnnbench.comparing.recipe_text import recipe_text
+
+        texts += [recipe_text(one, asked.pictures) for one in recipes]
     if refusal:
         texts.append(f"Answers are not compared. {refusal}")
-    if ratios is not None:
-        lines += ratios.write(parsed)
-    if parsed.csv and comparisons:
-        file = parsed.csv
-        if ratios is not None:
-            file = file.with_name(f"{file.stem}-answers{file.suffix}")
-        _write_csv(file, comparisons)
-        lines.append(f"table: {file}")
     print("\n\n".join(texts))
-    if lines:
-        print("\n".join(lines))
-    return 0 if ratios is None else ratios.code
+    print("".join(f"{line}\n" for line in lines), end="")
+    return 0 if verdict is None else EXIT_CODES[verdict.verdict]
 
 
-def _ratios(parsed: argparse.Namespace, names: Sequence[str]) -> speeds.Speeds | None:
+def _speed(asked: Asked, *, must: bool) -> tuple[list[SpeedComparison], SpeedVerdict | None] | None:
     """Returns the speed part; `None` where nobody asked for it and the reports have none."""
-    is_asked = parsed.only == "speed" or bool(speeds.wanted(parsed))
-    if parsed.only == "answers" or (len(parsed.reports) == 1 and not is_asked):
+    from cnnbench.comparing.ratio_gate import judge_speeds
+    from cnnbench.comparing.ratios import compare_all
+    from cnnbench.comparing.speeds import read_speeds
+    from cnnbench.verdicts.gates.ratio import RatioRule
+
+    if asked.only == "answers" or (len(asked.reports) == 1 and not must):
         return None
-    sources = speeds.sources_of(parsed.reports, names)
-    if not is_asked and not all(source.speeds for source in sources):
+    found = [read_speeds(path) for path in asked.reports]
+    if asked.variants:
+        found = [
+            replace(one, rows=tuple(row for row in one.rows if row.variant in asked.variants))
+            for one in found
+        ]
+    if not must and not all(one.rows for one in found):
         return None
-    return speeds.compare(sources, parsed)
+    labels = [one.label for one in found]
+    found = [
+        replace(one, label=f"{one.label} ({number})") if labels.count(one.label) > 1 else one
+        for number, one in enumerate(found, start=1)
+    ]
+    comparisons = compare_all(found, asked.across)
+    if asked.fail_on is None:
+        return comparisons, None
+    rule = RatioRule(asked.fail_on, asked.alpha)
+    return comparisons, judge_speeds(comparisons, rule, allow_missing=asked.allow_missing)
 
 
-def _answers(
-    parsed: argparse.Namespace, names: Sequence[str], *, is_alone: bool
-) -> tuple[list[Comparison], str]:
+def _recipes(asked: Asked, *, must: bool) -> tuple[list[RecipeComparison], str]:
     """Returns the comparisons of answers, and why there are none beside a comparison of speed."""
-    from cnnbench.comparing.recipes import compare
+    from cnnbench.comparing.recipe_comparison import compare_recipes
 
-    is_within = len(parsed.reports) == 1 and len(names) < 2
-    if parsed.only == "speed" or (not is_alone and is_within):
+    is_within = len(asked.reports) == 1 and len(asked.variants) < 2
+    if asked.only == "speed" or (not must and is_within):
         return [], ""
     try:
-        return [compare(*pair) for pair in _pairs(parsed.reports, names)], ""
+        return [compare_recipes(*pair) for pair in _pairs(asked.reports, asked.variants)], ""
     except ValueError as error:
-        if is_alone:
+        if must:
             raise
         # Other machines may have seen other pictures; their speeds can still be compared.
         return [], str(error)
 
 
-def _write_csv(path: Path, comparisons: Sequence[Comparison]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = [row for one in comparisons for row in rows_of(one)]
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _pairs(paths: Sequence[Path], names: Sequence[str]) -> Iterator[tuple[Answers, Answers]]:
-    from cnnbench.comparing.recipe_answers import answers_of_report, variants_of
+def _pairs(paths: Sequence[Path], names: Sequence[str]) -> Iterator[tuple[Recipe, Recipe]]:
+    from cnnbench.comparing.recipes import recipe_of, variants_of
     from cnnbench.report.frames import load_report
 
-    reports: list[tuple[str, Report]] = [
-        (path.resolve().name.removesuffix(".zip"), load_report(path)) for path in paths
-    ]
+    reports = [(path.resolve().name.removesuffix(".zip"), load_report(path)) for path in paths]
     (label, first), others = reports[0], reports[1:]
     known = variants_of(first)
     if not others:
@@ -140,18 +203,54 @@ def _pairs(paths: Sequence[Path], names: Sequence[str]) -> Iterator[tuple[Answer
                 f"With one report, --variants names at least two of its variants: "
                 f"{', '.join(known)}. Received: variants={','.join(names)!r}"
             )
-        before, *after = (answers_of_report(first, name, name) for name in names)
+        before, *after = (recipe_of(first, name, name) for name in names)
         yield from ((before, one) for one in after)
-        return
     for other_label, other in others:
         common = names or [name for name in known if name in variants_of(other)]
         if not common:
             raise ValueError(
-                f"The reports have no variant in common. Received: {label}: {', '.join(known)}; "
-                f"{other_label}: {', '.join(variants_of(other))}"
+                "The reports have no trained variant in common. Received: "
+                f"{label}: {', '.join(known) or 'none'}; "
+                f"{other_label}: {', '.join(variants_of(other)) or 'none'}"
             )
         for name in common:
             yield (
-                answers_of_report(first, name, f"{name} of {label}"),
-                answers_of_report(other, name, f"{name} of {other_label}"),
+                recipe_of(first, name, f"{name} of {label}"),
+                recipe_of(other, name, f"{name} of {other_label}"),
             )
+
+
+def _write(
+    asked: Asked,
+    speed: tuple[list[SpeedComparison], SpeedVerdict | None] | None,
+    recipes: Sequence[RecipeComparison],
+) -> list[str]:
+    """Writes the files that were asked for; returns a line for each."""
+    lines = []
+    if speed is not None:
+        from cnnbench.comparing.ratio_tables import ratio_frame, ratio_text
+
+        if asked.picture:
+            from cnnbench.comparing.ratio_picture import draw_ratios
+
+            draw_ratios(speed[0], asked.picture)
+            lines.append(f"picture: {asked.picture}")
+        if asked.csv:
+            ratio_frame(*speed).to_csv(asked.csv, index=False, lineterminator="\n")
+            lines.append(f"table: {asked.csv}")
+        if asked.markdown:
+            text = ratio_text(*speed, markdown=True)
+            asked.markdown.write_text(f"{text}\n", encoding="utf-8")
+            lines.append(f"markdown: {asked.markdown}")
+    if asked.csv and recipes:
+        import pandas as pd
+
+        from cnnbench.comparing.recipe_text import question_rows
+
+        file = asked.csv
+        if speed is not None:
+            file = file.with_name(f"{file.stem}-answers{file.suffix}")
+        rows = [row for one in recipes for row in question_rows(one)]
+        pd.DataFrame(rows).to_csv(file, index=False, lineterminator="\n")
+        lines.append(f"table: {file}")
+    return lines

@@ -1,6 +1,6 @@
 """The gate over ratios of speed: is a row slower by more than a margin? Pure.
 
-The stated error rates are about the noise between processes; that a machine differs from one time
+The stated error rates are about the noise between processes. That a machine differs from one time
 to another is not part of it.
 """
 
@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cnnbench.comparing.ratios import Ratio
+from cnnbench.comparing.ratios import Match, SpeedComparison
 from cnnbench.comparing.speeds import Speed
 from cnnbench.stats.intervals import spread_of
 from cnnbench.verdicts.gates.ratio import (
@@ -22,122 +22,102 @@ from cnnbench.verdicts.gates.ratio import (
 )
 
 LEAST_PROCESSES = 3  # per side; two show next to nothing of their own noise
+REASONS = {"fail": "slower, by the margin or more", "pass": "not slower by the margin"}
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A row's verdict and what it rests on.
+class JudgedMatch:
+    """A match, its verdict, and why."""
 
-    Args:
-        ratio: the row.
-        verdict: of the row.
-        p_slower: p value of "not slower", by Holm over all rows.
-        p_margin: p value of "slower by the margin or more".
-        reason: in words.
-    """
-
-    ratio: Ratio
-    verdict: Decision
-    p_slower: float
-    p_margin: float
+    match: Match
+    found: RatioVerdict
     reason: str
 
+    @property
+    def verdict(self) -> Decision:
+        return self.found.verdict
+
 
 @dataclass(frozen=True)
-class Outcome:
-    """The verdict over all rows: fail if one fails, pass if all pass."""
+class SpeedVerdict:
+    """The verdict over all matches: fail if one fails, pass if all pass.
+
+    `unmatched` counts rows of the first report that were not compared; any prevents a pass.
+    """
 
     verdict: Decision
     rule: RatioRule
-    rows: tuple[Judged, ...]
-    unmatched: int = 0
+    rows: tuple[JudgedMatch, ...]
+    unmatched: int
 
 
-def parse_margin(text: str) -> float:
-    """Returns the share that a text such as `5%` or `0.05` says.
+def judge_speeds(
+    comparisons: Sequence[SpeedComparison], rule: RatioRule, *, allow_missing: bool = False
+) -> SpeedVerdict:
+    """Judges every match; all of them are one family.
 
-    Raises:
-        ValueError: if it says none above 0 and below 1000 %.
-    """
-    body, percent, rest = text.strip().partition("%")
-    try:
-        value = float(body) / (100 if percent else 1)
-    except ValueError:
-        value = math.nan
-    if rest.strip() or not 0 < value < 10:
-        raise ValueError(
-            f"--fail-on: expected a share of time above 0, as 5% or 0.05. Received: {text!r}"
-        )
-    return value
-
-
-def judge(ratios: Sequence[Ratio], rule: RatioRule, *, unmatched: int = 0) -> Outcome:
-    """Judges every row; all of them are one family.
-
-    Rows are judged by `judge_ratios`. A row with fewer than three processes a side is inconclusive.
-    A later report that ran out of memory or answers wrongly where the first did not fails without
-    statistics.
+    A match with fewer than three processes per side is inconclusive. A later row that ran out of
+    memory or answers wrongly where the first did not fails without statistics.
 
     Args:
-        ratios: of all reports that are compared.
+        comparisons: of all reports.
         rule: margin and error rates.
-        unmatched: rows of the first report without a partner; any keeps the gate from a pass.
+        allow_missing: whether rows without a partner don't matter.
     """
+    matches = [match for one in comparisons for match in one.matches]
     tested = {
-        index: [one.change]
-        for index, one in enumerate(ratios)
-        if one.change is not None and _is_testable(one)
+        index: [one.ratio.change]
+        for index, one in enumerate(matches)
+        if one.ratio is not None and not one.problems and _fewest(one) >= LEAST_PROCESSES
     }
     found = dict(zip(tested, judge_ratios(list(tested.values()), rule), strict=True))
-    rows = [_judged(one, found.get(index), rule, len(tested)) for index, one in enumerate(ratios)]
+    rows = tuple(
+        _judged(one, found[index], rule, len(tested)) if index in found else _untested(one)
+        for index, one in enumerate(matches)
+    )
+    unmatched = 0 if allow_missing else sum(len(one.unmatched) for one in comparisons)
     verdicts = {row.verdict for row in rows}
-    verdict: Decision = "pass"
+    verdict: Decision = "inconclusive"
     if "fail" in verdicts:
         verdict = "fail"
-    elif "inconclusive" in verdicts or not rows or unmatched:
-        verdict = "inconclusive"
-    return Outcome(verdict, rule, tuple(rows), unmatched)
+    elif verdicts == {"pass"} and not unmatched:
+        verdict = "pass"
+    return SpeedVerdict(verdict, rule, rows, unmatched)
 
 
-def _is_testable(one: Ratio) -> bool:
-    fewest = min(len(one.first.processes), len(one.later.processes))
-    return not one.problems and fewest >= LEAST_PROCESSES
+def _fewest(match: Match) -> int:
+    return min(len(match.first.processes), len(match.later.processes))
 
 
-def _judged(one: Ratio, found: RatioVerdict | None, rule: RatioRule, rows: int) -> Judged:
-    if found is None:
-        verdict, reason = _untested(one)
-        return Judged(one, verdict, 1.0, 1.0, reason)
-    reason = {
-        "fail": "slower, by the margin or more",
-        "pass": "not slower by the margin",
-        "inconclusive": _how_many(one, rule, rows),
-    }[found.verdict]
-    return Judged(one, found.verdict, found.p_slower, found.p_margin, reason)
-
-
-def _untested(one: Ratio) -> tuple[Decision, str]:
-    new = [problem for problem in one.later.problems if problem not in one.first.problems]
-    if new:
-        return "fail", f"{', '.join(new)} in the later report"
-    if one.problems or one.change is None:
-        return "inconclusive", ", ".join(one.problems) or "no time on one side"
-    return "inconclusive", (
-        f"{len(one.first.processes)} and {len(one.later.processes)} processes; a verdict needs "
-        f"{LEAST_PROCESSES} per side: measure with --cnnbench-processes={LEAST_PROCESSES} or more"
-    )
-
-
-def _how_many(one: Ratio, rule: RatioRule, rows: int) -> str:
-    """Returns how many processes per side would be needed to decide."""
-    assert one.change is not None
-    sd = math.hypot(_sd(one.first), _sd(one.later))
-    needed = ratio_values_needed(one.change.value, sd, rule, rows)
+def _judged(match: Match, found: RatioVerdict, rule: RatioRule, family: int) -> JudgedMatch:
+    if found.verdict != "inconclusive":
+        return JudgedMatch(match, found, REASONS[found.verdict])
+    assert match.ratio is not None
+    sd = math.hypot(_sd(match.first), _sd(match.later))
+    needed = ratio_values_needed(match.ratio.change.value, sd, rule, family)
     if needed is None:
-        return "noise; not even 1000 processes per side would decide"
-    least = max(needed, len(one.first.processes) + 1, len(one.later.processes) + 1)
-    return f"noise; about --cnnbench-processes={least} would be needed to decide"
+        return JudgedMatch(match, found, "noise; not even 1000 processes per side would decide")
+    more = max(needed, 1 + max(len(match.first.processes), len(match.later.processes)))
+    return JudgedMatch(
+        match, found, f"noise; about --cnnbench-processes={more} would be needed to decide"
+    )
 
 
 def _sd(speed: Speed) -> float:
     return spread_of([each.log_seconds for each in speed.processes]).sd
+
+
+def _untested(match: Match) -> JudgedMatch:
+    new = [problem for problem in match.later.problems if problem not in match.first.problems]
+    verdict: Decision = "fail" if new else "inconclusive"
+    if new:
+        reason = f"{', '.join(new)} in the later report"
+    elif match.problems or match.ratio is None:
+        reason = ", ".join(match.problems) or "no time on one side"
+    else:
+        reason = (
+            f"{len(match.first.processes)} and {len(match.later.processes)} processes; a verdict "
+            f"needs {LEAST_PROCESSES} per side: measure with "
+            f"--cnnbench-processes={LEAST_PROCESSES} or more"
+        )
+    return JudgedMatch(match, RatioVerdict(verdict, p_slower=1.0, p_margin=1.0), reason)

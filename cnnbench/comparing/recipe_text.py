@@ -1,12 +1,12 @@
-"""The answers part of `cnnbench compare`, in words and as rows."""
+"""The comparison of two recipes, in words and as rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from cnnbench.comparing.recipes import Answers, Comparison, Difference
+from cnnbench.comparing.recipe_comparison import Difference, RecipeComparison
+from cnnbench.comparing.recipes import Recipe
+from cnnbench.verdicts.gates.evidence import mean_sd
 
 QUESTIONS = {
     "networks": "1. Do these trained networks answer these pictures differently?",
@@ -15,17 +15,12 @@ QUESTIONS = {
 }
 
 
-def text_of(one: Comparison, pictures: int) -> str:
-    """Returns a comparison for a terminal.
-
-    Args:
-        one: the comparison.
-        pictures: how many pictures with changed votes to name.
-    """
+def recipe_text(one: RecipeComparison, pictures: int) -> str:
+    """Returns a comparison for a terminal, with up to `pictures` changed votes."""
     first, second = one.first, one.second
     lines = [
-        f"A {_recipe(first)}",
-        f"B {_recipe(second)}",
+        f"A {_accuracy(first)}",
+        f"B {_accuracy(second)}",
         f"on {first.data}, {len(first.pictures)} held-out pictures",
         *(f"differs, A and B: {line}" for line in one.differing),
         "",
@@ -45,15 +40,13 @@ def text_of(one: Comparison, pictures: int) -> str:
     return "\n".join(lines)
 
 
-def _recipe(answers: Answers) -> str:
-    from cnnbench.verdicts.gates.evidence import mean_sd
-
-    constant = ", ".join(map(str, answers.constant))
+def _accuracy(recipe: Recipe) -> str:
+    constant = ", ".join(map(str, recipe.constant))
     dead = f"; one answer to all pictures: seeds {constant}" if constant else ""
-    return f"{answers.label}: held-out accuracy {mean_sd(answers.accuracies)}{dead}"
+    return f"{recipe.label}: held-out accuracy {mean_sd(recipe.accuracies)}{dead}"
 
 
-def _networks(one: Comparison) -> Iterator[str]:
+def _networks(one: RecipeComparison) -> Iterator[str]:
     if not one.networks:
         yield "   no seed in common"
         return
@@ -64,15 +57,14 @@ def _networks(one: Comparison) -> Iterator[str]:
             f"   {row.seed:4d}  {test.only_first:13d}  {test.only_second:6d}  "
             f"{test.difference:+.4f}  {test.p_value:15.2g}  {row.adjusted:15.2g}"
         )
-    found = [row.seed for row in one.networks if row.found]
-    yield (
-        f"   yes, in {len(found)} of {len(one.networks)} seeds: {', '.join(map(str, found))}"
-        if found
-        else "   no difference was found"
-    )
+    found = [str(row.seed) for row in one.networks if row.found]
+    if found:
+        yield f"   yes, in {len(found)} of {len(one.networks)} seeds: {', '.join(found)}"
+    else:
+        yield "   no difference was found"
 
 
-def _votes(one: Comparison, pictures: int) -> Iterator[str]:
+def _votes(one: RecipeComparison, pictures: int) -> Iterator[str]:
     classes = (*one.first.classes, "tied")  # the last by -1, too
     lost = sum(vote.first == vote.truth for vote in one.votes)
     won = sum(vote.second == vote.truth for vote in one.votes)
@@ -87,19 +79,15 @@ def _votes(one: Comparison, pictures: int) -> Iterator[str]:
 
 
 def _difference(difference: Difference) -> str:
-    estimate = difference.estimate
-    interval = estimate.interval()
-    if not difference.found:
-        answer = "undecided"
-    else:
-        answer = "yes, B is better" if estimate.value > 0 else "no, B is worse"
+    value, interval = difference.estimate.value, difference.estimate.interval()
+    answer = "yes, B is better" if value > 0 else "no, B is worse"
     return (
-        f"{answer}: B - A is {estimate.value:+.4f}, 95 % interval {interval.low:+.4f} to "
-        f"{interval.high:+.4f}, p = {difference.p_value:.2g}"
+        f"{answer if difference.found else 'undecided'}: B - A is {value:+.4f}, 95 % interval "
+        f"{interval.low:+.4f} to {interval.high:+.4f}, p = {difference.p_value:.2g}"
     )
 
 
-def rows_of(one: Comparison) -> list[dict[str, object]]:
+def question_rows(one: RecipeComparison) -> list[dict[str, object]]:
     """Returns a row for each question.
 
     The first question's difference is the mean over common seeds, and its p value the smallest
@@ -116,15 +104,18 @@ def rows_of(one: Comparison) -> list[dict[str, object]]:
         "votes_differ": len(one.votes),
         "differing": "; ".join(one.differing),
     }
-    tests = [row.test for row in one.networks]
-    mean = sum(test.difference for test in tests) / len(tests) if tests else None
+    count = len(one.networks)
+    mean = sum(row.test.difference for row in one.networks) / count if count else None
     least = min((row.adjusted for row in one.networks), default=None)
     rows = [{"difference": mean, "low": None, "high": None, "p_value": least}]
-    for difference in (one.seeds, one.everywhere):
-        interval = difference.estimate.interval()
-        found = {"difference": difference.estimate.value, "p_value": difference.p_value}
-        rows.append({**found, "low": interval.low, "high": interval.high})
-    return [
-        {**shared, "question": question, **row}
-        for question, row in zip(QUESTIONS, rows, strict=True)
-    ]
+    for found in (one.seeds, one.everywhere):
+        estimate = found.estimate
+        rows.append(
+            {
+                "difference": estimate.value,
+                "low": estimate.interval().low,
+                "high": estimate.interval().high,
+                "p_value": found.p_value,
+            }
+        )
+    return [{**shared, "question": name, **row} for name, row in zip(QUESTIONS, rows, strict=True)]

@@ -1,37 +1,39 @@
-"""Two recipes on the same held-out pictures: answers in, three questions answered, pure.
-
-What these trained networks do, what the recipes do on these pictures, and what they do on other
-pictures are different questions with different errors; each result says which one it answers.
-"""
+"""What the networks of a report answered to the held-out pictures, as plain arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from cnnbench.stats.families import holm
-from cnnbench.stats.intervals import Estimate, difference_of, picture_error, spread_of, widened
-from cnnbench.stats.paired import McNemar, mcnemar
-from cnnbench.stats.power import smallest_difference
+from cnnbench.report.frames import Report
 
-LEVEL = 0.05  # two-sided; an answer is yes where the p value is at most this
-POWER = 0.9
 NONE = -1  # the majority of votes that are tied
+CONDITIONS = (
+    "fingerprint",
+    "protocol",
+    "epochs",
+    "steps_per_epoch",
+    "backend",
+    "device",
+    "dtype",
+    "batch_size",
+    "threads",
+)
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What every network of one recipe answered to every held-out picture.
+class Recipe:
+    """A way of training, with what its networks answered to every held-out picture.
 
     Args:
         label: names the recipe in what people read.
         data: name of the pictures, `data_hash` their content.
         classes: in the order of the network's outputs.
         pictures: names, `truth` the class of each, `(pictures,)`.
-        seeds: one a network, `given` the class it gave, `(seeds, pictures)`.
+        seeds: one per network, `given` the class it gave, `(seeds, pictures)`.
         conditions: under which the networks were trained, by name.
     """
 
@@ -62,143 +64,60 @@ class Answers:
 
     def majority(self) -> npt.NDArray[np.int64]:
         """Returns the class that most seeds gave, `NONE` where votes are tied, `(pictures,)`."""
-        every = range(len(self.classes))
-        votes = np.array([(self.given == number).sum(axis=0) for number in every])
+        votes = np.array([(self.given == n).sum(axis=0) for n in range(len(self.classes))])
         tied = (votes == votes.max(axis=0)).sum(axis=0) > 1
         return np.where(tied, NONE, votes.argmax(axis=0)).astype(np.int64)
 
 
-@dataclass(frozen=True)
-class Networks:
-    """Two trained networks of one seed; `adjusted` is the p value by Holm over all seeds."""
-
-    seed: int
-    test: McNemar
-    adjusted: float
-
-    @property
-    def found(self) -> bool:
-        return self.adjusted <= LEVEL
+def variants_of(report: Report) -> tuple[str, ...]:
+    """Returns the variants whose answers are in the report."""
+    return tuple(dict.fromkeys(report.predictions["variant"]))
 
 
-@dataclass(frozen=True)
-class Vote:
-    """A picture on which the majorities over seeds differ; classes by number, or `NONE`."""
-
-    picture: str
-    truth: int
-    first: int
-    second: int
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The second's accuracy less the first's; `p_value` of "none" is two-sided."""
-
-    estimate: Estimate
-    p_value: float
-
-    @property
-    def found(self) -> bool:
-        return self.p_value <= LEVEL
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The second recipe against the first.
-
-    Args:
-        networks: do these networks answer these pictures differently? Those of common seeds.
-        votes: pictures on which the majorities differ.
-        seeds: is the recipe better on these pictures, under new seeds?
-        everywhere: and on new pictures of their kind, too?
-        smallest: difference of recipes that these seeds find with 90 % power.
-        differing: conditions that differ, a line each.
-    """
-
-    first: Answers
-    second: Answers
-    networks: tuple[Networks, ...]
-    votes: tuple[Vote, ...]
-    seeds: Difference
-    everywhere: Difference
-    smallest: float
-    differing: tuple[str, ...]
-
-
-def compare(first: Answers, second: Answers) -> Comparison:
-    """Compares two recipes, picture by picture.
-
-    Question 2 is Student's pooled t over seeds, unpaired, since networks of different recipes share
-    nothing but a seed's number. Question 3 adds to its error what drawing other pictures would
-    change, from the differences within pictures (`stats.intervals.picture_error`).
+def recipe_of(report: Report, variant: str, label: str) -> Recipe:
+    """Returns one variant's answers.
 
     Raises:
-        ValueError: if they were not asked the same questions.
+        ValueError: if the variant is not in the report, or its runs are not one per seed, each
+            with an answer to the same pictures.
     """
-    _require_same_pictures(first, second)
-    seeds = difference_of(second.accuracies, first.accuracies)
-    everywhere = widened(seeds, *picture_error(second.correct, first.correct))
-    sd = spread_of(first.accuracies).pooled(spread_of(second.accuracies)).sd
-    counts = len(first.seeds), len(second.seeds)
-    return Comparison(
-        first,
-        second,
-        _networks(first, second),
-        _votes(first, second),
-        _difference(seeds),
-        _difference(everywhere),
-        smallest_difference(sd, *counts, LEVEL / 2, POWER),
-        tuple(_differing(first, second)),
-    )
-
-
-def _require_same_pictures(first: Answers, second: Answers) -> None:
-    problems = []
-    if first.data_hash != second.data_hash:
-        problems.append(
-            f"the pictures differ: {first.data} {first.data_hash[:12]} "
-            f"and {second.data} {second.data_hash[:12]}"
-        )
-    if first.classes != second.classes:
-        problems.append(f"the classes differ: {first.classes} and {second.classes}")
-    if first.pictures != second.pictures:
-        odd = sorted(set(first.pictures) ^ set(second.pictures))
-        which = f"{len(odd)} are in one only, {odd[0]!r} for one" if odd else "another order"
-        problems.append(f"the names of the held-out pictures differ: {which}")
-    elif first.classes == second.classes and (first.truth != second.truth).any():
-        problems.append("the true classes of the held-out pictures differ")
-    if problems:
+    received = f"Received: variant={variant!r}, report={label!r}"
+    if variant not in variants_of(report):
         raise ValueError(
-            f"Not comparable: {'; '.join(problems)}. "
-            f"Received: first={first.label!r}, second={second.label!r}"
+            "No answers of this variant in the report; it has those of "
+            f"{', '.join(variants_of(report)) or 'none'}. {received}"
         )
-
-
-def _networks(first: Answers, second: Answers) -> tuple[Networks, ...]:
-    common = [seed for seed in first.seeds if seed in second.seeds]
-    tests = [
-        mcnemar(first.correct[first.seeds.index(seed)], second.correct[second.seeds.index(seed)])
-        for seed in common
-    ]
-    adjusted = holm([test.p_value for test in tests])
-    return tuple(map(Networks, common, tests, adjusted))
-
-
-def _votes(first: Answers, second: Answers) -> tuple[Vote, ...]:
-    before, after = first.majority(), second.majority()
-    return tuple(
-        Vote(first.pictures[at], int(first.truth[at]), int(before[at]), int(after[at]))
-        for at in np.flatnonzero(before != after)
+    runs = report.runs[report.runs["variant"] == variant]
+    rows = report.predictions[report.predictions["variant"] == variant]
+    groups = {int(seed): own for seed, own in rows.groupby("seed")}
+    one = next(iter(groups.values()))
+    names = tuple(one["picture"])
+    if len(set(names)) < len(names) or any(tuple(g["picture"]) != names for g in groups.values()):
+        raise ValueError(
+            "Expected one run per seed, each with one answer to the same pictures. "
+            f"{received}, seeds={runs['seed'].tolist()}"
+        )
+    if runs["data_hash"].nunique() != 1:
+        raise ValueError(
+            "Expected runs on the same pictures. "
+            f"{received}, data_hash={sorted(set(runs['data_hash']))}"
+        )
+    # A report without an environment does not contain their order.
+    stated = (report.environment.get("data") or {}).get("classes")
+    classes = tuple(stated or sorted({*rows["true_class"], *rows["predicted_class"]}))
+    return Recipe(
+        label=label,
+        data=str(runs["data"].iloc[0]),
+        data_hash=str(runs["data_hash"].iloc[0]),
+        classes=classes,
+        pictures=names,
+        truth=_numbers(one["true_class"], classes),
+        seeds=tuple(groups),
+        given=np.stack([_numbers(own["predicted_class"], classes) for own in groups.values()]),
+        conditions={name: ", ".join(map(str, sorted(set(runs[name])))) for name in CONDITIONS},
     )
 
 
-def _difference(estimate: Estimate) -> Difference:
-    one_sided = min(estimate.p_above(0.0), estimate.p_below(0.0))
-    return Difference(estimate, min(1.0, 2 * one_sided))
-
-
-def _differing(first: Answers, second: Answers) -> Sequence[str]:
-    names = dict.fromkeys((*first.conditions, *second.conditions))
-    pairs = ((name, first.conditions.get(name), second.conditions.get(name)) for name in names)
-    return [f"{name}: {one} and {other}" for name, one, other in pairs if one != other]
+def _numbers(names: pd.Series, classes: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    number = {name: at for at, name in enumerate(classes)}
+    return np.array([number[name] for name in names], np.int64)

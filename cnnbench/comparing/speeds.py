@@ -1,19 +1,29 @@
-"""What a report says about speed, as plain rows: the words that comparisons are made of."""
+"""What a report says about speed: its rows, and the processes that measured each."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
+from typing import Any
 
+import pandas as pd
+
+from cnnbench.report.frames import Report, load_report
 from cnnbench.stats.intervals import spread_of
 from cnnbench.verdicts.checks.speed import TOLERANCES
 
-KEY = ("variant", "workload", "backend", "device", "dtype", "batch_size")
-LIFTABLE = ("variant", "backend", "device", "dtype", "batch_size")
+# What identifies a row; `ACROSS` may differ between compared rows if the user says so.
+SPEED_COLUMNS = ("variant", "workload", "backend", "device", "dtype", "batch_size")
+ACROSS = ("variant", "backend", "device", "dtype", "batch_size")
 OUT_OF_MEMORY = "out of memory"
 WRONG_ANSWERS = "wrong answers"
+
+# What is listed where it differs between compared rows, and between reports.
+_ROW_CONDITIONS = ("threads", "data_hash", "tf32", "weight_dtype", "compute_dtype", "warmup_rounds")
+_OPTIONS = ("protocol", "image_size")
 
 
 @dataclass(frozen=True)
@@ -21,10 +31,10 @@ class Process:
     """What one fresh process measured of one row.
 
     Args:
-        number: counts the processes of a row.
-        log_seconds: logarithm of the median seconds per picture.
-        rounds: how many rounds that median is of.
-        round_sd: standard deviation of the rounds' logarithms; NaN where it is not known.
+        number: of the process, from 0.
+        log_seconds: logarithm of the median of `rounds` seconds per picture.
+        rounds: number of rounds.
+        round_sd: standard deviation of the rounds' logarithms; NaN for one round.
     """
 
     number: int
@@ -37,8 +47,8 @@ class Process:
 class Speed:
     """A row of a report: what was measured, and each process that measured it.
 
-    `conditions` may differ between rows that are compared, and are listed where they do. `problems`
-    are `OUT_OF_MEMORY` and `WRONG_ANSWERS`.
+    `conditions` are listed where they differ between compared rows. `problems` are
+    `OUT_OF_MEMORY` and `WRONG_ANSWERS`; `concerns` are what the machine did meanwhile.
     """
 
     variant: str
@@ -51,6 +61,7 @@ class Speed:
     processes: tuple[Process, ...]
     conditions: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    concerns: str = ""
 
     @property
     def per_second(self) -> float:
@@ -59,31 +70,90 @@ class Speed:
             return math.nan
         return math.exp(-sum(each.log_seconds for each in self.processes) / len(self.processes))
 
-    def words(self) -> str:
-        """Returns the key in words."""
+    def __str__(self) -> str:
         row = f"{self.variant} {self.workload} {self.backend} {self.device} {self.dtype}"
         return f"{row} batch {self.batch_size}"
 
 
 @dataclass(frozen=True)
-class Source:
-    """The speeds of one report; `conditions` are those of the whole: machine and versions."""
+class ReportSpeeds:
+    """The rows of one report, and the conditions of all of them: machine and versions."""
 
     label: str
-    speeds: tuple[Speed, ...]
+    rows: tuple[Speed, ...]
     conditions: Mapping[str, str] = field(default_factory=dict)
 
 
+def read_speeds(path: Path) -> ReportSpeeds:
+    """Returns the speeds of a report folder or a packed report."""
+    return speeds_of(load_report(path), path.resolve().name.removesuffix(".zip"))
+
+
+def speeds_of(report: Report, label: str) -> ReportSpeeds:
+    """Returns the speeds of a report, in the order of its table.
+
+    Several seeds in one process are one process: their rounds are taken together.
+    """
+    timed: dict[tuple[Any, ...], list[Process]] = {}
+    rounds = report.rounds
+    seconds = rounds["seconds"] / rounds["steps"] / rounds["batch_size"].astype("float64")
+    for key, own in seconds.groupby([rounds[name] for name in (*SPEED_COLUMNS, "process")]):
+        timed.setdefault(key[:-1], []).append(process_of(int(key[-1]), own.tolist()))
+    groups = report.throughput.groupby(list(SPEED_COLUMNS), sort=False)
+    rows = tuple(_speed(own, tuple(timed.get(key, ()))) for key, own in groups)
+    return ReportSpeeds(label, rows, _conditions(report.environment))
+
+
 def process_of(number: int, seconds: Sequence[float]) -> Process:
-    """Returns a process by its rounds' seconds a picture."""
+    """Returns a process by its rounds' seconds per picture."""
     spread = spread_of([math.log(each) for each in seconds])
-    sd = spread.sd if spread.df else math.nan
-    return Process(number, math.log(median(seconds)), len(seconds), sd)
+    return Process(
+        number=number,
+        log_seconds=math.log(median(seconds)),
+        rounds=len(seconds),
+        round_sd=spread.sd if spread.df else math.nan,
+    )
 
 
-def is_wrong(equal_share: float | None, dtype: str) -> bool:
-    """Returns whether so few answers are equal that a speed says nothing; unknown is not wrong."""
-    if equal_share is None or math.isnan(equal_share):
-        return False
+def are_wrong(equal_share: float, dtype: str) -> bool:
+    """Returns whether so few answers are equal that a speed says nothing; NaN is not wrong."""
     # A dtype that this version does not know can't be called wrong.
     return dtype in TOLERANCES and equal_share < TOLERANCES[dtype].equal_share
+
+
+def _speed(rows: pd.DataFrame, processes: tuple[Process, ...]) -> Speed:
+    first = rows.iloc[0]
+    problems = []
+    if (rows["out_of_memory"] == "yes").any():
+        problems.append(OUT_OF_MEMORY)
+    if are_wrong(rows["equal_share"].min(), first["dtype"]):
+        problems.append(WRONG_ANSWERS)
+    return Speed(
+        variant=first["variant"],
+        workload=first["workload"],
+        backend=first["backend"],
+        device=first["device"],
+        dtype=first["dtype"],
+        batch_size=int(first["batch_size"]),
+        fingerprint=_words(rows["fingerprint"]),
+        processes=processes,
+        conditions={name: _words(rows[name]) for name in _ROW_CONDITIONS},
+        problems=tuple(problems),
+        concerns=_words(rows["concerns"]),
+    )
+
+
+def _words(values: Iterable[Any]) -> str:
+    return ", ".join(sorted({str(value) for value in values if not pd.isna(value)}))
+
+
+def _conditions(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what the whole report was measured on, by name."""
+    options, data = environment.get("options") or {}, environment.get("data") or {}
+    found = {"python": environment.get("python")}
+    for kind in ("machine", "packages", "flags"):
+        found |= {f"{kind} {name}": value for name, value in environment.get(kind, {}).items()}
+    found |= {f"option {name}": options.get(name) for name in _OPTIONS}
+    found["gpus"] = ", ".join(map(str, environment.get("gpus") or ()))
+    found["data"] = f"{data.get('name', '')} {data.get('content_hash', '')[:12]}".strip()
+    return {name: "" if value is None else str(value) for name, value in found.items()}

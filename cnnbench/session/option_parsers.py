@@ -107,7 +107,11 @@ def _or_auto(names: tuple[str, ...], what: str) -> tuple[str, ...]:
 
 
 def fraction(text: str) -> float:
-    return _below(text, 1.0, "a number between 0 and 1")
+    body, percent, rest = text.strip().partition("%")
+    expected = "a number between 0 and 1, such as 0.05 or 5%"
+    if rest:
+        raise ValueError(f"expected {expected}")
+    return _below(body, 100.0, expected) / 100 if percent else _below(body, 1.0, expected)
 
 
 def rate(text: str) -> float:

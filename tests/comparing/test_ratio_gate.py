@@ -2,164 +2,137 @@
 
 import numpy as np
 import pytest
-from speeds import source, speed
+from speeds import STEADY, compared, slower, speed
 
-from cnnbench.comparing.ratio_gate import judge, parse_margin
-from cnnbench.comparing.ratios import compare_sources
+from cnnbench.comparing.ratio_gate import judge_speeds
 from cnnbench.comparing.speeds import OUT_OF_MEMORY, WRONG_ANSWERS
 from cnnbench.verdicts.gates.ratio import RatioRule
 
 RULE = RatioRule(0.05)
-STEADY = (0.0100, 0.01002, 0.00998)
+NOISY = (0.009, 0.010, 0.011)
 
 
-def ratio_of(first, later):
-    (ratio,) = compare_sources(source("A", first), source("B", later)).ratios
-    return ratio
-
-
-def verdict(first, later, rule=RULE):
-    return judge([ratio_of(first, later)], rule)
-
-
-def slower(share, seconds=STEADY):
-    return speed(*(each * (1 + share) for each in seconds))
+def judged(*pairs, rule=RULE, **options):
+    """Returns the verdict over pairs of rows, each with a batch size of its own."""
+    sizes = range(1, len(pairs) + 1)
+    rows = [
+        tuple(
+            speed(batch_size=n, processes=side.processes, problems=side.problems) for side in pair
+        )
+        for n, pair in zip(sizes, pairs, strict=True)
+    ]
+    return judge_speeds([compared(*rows)], rule, **options)
 
 
 def test_a_slow_row_fails():
-    outcome = verdict(speed(*STEADY), slower(0.3))
-    assert (outcome.verdict, outcome.rows[0].verdict) == ("fail", "fail")
-    assert outcome.rows[0].p_slower <= RULE.alpha
+    found = judged((speed(*STEADY), slower(0.3)))
+    assert (found.verdict, found.rows[0].verdict) == ("fail", "fail")
+    assert found.rows[0].found.p_slower <= RULE.alpha
 
 
 @pytest.mark.parametrize("share", [-0.5, 0.0, 0.02])
 def test_a_row_that_is_not_slower_by_the_margin_passes(share):
-    outcome = verdict(speed(*STEADY), slower(share))
-    assert outcome.verdict == "pass"
-    assert outcome.rows[0].p_margin <= RULE.beta
+    found = judged((speed(*STEADY), slower(share)))
+    assert found.verdict == "pass"
+    assert found.rows[0].found.p_margin <= RULE.beta
 
 
 def test_a_slowdown_that_is_sure_but_small_does_not_fail():
-    outcome = verdict(speed(*STEADY), slower(0.04), RatioRule(0.05))
-    assert outcome.rows[0].p_slower < 0.01
-    assert outcome.verdict == "pass"
+    found = judged((speed(*STEADY), slower(0.04)))
+    assert found.rows[0].found.p_slower < 0.01
+    assert found.verdict == "pass"
 
 
-def test_noise_is_inconclusive_and_says_how_many_processes_would_do():
-    noisy = 0.009, 0.010, 0.011
-    outcome = verdict(speed(*noisy), slower(0.02, noisy))
-    assert outcome.verdict == "inconclusive"
-    assert "--cnnbench-processes=" in outcome.rows[0].reason
-
-
-def test_a_slowdown_in_noise_says_how_many_processes_would_do():
-    noisy = 0.009, 0.010, 0.011
-    outcome = verdict(speed(*noisy), slower(0.2, noisy))
-    assert outcome.verdict == "inconclusive"
-    assert "--cnnbench-processes=" in outcome.rows[0].reason
+@pytest.mark.parametrize("share", [0.02, 0.2])
+def test_noise_is_inconclusive_and_says_how_many_processes_would_do(share):
+    found = judged((speed(*NOISY), slower(share, NOISY)))
+    assert found.verdict == "inconclusive"
+    assert "about --cnnbench-processes=" in found.rows[0].reason
 
 
 def test_what_no_number_of_processes_decides_says_so():
     noisy = 0.001, 0.01, 0.1
-    outcome = verdict(speed(*noisy), slower(0.049, noisy))
-    assert "not even 1000" in outcome.rows[0].reason
+    assert "not even 1000" in judged((speed(*noisy), slower(0.049, noisy))).rows[0].reason
 
 
 @pytest.mark.parametrize("counts", [(1, 1), (2, 2), (2, 3), (3, 1)])
-def test_fewer_than_three_processes_a_side_never_decide(counts):
+def test_fewer_than_three_processes_per_side_never_decide(counts):
     first, later = (STEADY[:count] for count in counts)
-    outcome = verdict(speed(*first), slower(2.0, later))
-    assert outcome.verdict == "inconclusive"
-    assert "--cnnbench-processes=3" in outcome.rows[0].reason
+    found = judged((speed(*first), slower(2.0, later)))
+    assert found.verdict == "inconclusive"
+    assert f"{counts[0]} and {counts[1]} processes" in found.rows[0].reason
+    assert "--cnnbench-processes=3" in found.rows[0].reason
 
 
 @pytest.mark.parametrize("problem", [OUT_OF_MEMORY, WRONG_ANSWERS])
 def test_a_new_problem_fails_however_fast(problem):
-    outcome = verdict(speed(*STEADY), speed(0.001, 0.001, 0.001, problems=(problem,)))
-    assert outcome.verdict == "fail"
-    assert outcome.rows[0].reason == f"{problem} in the later report"
-
-
-def test_a_problem_of_the_first_report_is_inconclusive():
-    outcome = verdict(speed(problems=(OUT_OF_MEMORY,)), speed(*STEADY))
-    assert (outcome.verdict, outcome.rows[0].reason) == ("inconclusive", "out of memory (first)")
-
-
-def test_a_row_without_time_is_inconclusive():
-    assert verdict(speed(), speed(*STEADY)).rows[0].reason == "no time on one side"
-
-
-def test_one_row_that_fails_fails_all():
-    good, bad = ratio_of(speed(*STEADY), slower(0)), ratio_of(speed(*STEADY), slower(0.5))
-    assert judge([good, bad], RULE).verdict == "fail"
-    assert judge([good, ratio_of(speed(0.01), speed(0.01))], RULE).verdict == "inconclusive"
-
-
-def test_nothing_compared_is_no_pass():
-    assert judge([], RULE).verdict == "inconclusive"
-
-
-def test_a_row_that_went_missing_keeps_the_gate_from_a_pass():
-    good = ratio_of(speed(*STEADY), slower(0))
-    assert judge([good], RULE, unmatched=1).verdict == "inconclusive"
-    assert judge([ratio_of(speed(*STEADY), slower(1))], RULE, unmatched=1).verdict == "fail"
-
-
-def test_p_values_are_those_of_all_rows_together():
-    ratios = [ratio_of(speed(*STEADY), slower(0.1)) for _ in range(5)]
-    alone = judge(ratios[:1], RULE).rows[0].p_slower
-    assert judge(ratios, RULE).rows[0].p_slower == pytest.approx(min(1, 5 * alone))
+    found = judged((speed(*STEADY), slower(-0.9, problems=(problem,))))
+    assert found.verdict == "fail"
+    assert found.rows[0].reason == f"{problem} in the later report"
 
 
 @pytest.mark.parametrize(
-    ("text", "share"), [("5%", 0.05), ("0.05", 0.05), (" 12.5 % ", 0.125), ("100%", 1.0)]
+    ("first", "reason"),
+    [
+        (speed(problems=(OUT_OF_MEMORY,)), "out of memory (first)"),
+        (speed(), "no time on one side"),
+    ],
 )
-def test_a_margin_is_a_share(text, share):
-    assert parse_margin(text) == pytest.approx(share)
+def test_a_first_row_without_time_is_inconclusive(first, reason):
+    found = judged((first, speed(*STEADY)))
+    assert (found.verdict, found.rows[0].reason) == ("inconclusive", reason)
 
 
-@pytest.mark.parametrize("text", ["", "x", "0", "-5%", "nan", "5%x", "1000%", "inf"])
-def test_another_margin_is_refused(text):
-    with pytest.raises(ValueError, match=r"--fail-on: expected a share.*Received: "):
-        parse_margin(text)
+def test_one_row_that_fails_fails_all():
+    good, bad, unclear = (
+        (speed(*STEADY), slower(0)),
+        (speed(*STEADY), slower(0.5)),
+        (speed(0.01), speed(0.01)),
+    )
+    assert judged(good, bad, unclear).verdict == "fail"
+    assert judged(good, unclear).verdict == "inconclusive"
+
+
+def test_a_row_that_went_missing_prevents_a_pass_unless_allowed():
+    pairs = [(speed(*STEADY), slower(0)), (speed(*STEADY, dtype="int8"), slower(0, device="gpu"))]
+    found = judge_speeds([compared(*pairs)], RULE)
+    assert (found.verdict, found.unmatched) == ("inconclusive", 1)
+    assert judge_speeds([compared(*pairs)], RULE, allow_missing=True).verdict == "pass"
+    assert judge_speeds([compared(pairs[1])], RULE, allow_missing=True).verdict == "inconclusive"
+
+
+def test_p_values_are_those_of_all_rows_of_all_reports_together():
+    pair = speed(*STEADY), slower(0.1)
+    alone = judged(pair).rows[0].found.p_slower
+    several = judge_speeds([compared(pair)] * 5, RULE)
+    assert several.rows[0].found.p_slower == pytest.approx(min(1, 5 * alone))
 
 
 # Error rates, with noise between processes that is larger than between rounds
 
 
-def drawn(rng, sd, slowdown, processes, rows):
-    """Return ratios of rows: what a process does, it does to all of its rows in part."""
-    sides = []
-    for shift in (0.0, slowdown):
+def rate(verdict, slowdown, *, rule=RULE, processes=4, rows=3, tries=250, sd=0.01):
+    """Returns how often drawn rows get a verdict; what a process does, all rows share in part."""
+    rng = np.random.default_rng(11)
+
+    def side(shift):
         common = rng.normal(0, sd, processes)
-        sides.append(
-            [
-                speed(*np.exp(-4 + shift + 0.6 * common + 0.8 * rng.normal(0, sd, processes)))
-                for _ in range(rows)
-            ]
-        )
-    return [ratio_of(*pair) for pair in zip(*sides, strict=True)]
+        own = rng.normal(0, sd, (rows, processes))
+        return [speed(*each) for each in np.exp(-4 + shift + 0.6 * common + 0.8 * own)]
 
-
-def rates(slowdown, *, rule, processes=4, rows=3, tries=250, sd=0.01, seed=11):
-    rng = np.random.default_rng(seed)
-    found = [judge(drawn(rng, sd, slowdown, processes, rows), rule).verdict for _ in range(tries)]
-    return {name: found.count(name) / tries for name in ("pass", "fail", "inconclusive")}
+    found = [judged(*zip(side(0.0), side(slowdown), strict=True), rule=rule) for _ in range(tries)]
+    return sum(one.verdict == verdict for one in found) / tries
 
 
 def test_false_alarms_are_at_most_as_many_as_stated():
     # A margin of next to nothing, so that the test of "not slower" alone decides.
-    assert rates(0.0, rule=RatioRule(1e-6, alpha=0.05))["fail"] <= 0.075  # 0.05 and 1.8 errors
+    assert rate("fail", 0.0, rule=RatioRule(1e-6, alpha=0.05)) <= 0.075  # 0.05 and 1.8 errors
 
 
 def test_rows_that_are_slower_by_the_margin_pass_at_most_as_often_as_stated():
-    rule = RatioRule(0.05)
-    assert rates(rule.log_margin, rule=rule, rows=1, tries=400)["pass"] <= 0.07
+    assert rate("pass", RULE.log_margin, rows=1, tries=400) <= 0.07
 
 
-def test_a_slowdown_is_found():
-    assert rates(0.25, rule=RULE, processes=5, tries=50)["fail"] > 0.9
-
-
-def test_no_slowdown_passes():
-    assert rates(0.0, rule=RULE, processes=5, tries=50)["pass"] > 0.9
+def test_a_slowdown_is_found_and_none_passes():
+    assert rate("fail", 0.25, processes=5, tries=50) > 0.9
+    assert rate("pass", 0.0, processes=5, tries=50) > 0.9

@@ -1,37 +1,48 @@
-"""The rows of speed of a report: folders and packs."""
+"""The rows of speed of a report."""
 
 import math
 
 import pytest
-from factories import measurement
-from speeds import speed_report
+from factories import agreement, measurement
 
-from cnnbench.comparing.read_reports import read_speeds, speeds_of_report
+from cnnbench.comparing.speeds import are_wrong, process_of, read_speeds, speeds_of
+from cnnbench.records.runs import Environment
 from cnnbench.report.frames import report_of, write_report
 
 
-def only(*rows, **environment):
-    (found,) = speeds_of_report(speed_report(*rows, environment=environment), "A").speeds
-    return found
+def rows_of(*records):
+    return speeds_of(report_of(records), "A").rows
 
 
-def test_processes_of_a_key_are_one_row():
-    row = only(*({"process": n, "steps": (0.32, 0.64 * n, 3.2)} for n in (1, 2, 3)))
+def test_a_process_is_its_median_round():
+    process = process_of(3, [1.0, 4.0, 2.0])
+    assert (process.number, process.rounds) == (3, 3)
+    assert process.log_seconds == pytest.approx(math.log(2))
+    assert process.round_sd == pytest.approx(math.log(2))
+    assert math.isnan(process_of(0, [1.0]).round_sd)
+
+
+def test_processes_of_a_configuration_are_one_row():
+    (row,) = rows_of(
+        *(measurement(process=n, round_seconds=(0.64, 1.28 * n, 6.4)) for n in (1, 2, 3))
+    )
     assert [each.number for each in row.processes] == [1, 2, 3]
     assert [each.rounds for each in row.processes] == [3, 3, 3]
-    assert math.exp(row.processes[1].log_seconds) == pytest.approx(0.04)  # a picture
-    assert (row.variant, row.workload, row.batch_size) == ("documented", "inference", 32)
+    assert math.exp(row.processes[1].log_seconds) == pytest.approx(0.04)  # 64 pictures per round
+    assert str(row) == "documented inference tensorflow cpu float32 batch 32"
     assert row.fingerprint == "f00d"
 
 
 def test_speed_is_that_of_the_table():
-    report = speed_report({"steps": (0.31, 0.32, 0.40)})
-    (row,) = speeds_of_report(report, "A").speeds
+    report = report_of([measurement(round_seconds=(0.31, 0.32, 0.40))])
+    (row,) = speeds_of(report, "A").rows
     assert row.per_second == pytest.approx(report.throughput["images_per_second"][0])
 
 
 def test_seeds_of_one_process_are_one_process():
-    row = only({"seed": 0, "steps": (0.32, 0.32)}, {"seed": 1, "steps": (0.64, 0.64, 0.64)})
+    (row,) = rows_of(
+        measurement(round_seconds=(0.64,) * 2), measurement(seed=1, round_seconds=(1.28,) * 3)
+    )
     (process,) = row.processes
     assert process.rounds == 5
     assert math.exp(process.log_seconds) == pytest.approx(0.02)
@@ -40,53 +51,75 @@ def test_seeds_of_one_process_are_one_process():
 @pytest.mark.parametrize(
     "changes",
     [
-        *({"variant": "wide"}, {"workload": "train"}, {"backend": "jax"}, {"device": "gpu:1"}),
-        *({"dtype": "int8"}, {"batch_size": 64}, {"fingerprint": "beef"}),
+        {"variant": "wide"},
+        {"workload": "train"},
+        {"backend": "jax"},
+        {"device": "gpu:1"},
+        {"dtype": "int8"},
+        {"batch_size": 64},
     ],
 )
-def test_other_keys_are_other_rows(changes):
-    report = speed_report({"steps": (0.1,)}, {"steps": (0.1,), **changes})
-    assert len(speeds_of_report(report, "A").speeds) == 2
+def test_another_configuration_is_another_row(changes):
+    assert len(rows_of(measurement(), measurement(**changes))) == 2
 
 
 def test_out_of_memory_is_a_row_without_time():
-    row = only({"steps": (), "out_of_memory": "yes"})
+    full = measurement(out_of_memory=True, round_seconds=(), latency_seconds=())
+    (row,) = rows_of(full)
     assert (row.processes, row.problems) == ((), ("out of memory",))
+    assert math.isnan(row.per_second)
 
 
-def test_wrong_answers_are_a_problem():
-    assert only({"steps": (0.1,), "equal_share": 0.99}).problems == ("wrong answers",)
-    assert only({"steps": (0.1,), "equal_share": 1.0}).problems == ()
+@pytest.mark.parametrize(("share", "problems"), [(0.99, ("wrong answers",)), (1.0, ())])
+def test_wrong_answers_are_a_problem(share, problems):
+    wrong = measurement(process=1, agreement=agreement(equal_share=share))
+    assert rows_of(measurement(), wrong)[0].problems == problems
 
 
-def test_conditions_of_all_processes_are_told():
-    rows = [{"process": n, "steps": (0.1,), "threads": n + 1, "tf32": "off"} for n in (0, 1)]
-    conditions = only(*rows).conditions
-    assert (conditions["threads"], conditions["tf32"]) == ("1, 2", "off")
+@pytest.mark.parametrize(
+    ("share", "dtype", "wrong"),
+    [
+        (0.9991, "float32", False),
+        (0.9989, "float32", True),
+        (0.98, "int8", False),
+        (0.94, "int8", True),
+        (0.5, "float8", False),
+        (math.nan, "float32", False),
+    ],
+)
+def test_answers_are_wrong_below_a_share(share, dtype, wrong):
+    assert are_wrong(share, dtype) == wrong
+
+
+def test_conditions_of_all_processes_are_listed():
+    (row,) = rows_of(*(measurement(process=n, threads=n + 1, tf32="off") for n in (0, 1)))
+    assert (row.conditions["threads"], row.conditions["tf32"]) == ("1, 2", "off")
 
 
 def test_conditions_of_a_report_are_flat():
-    report = speed_report(
-        {"steps": (0.1,)},
-        environment={
-            "machine": {"cpu": "Zählwerk"},
-            "gpus": ["one", "two"],
-            "packages": {"jax": "0.10"},
-            "flags": {"XLA_FLAGS": "-x"},
-            "options": {"protocol": "one-pass"},
-            "data": {"name": "pets", "content_hash": "c0ffee" * 9},
-        },
-    )
-    found = speeds_of_report(report, "A").conditions
-    assert found["machine cpu"] == "Zählwerk"
-    assert (found["gpus"], found["package jax"], found["flag XLA_FLAGS"]) == (
-        *("one, two", "0.10", "-x"),
-    )
-    assert (found["option protocol"], found["data"]) == ("one-pass", "pets c0ffeec0ffee")
+    environment = {
+        "machine": {"cpu": "Zählwerk"},
+        "gpus": ["one", "two"],
+        "python": "3.11",
+        "packages": {"jax": "0.10"},
+        "flags": {"XLA_FLAGS": "-x"},
+        "options": {"protocol": "one-pass", "image_size": None},
+        "data": {"name": "pets", "content_hash": "c0ffee" * 9},
+    }
+    assert speeds_of(report_of([Environment(environment)]), "A").conditions == {
+        "machine cpu": "Zählwerk",
+        "gpus": "one, two",
+        "python": "3.11",
+        "packages jax": "0.10",
+        "flags XLA_FLAGS": "-x",
+        "option protocol": "one-pass",
+        "option image_size": "",
+        "data": "pets c0ffeec0ffee",
+    }
 
 
 def test_a_report_without_throughput_has_no_rows():
-    assert speeds_of_report(report_of([]), "A").speeds == ()
+    assert rows_of() == ()
 
 
 def test_a_folder_is_read_and_gives_its_name(tmp_path):
@@ -95,5 +128,5 @@ def test_a_folder_is_read_and_gives_its_name(tmp_path):
     write_report(report_of([measurement()]), folder)
     found = read_speeds(folder)
     assert found.label == "mine"
-    assert found.speeds[0].per_second == pytest.approx(64)
-    assert found.speeds[0].processes[0].rounds == 3
+    assert found.rows[0].per_second == pytest.approx(64)
+    assert found.rows[0].processes[0].rounds == 3

@@ -1,0 +1,199 @@
+"""Ratios as DataFrames, Markdown and text."""
+
+import math
+
+import pytest
+from factories import measurement
+from speeds import STEADY, compared, slower, speed
+
+from cnnbench.comparing.ratio_gate import judge_speeds
+from cnnbench.comparing.ratio_tables import (
+    ANOTHER_TIME,
+    RATIO_COLUMNS,
+    VERDICT_COLUMNS,
+    compare_speeds,
+    number,
+    ratio_frame,
+    ratio_text,
+)
+from cnnbench.comparing.ratios import compare_all
+from cnnbench.comparing.speeds import ReportSpeeds
+from cnnbench.report.frames import report_of, write_report
+from cnnbench.verdicts.gates.ratio import RatioRule
+
+OOM = ("out of memory",)
+
+
+def report(*seconds, **changes):
+    """Returns a report of processes whose rounds took these seconds."""
+    return report_of(
+        measurement(process=number, round_seconds=(each,) * 3, **changes)
+        for number, each in enumerate(seconds)
+    )
+
+
+STEADY_REPORT, SLOW_REPORT = report(1.0, 1.01, 0.99), report(2.0, 2.01, 1.99)
+
+
+# Frames
+
+
+def test_reports_are_compared_in_one_call():
+    frame = compare_speeds(STEADY_REPORT, SLOW_REPORT)
+    row, mean = frame.to_dict("records")
+    assert (row["first_report"], row["later_report"]) == ("report 1", "report 2")
+    assert (row["variant"], row["batch_size"]) == ("documented", "32")
+    assert row["ratio"] == pytest.approx(0.5, rel=0.01)
+    assert row["low"] < row["ratio"] < row["high"]
+    assert (row["basis"], row["first_processes"], row["later_processes"]) == ("processes", 3, 3)
+    assert (mean["variant"], mean["ratio"]) == ("geometric mean of 1", row["ratio"])
+    assert list(frame) == [name for name in RATIO_COLUMNS if name not in VERDICT_COLUMNS]
+
+
+def test_a_gate_gives_every_row_a_verdict():
+    frame = compare_speeds(STEADY_REPORT, SLOW_REPORT, SLOW_REPORT, fail_on=0.05)
+    assert list(frame) == list(RATIO_COLUMNS)
+    assert frame["later_report"].tolist() == ["report 2"] * 2 + ["report 3"] * 2
+    assert frame["verdict"].tolist() == ["fail", ""] * 2
+    assert frame["reason"][0] == "slower, by the margin or more"
+    assert frame["p_slower"][0] < 0.01 < 0.9 < frame["p_margin"][0]
+
+
+def test_one_report_is_compared_within():
+    one = report_of([measurement(), measurement(backend="torch")])
+    frame = compare_speeds(one, across=("backend",))
+    assert frame["backend"][0] == "tensorflow → torch"
+
+
+def test_folders_are_read(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_report(report_of([measurement()]), tmp_path / name)
+    frame = compare_speeds(tmp_path / "a", str(tmp_path / "b"))
+    assert frame["ratio"].tolist() == [1, 1]
+    assert frame["basis"].tolist() == ["rounds", "rounds"]
+
+
+def test_what_differs_is_in_the_row():
+    frame = compare_speeds(STEADY_REPORT, report(2.0, threads=1, data_hash="beef"))
+    assert frame["differs"][0] == "threads: 2 and 1; data_hash: ? and beef"
+
+
+def test_a_row_out_of_memory_has_no_ratio():
+    frame = ratio_frame([compared((speed(0.01), speed(problems=OOM)))])
+    assert frame["problems"].tolist() == ["out of memory (later)"]
+    assert frame[["ratio", "low", "high", "later"]].isna().all(axis=None)
+
+
+# Text
+
+
+def texts(*pairs, rule=None):
+    comparisons = [compared(*pairs)]
+    gate = judge_speeds(comparisons, rule) if rule else None
+    return ratio_text(comparisons, gate), ratio_text(comparisons, gate, markdown=True)
+
+
+def test_text_has_ratio_interval_and_both_speeds():
+    text, _ = texts((speed(*STEADY), slower(1.0)))
+    title, _, head, row, mean, *_ = text.splitlines()
+    assert title == "Speed of B relative to A"
+    assert head.split()[6:] == [
+        *("size", "first", "img/s", "later", "img/s", "ratio"),
+        *("95", "%", "interval"),
+    ]
+    assert row.split()[6:] == ["100", "50.0", "0.500", "0.496", "to", "0.504"]
+    assert mean.startswith("geometric mean of 1 ")
+    assert ANOTHER_TIME in text
+    assert "cnnbench ab" in ANOTHER_TIME
+
+
+def test_rounds_of_one_process_are_labelled():
+    text, markdown = texts((speed(0.01), speed(0.02)))
+    assert text.count("*") == 3  # both rows and the note
+    assert "* from one process: rounds are not independent" in text
+    assert "- &ast; from one process" in markdown
+
+
+def test_a_ratio_of_single_rounds_has_no_interval():
+    lone = speed(0.01).processes[0]
+    text, _ = texts((speed(0.01), speed(processes=(type(lone)(0, -4.0, 1, math.nan),))))
+    assert "unknown" in text
+
+
+def test_what_is_not_compared_is_named():
+    first = ReportSpeeds("A", (speed(*STEADY), speed(0.1, batch_size=64)), {"python": "3.11"})
+    later = ReportSpeeds("B", (speed(*STEADY), speed(0.1, backend="jax")), {"python": "3.12"})
+    comparisons = compare_all([first, later])
+    for each in (ratio_text(comparisons), ratio_text(comparisons, markdown=True)):
+        assert "not compared: documented inference tensorflow cpu float32 batch 64: only" in each
+        assert "only in B: documented inference jax cpu float32 batch 32" in each
+        assert "differs, first and later: python: 3.11 and 3.12" in each
+
+
+def test_concerns_are_named_once_per_report():
+    busy = speed(0.01, concerns="Other processes used 76% of the CPUs.")
+    text, _ = texts((busy, speed(0.01)), (speed(0.01, batch_size=8), speed(0.01, batch_size=8)))
+    assert "A: 1 of 2 rows are doubtful, for example: Other processes used 76%" in text
+    assert "B: " not in text
+
+
+def test_problems_and_differing_conditions_are_notes():
+    other = {"batch_size": 64, "conditions": {"threads": "4"}}
+    text, _ = texts(
+        (speed(*STEADY), speed(problems=OOM)),
+        (speed(*STEADY, batch_size=64), slower(-0.9, problems=("wrong answers",), **other)),
+        rule=RatioRule(0.05),
+    )
+    oom, wrong = text.splitlines()[3:5]
+    assert oom.split()[6:] == [*("100", "-", "-", "unknown", "fail", "out", "of"), *OOM_LATER]
+    assert wrong.endswith("fail     wrong answers (later); threads: 2 and 4")
+    assert "FAIL: 0 of 2 compared pass, 2 fail, 0 inconclusive" in text
+    assert "geometric mean" not in text
+
+
+OOM_LATER = ("memory", "(later)")
+
+
+def test_nothing_in_common_says_so():
+    text, _ = texts((speed(0.1), speed(0.1, dtype="int8")))
+    assert "no row in common" in text
+
+
+def test_a_gate_states_its_error_rates_and_reasons():
+    text, _ = texts(
+        (speed(*STEADY), slower(1.0)),
+        *((speed(0.01, batch_size=n), speed(0.01, batch_size=n)) for n in (64, 128)),
+        (speed(0.1, batch_size=8), speed(0.1, batch_size=16)),
+        rule=RatioRule(0.05),
+    )
+    assert "FAIL: 0 of 3 compared pass, 1 fail, 2 inconclusive." in text
+    assert "5.0% more time" in text
+    assert "alpha 0.01 for all rows together, Holm" in text
+    assert "fail: slower, by the margin or more (documented inference tensorflow cpu" in text
+    assert "batch 64 and 1 more)" in text
+    assert "Not compared: 1 of the first report; the gate can't pass" in text
+
+
+def test_markdown_is_a_table():
+    _, markdown = texts((speed(*STEADY, variant="a|b"), slower(1.0, variant="a|b")))
+    head, rule, row = [line for line in markdown.splitlines() if line.startswith("|")][:3]
+    assert head.startswith("| variant | workload |")
+    assert set(rule) == set("| -")
+    assert "a&#124;b" in row
+    assert len({line.count("|") for line in (head, rule, row)}) == 1
+
+
+def test_within_a_report_is_titled_so():
+    report = ReportSpeeds("A", (speed(*STEADY), slower(1.0, backend="torch")))
+    text = ratio_text(compare_all([report], ("backend",)))
+    assert text.startswith("Speed within A")
+    assert "tensorflow → torch" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.5, "0.500"), (12.34, "12.3"), (1234.5, "1234"), (math.inf, "∞"), (math.nan, "-")],
+)
+def test_numbers_have_few_digits(value, text):
+    assert number(value) == text
