@@ -35,21 +35,25 @@ def main(backend: str, manifest: str, folder: str) -> None:
     from cnnbench.models.variants import VARIANTS
     from cnnbench.pictures.data_set import Splits
     from cnnbench.records.codec import encode
+    from cnnbench.records.measurements import Row
     from cnnbench.speed import throughput
     from cnnbench.speed.engines import keras_model
     from cnnbench.speed.engines.choice import engine_for
-    from cnnbench.speed.throughput import Plan, measure
 
     throughput.LATENCY_CALLS = 5  # a slow machine has time for more, a test has not
     throughput.LATENCY_WARMUP_CALLS = 1
     splits = Splits.open(Path(manifest))
 
     def told(name: str, workload: Any, dtype: str = "float32") -> None:
-        plan = Plan(
-            VARIANTS["single-block"], workload, BATCH_SIZE, dtype, 0, rounds=1, warmup_rounds=0
+        record = throughput.measure(
+            VARIANTS["single-block"],
+            Row("single-block", workload, dtype, BATCH_SIZE, 0),
+            splits,
+            Place(backend, "cpu", 1),
+            rounds=1,
+            warmup_rounds=0,
+            reference=Path(folder) / f"{workload}.npz",
         )
-        reference = Path(folder) / f"{workload}.npz"
-        record = measure(plan, splits, Place(backend, "cpu", 1), reference)
         print(json.dumps({"name": name, "record": encode(record)}), flush=True)
 
     told("train", "train")

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
+from cnnbench.machine.place import Place
 from cnnbench.records.checks import CheckResult
-from cnnbench.records.measurements import Agreement, Measurement, Peak, Placement, TimingProof
+from cnnbench.records.measurements import (
+    Agreement,
+    Measurement,
+    Peak,
+    Placement,
+    Row,
+    TimingProof,
+)
 from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
 
 
@@ -84,25 +92,29 @@ def sanity_run(**changes: Any) -> SanityRun:
 
 
 def measurement(**changes: Any) -> Measurement:
-    """Returns inference of 32 pictures a step at 64 pictures a second."""
+    """Returns inference of 32 pictures a step at 64 pictures a second.
+
+    Fields of its row and of its place are changed by their own names.
+    """
     timed = Measurement(
-        variant="documented",
-        seed=0,
-        workload="inference",
-        backend="tensorflow",
-        device="cpu",
-        dtype="float32",
-        batch_size=32,
-        threads=2,
-        steps_per_round=2,
+        row=_part(Row("documented", "inference", "float32", 32, 0), changes),
+        place=_part(Place("tensorflow", "cpu", 2), changes),
+        fingerprint="f00d",
+        data_hash="",
         warmup_rounds=1,
+        steps_per_round=2,
         round_seconds=(1.0, 1.0, 1.0),
         latency_seconds=(0.25, 0.25, 0.5),
         first_step_seconds=3.0,
         peak_memory_mb=512.0,
-        fingerprint="f00d",
     )
     return replace(timed, **changes)
+
+
+def _part(part: Any, changes: dict[str, Any]) -> Any:
+    """Takes the changes of a record's part out and returns it with them."""
+    own = [field.name for field in fields(part) if field.name in changes]
+    return replace(part, **{name: changes.pop(name) for name in own})
 
 
 def agreement(**changes: Any) -> Agreement:
@@ -128,10 +140,8 @@ def placement(**changes: Any) -> Placement:
 def peak(**changes: Any) -> Peak:
     """Returns the limits of the CPU that `measurement` was measured on."""
     limits = Peak(
-        backend="tensorflow",
-        device="cpu",
+        place=_part(Place("tensorflow", "cpu", 2), changes),
         dtype="float32",
-        threads=2,
         matmul_flops_per_second=1e11,
         convolution_flops_per_second=5e10,
     )

@@ -29,7 +29,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
     options = options_of(parsed, OPTIONS)
     # Wrong paths are reported at once, not after seconds of importing a backend.
-    pictures = tuple(str(path) for path in _pictures(parsed.pictures))
+    pictures = tuple(_pictures(parsed.pictures))
 
     from cnnbench.training.classifier import read_classifier
 
@@ -47,7 +47,7 @@ def run(parsed: argparse.Namespace) -> int:
             )
 
     with one_worker(options.backends[0], "cpu", usable_cpus()) as worker:
-        worker.do(Predict(str(parsed.classifier), pictures), tell)
+        worker.do(Predict(parsed.classifier, pictures), tell)
     return 1 if failed else 0
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from cnnbench.records.runs import TrainingRun
 from cnnbench.session.options import Options
 from cnnbench.session.session import Session
-from cnnbench.session.trainings import estimate, train_all
 
 RUN_OPTIONS = (
     *("data", "variants", "seeds", "epochs", "protocol", "steps_per_epoch", "validation_steps"),
@@ -26,21 +25,20 @@ def trained(options: Options) -> tuple[Session, dict[str, list[TrainingRun]]]:
         ValueError, OSError: for anything that the user can mend, a failed training included.
     """
     session = Session(options, Path.cwd(), lambda text: print(text, flush=True))
-    names = [variant.name for variant in options.variants]
-    wanted = [(name, seed) for name in names for seed in options.seeds]
+    wanted = [(variant, seed) for variant in options.variants for seed in options.seeds]
     try:
         session.start()
         if session.leaks:
             raise ValueError("Nothing is trained: " + "\n".join(session.leaks))
-        session.check_models(names)
-        session.progress.note(f"{len(wanted)} trainings planned, {estimate(session, len(wanted))}")
-        done = train_all(session, wanted)
+        session.check_models(options.variants)
+        session.progress.note(f"{len(wanted)} trainings planned")
+        done = session.train_all(wanted)
     finally:
         session.finish()
     runs: dict[str, list[TrainingRun]] = {}
     for (variant, _), outcome in zip(wanted, done, strict=True):
         if isinstance(outcome, Exception):
             raise ValueError(f"A training failed, so nothing was stored: {outcome}") from outcome
-        runs.setdefault(variant, []).append(outcome)
+        runs.setdefault(variant.name, []).append(outcome)
     print(f"report: {session.directory}")
     return session, runs

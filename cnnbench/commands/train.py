@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from cnnbench.commands.flags import add_flags, options_of
 from cnnbench.commands.one_worker import one_worker
 from cnnbench.machine.environment import may_have_gpu, usable_cpus
-from cnnbench.records.runs import TrainingRun
 from cnnbench.session.workers.jobs import FindGpus, Train
 
 OPTIONS = (
@@ -70,10 +69,9 @@ def run(parsed: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as scratch, one_worker(backend, device, threads) as worker:
         manifest = Path(scratch, "pictures.json")
         splits.save(manifest)
-        job = Train(
-            variant, str(manifest), parsed.seed, protocol, classifier=str(parsed.out.absolute())
-        )
-        run = cast(TrainingRun, worker.do(job, _print_epoch))
+        out = parsed.out.absolute()
+        job = Train(variant, manifest, parsed.seed, protocol, classifier=out)
+        run = worker.do(job, _print_epoch)
     print(
         f"held-out accuracy {run.val_accuracy:.4f}, gap {run.generalization_gap:+.4f}, "
         f"{run.seconds:.1f} s; classifier: {parsed.out}"
@@ -86,8 +84,7 @@ def _device(backend: str, threads: int) -> str:
     if not may_have_gpu():
         return "cpu"
     with one_worker(backend, "gpu", threads) as worker:
-        found = cast(dict[str, list[str]], worker.do(FindGpus()))
-    return "gpu" if found["gpus"] else "cpu"
+        return "gpu" if worker.do(FindGpus()) else "cpu"
 
 
 def _print_epoch(at: dict[str, Any]) -> None:

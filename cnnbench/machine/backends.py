@@ -17,6 +17,7 @@ PACKAGES = {
     "onnxruntime": ("onnxruntime", "onnx"),
 }
 TRAINING_BACKENDS = ("tensorflow", "jax", "torch")  # Keras' own
+EXPORTERS = ("tensorflow", "torch")  # those of them that can export models to ONNX
 BACKENDS = tuple(PACKAGES)  # the others run exported models
 DTYPES = ("float32", "bfloat16", "float16", "int8")
 _DTYPES_OF = {"openvino": DTYPES, "onnxruntime": ("float32", "int8")}

@@ -1,4 +1,4 @@
-"""Where a job runs, as part of its identity."""
+"""Where something runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Place:
-    """Where a training runs: part of its identity."""
+    """Backend, device (`cpu`, `gpu` or `gpu:1`) and number of threads of a process."""
 
     backend: str
     device: str
     threads: int
+
+    def __str__(self) -> str:
+        return f"{self.backend} on {self.device}"

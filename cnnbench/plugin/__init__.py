@@ -19,6 +19,7 @@ from cnnbench.session.option_table import OPTIONS
 from cnnbench.session.options import MARKER_FIELDS
 
 if TYPE_CHECKING:
+    from cnnbench.models.variants import Variant
     from cnnbench.pictures.near_duplicates import NearDuplicates
     from cnnbench.plugin.training_fixtures import Target
     from cnnbench.records.checks import CheckResult
@@ -79,9 +80,10 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 
 
 @pytest.fixture
-def cnnbench_variant(request: pytest.FixtureRequest) -> str:
-    """Name of the variant under test; a test that asks for it runs once for each."""
-    return str(request.param)
+def cnnbench_variant(request: pytest.FixtureRequest) -> Variant:
+    """The variant under test; a test that asks for it runs once for each."""
+    variant: Variant = request.param
+    return variant
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def cnnbench_near_duplicates(request: pytest.FixtureRequest, benchmark: Any) -> 
 
 @pytest.fixture
 def cnnbench_run(
-    request: pytest.FixtureRequest, cnnbench_variant: str, cnnbench_seed: int, benchmark: Any
+    request: pytest.FixtureRequest, cnnbench_variant: Variant, cnnbench_seed: int, benchmark: Any
 ) -> TrainingRun:
     """The training run of this variant and seed. Benchmarks its seconds."""
     return fixtures.run(request, benchmark, cnnbench_variant, cnnbench_seed)
@@ -121,7 +123,7 @@ def cnnbench_run(
 
 @pytest.fixture
 def cnnbench_runs(
-    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+    request: pytest.FixtureRequest, cnnbench_variant: Variant, benchmark: Any
 ) -> tuple[TrainingRun, ...]:
     """The training runs of this variant, one per seed.
 
@@ -133,7 +135,7 @@ def cnnbench_runs(
 
 @pytest.fixture
 def cnnbench_accuracy(
-    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+    request: pytest.FixtureRequest, cnnbench_variant: Variant, benchmark: Any
 ) -> CheckResult:
     """The accuracy gate: is mean held-out accuracy over seeds at least the target?
 
@@ -145,7 +147,7 @@ def cnnbench_accuracy(
 
 @pytest.fixture
 def cnnbench_accuracy_drop(
-    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+    request: pytest.FixtureRequest, cnnbench_variant: Variant, benchmark: Any
 ) -> CheckResult:
     """The gate against `--cnnbench-baseline`: is the accuracy lower than it was?
 
@@ -156,7 +158,7 @@ def cnnbench_accuracy_drop(
 
 @pytest.fixture
 def cnnbench_train_accuracy(
-    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+    request: pytest.FixtureRequest, cnnbench_variant: Variant, benchmark: Any
 ) -> CheckResult:
     """The gate on training accuracy, where wrong labels show first.
 
@@ -167,7 +169,7 @@ def cnnbench_train_accuracy(
 
 @pytest.fixture
 def cnnbench_generalization_gap(
-    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+    request: pytest.FixtureRequest, cnnbench_variant: Variant, benchmark: Any
 ) -> CheckResult:
     """The overfitting gate: is train minus held-out accuracy at most its limit?"""
     return fixtures.gate(request, "cnnbench_generalization_gap")
@@ -175,7 +177,7 @@ def cnnbench_generalization_gap(
 
 @pytest.fixture
 def cnnbench_validation_loss_rise(
-    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+    request: pytest.FixtureRequest, cnnbench_variant: Variant, benchmark: Any
 ) -> CheckResult:
     """The gate on validation loss: is its rise after the best epoch at most its limit?"""
     return fixtures.gate(request, "cnnbench_validation_loss_rise")
@@ -183,7 +185,7 @@ def cnnbench_validation_loss_rise(
 
 @pytest.fixture
 def cnnbench_memorization(
-    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+    request: pytest.FixtureRequest, cnnbench_variant: Variant, benchmark: Any
 ) -> SanityRun:
     """The training on one tiny batch. Benchmarks its seconds."""
     return fixtures.sanity(request, benchmark, "memorization", cnnbench_variant)
@@ -191,7 +193,7 @@ def cnnbench_memorization(
 
 @pytest.fixture
 def cnnbench_shuffled_labels(
-    request: pytest.FixtureRequest, cnnbench_variant: str, benchmark: Any
+    request: pytest.FixtureRequest, cnnbench_variant: Variant, benchmark: Any
 ) -> SanityRun:
     """The training on shuffled labels. Benchmarks its seconds."""
     return fixtures.sanity(request, benchmark, "shuffled_labels", cnnbench_variant)

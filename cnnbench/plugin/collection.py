@@ -34,7 +34,7 @@ GROUPS = {
 }
 
 _PARAMETERS: dict[str, Callable[[Options], Iterable[object]]] = {
-    "cnnbench_variant": lambda options: [variant.name for variant in options.variants],
+    "cnnbench_variant": lambda options: options.variants,
     "cnnbench_seed": lambda options: options.seeds,
     "cnnbench_workload": lambda options: WORKLOADS,
 }
@@ -60,7 +60,12 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     for name in singles:
         assert options is not None
         values = list(_PARAMETERS[name](options))
-        metafunc.parametrize(name, values, ids=[str(value) for value in values], indirect=True)
+        metafunc.parametrize(
+            name,
+            values,
+            ids=[getattr(value, "name", str(value)) for value in values],
+            indirect=True,
+        )
     if parts:
         assert options is not None
         fixed = [WORKLOAD_OF[name] for name in names if name in WORKLOAD_OF]

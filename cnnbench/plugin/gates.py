@@ -10,6 +10,7 @@ import pytest
 from cnnbench.plugin.lifecycle import TARGETS_NAME, options_of, params_of, targets_of
 
 if TYPE_CHECKING:
+    from cnnbench.models.variants import Variant
     from cnnbench.session.options import Options
     from cnnbench.session.session import Session
     from cnnbench.stats.intervals import Spread
@@ -26,11 +27,13 @@ def jury_of(bench: Session, items: Iterable[pytest.Item]) -> Jury:
     Raises:
         ValueError, OSError: if the baseline is unusable or of something else.
     """
-    from cnnbench.session.trainings import may_train, train_all
     from cnnbench.verdicts.gates.evidence import Levels
     from cnnbench.verdicts.gates.jury import Jury
 
     options = bench.options
+    params = map(params_of, items := list(items))
+    used = [each["cnnbench_variant"] for each in params if "cnnbench_variant" in each]
+    variants = {variant.name: variant for variant in used}
     gates = [
         gate
         for item in items
@@ -42,8 +45,8 @@ def jury_of(bench: Session, items: Iterable[pytest.Item]) -> Jury:
         gates,
         Levels(options.alpha, options.beta, options.max_seeds),
         bench.data_set.validation_labels,
-        lambda wanted: train_all(bench, wanted),
-        lambda count: may_train(bench, count),
+        lambda wanted: bench.train_all([(variants[name], seed) for name, seed in wanted]),
+        bench.may_train,
         bench.progress.note,
     )
 
@@ -59,7 +62,7 @@ def gate_of(bench: Session, item: pytest.Item | Any, name: str) -> Gate | str:
 
 
 def _variant(item: pytest.Item | Any) -> str:
-    return str(params_of(item)["cnnbench_variant"])
+    return str(params_of(item)["cnnbench_variant"].name)
 
 
 def _threshold(bench: Session, item: pytest.Item | Any, name: str) -> float | None:
@@ -118,14 +121,14 @@ def _accuracy_drop(bench: Session, item: pytest.Item | Any) -> Rule | str:
     baseline = read_baselines(path).get(_variant(item))
     if baseline is None:
         return f"{path} has no baseline of the variant {_variant(item)!r}"
-    _refuse_other(bench, baseline, str(path))
+    _refuse_other(bench, params_of(item)["cnnbench_variant"], baseline, str(path))
     _refuse_own_seeds(options_of(item), baseline, str(path))
     return AccuracyDrop(baseline, _threshold(bench, item, "accuracy_drop"))
 
 
-def _refuse_other(bench: Session, baseline: Baseline, path: str) -> None:
+def _refuse_other(bench: Session, variant: Variant, baseline: Baseline, path: str) -> None:
     """Compares what is known before anything is trained."""
-    job = bench.train_job(baseline.variant, 0)
+    job = bench.train_job(variant, 0)
     now = {
         "fingerprint": job.variant.fingerprint(),
         "data_hash": bench.data_set.content_hash,

@@ -14,7 +14,7 @@ from cnnbench.session.options import Options, options_from
 
 if TYPE_CHECKING:
     from cnnbench.session.session import Session
-    from cnnbench.session.workers.jobs import Job
+    from cnnbench.session.workers.jobs import Sanity, Train
     from cnnbench.verdicts.targets import Targets
 
 TARGETS_NAME = "targets.toml"
@@ -117,20 +117,18 @@ def _plan(bench: Session, ours: list[pytest.Item]) -> None:
     from cnnbench.plugin.speed_fixtures import wanted_of
     from cnnbench.session.workers.process import WorkerDied
 
-    names = dict.fromkeys(
-        str(params_of(item)["cnnbench_variant"])
+    variants = dict.fromkeys(
+        params_of(item)["cnnbench_variant"]
         for item in ours
         if "cnnbench_variant" in params_of(item)
     )
-    if names:  # pictures alone need no backend, whose import takes seconds
+    if variants:  # pictures alone need no backend, whose import takes seconds
         # A model that crashes its worker is reported by that model's own tests.
         with suppress(WorkerDied):
-            bench.check_models(names)
+            bench.check_models(variants)
     jobs = list(dict.fromkeys(job for item in ours for job in _jobs_of(bench, item)))
     bench.plan(jobs)
-    bench.plan_measurements(dict.fromkeys(row for item in ours for row in wanted_of(item)))
-    from cnnbench.session.trainings import estimate
-
+    bench.plan_measurements(dict.fromkeys(row for item in ours for row in wanted_of(bench, item)))
     data, protocol = bench.data_set, bench.options.training_protocol()
     gates = [item for item in ours if _gates_of(item)]
     more = sum(
@@ -140,25 +138,24 @@ def _plan(bench: Session, ours: list[pytest.Item]) -> None:
         }.values()
         if len(seeds) < bench.options.max_seeds
     )
-    cost = estimate(bench, len(jobs))
-    most = f"; undecided gates may add {more}: {estimate(bench, len(jobs) + more)}" if more else ""
+    most = f"; undecided gates may add {more}" if more else ""
     if gates:
         rate = f"{bench.options.alpha:.2g}"
         most += f"; chance that any of {len(gates)} gates fails though all is well: at most {rate}"
     bench.progress.note(
         f"{data.name}: {data.train_pictures} training and {len(data.validation_labels)} held-out "
-        f"pictures; {len(jobs)} trainings planned, {cost} ({protocol.name}, {protocol.epochs} "
+        f"pictures; {len(jobs)} trainings planned ({protocol.name}, {protocol.epochs} "
         f"epochs){most}; report: {bench.directory}"
     )
 
 
-def _jobs_of(bench: Session, item: pytest.Item) -> list[Job]:
+def _jobs_of(bench: Session, item: pytest.Item) -> list[Train | Sanity]:
     names = getattr(item, "fixturenames", ())
     params = params_of(item)
     if "cnnbench_variant" not in params:
         return []
     variant = params["cnnbench_variant"]
-    jobs: list[Job] = []
+    jobs: list[Train | Sanity] = []
     if "cnnbench_run" in names:
         jobs.append(bench.train_job(variant, params["cnnbench_seed"]))
     if "cnnbench_runs" in names or _gates_of(item):

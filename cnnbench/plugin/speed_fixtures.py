@@ -14,9 +14,11 @@ from cnnbench.plugin.training_fixtures import awaited, usable
 from cnnbench.session.option_parsers import SWEEP
 
 if TYPE_CHECKING:
+    from cnnbench.machine.place import Place
+    from cnnbench.models.variants import Variant
     from cnnbench.records.measurements import Measurement, Workload
     from cnnbench.session.session import Session
-    from cnnbench.session.wanted import Spot, Wanted
+    from cnnbench.session.workers.jobs import Measure
 
 
 def present(request: pytest.FixtureRequest) -> str:
@@ -25,13 +27,13 @@ def present(request: pytest.FixtureRequest) -> str:
     params = params_of(request.node)
     bench = usable(request)
     backend = str(params.get("cnnbench_backend", bench.options.training_backend()))
-    why = bench.presence.absent(backend, str(params.get("cnnbench_device", "cpu")))
+    why = bench.why_absent(backend, str(params.get("cnnbench_device", "cpu")))
     if why is not None:
         pytest.skip(why)
     return value
 
 
-def wanted_of(item: pytest.Item) -> tuple[Wanted, ...]:
+def wanted_of(bench: Session, item: pytest.Item) -> tuple[tuple[Place, Measure], ...]:
     """Returns the row that a test measures or judges, for what is measured process by process."""
     params = params_of(item)
     names = getattr(item, "fixturenames", ())
@@ -41,64 +43,60 @@ def wanted_of(item: pytest.Item) -> tuple[Wanted, ...]:
         return ()
     if params.get("cnnbench_batch_size", SWEEP) == SWEEP:
         return ()
-    return (_wanted(item, str(params["cnnbench_variant"]), workload),)
+    return (_wanted(bench, item, params["cnnbench_variant"], workload),)
 
 
-def _wanted(item: Any, variant: str, workload: Workload, once: bool = False) -> Wanted:
-    from cnnbench.session.wanted import Wanted
-
+def _wanted(
+    bench: Session, item: Any, variant: Variant, workload: Workload, once: bool = False
+) -> tuple[Place, Measure]:
     options, params = options_of(item), params_of(item)
     size = params.get("cnnbench_batch_size", options.batch_sizes[0])
-    return Wanted(
+    place = bench.measuring_place(
+        str(params.get("cnnbench_backend", options.training_backend())),
+        str(params.get("cnnbench_device", "cpu")),
+    )
+    job = bench.measure_job(
         variant,
         workload,
-        _spot(item),
-        0 if size == SWEEP else int(size),
-        1 if once else options.rounds,
-        0 if once else options.warmup_rounds,
+        dtype=str(params.get("cnnbench_dtype", "float32")),
+        batch_size=0 if size == SWEEP else int(size),
+        rounds=1 if once else options.rounds,
+        warmup_rounds=0 if once else options.warmup_rounds,
     )
-
-
-def _spot(item: Any) -> Spot:
-    from cnnbench.session.wanted import Spot
-
-    params = params_of(item)
-    return Spot(
-        str(params.get("cnnbench_backend", options_of(item).training_backend())),
-        str(params.get("cnnbench_device", "cpu")),
-        str(params.get("cnnbench_dtype", "float32")),
-    )
+    return place, job
 
 
 def measured(
-    request: pytest.FixtureRequest, variant: str, workload: Workload
+    request: pytest.FixtureRequest, variant: Variant, workload: Workload
 ) -> tuple[Measurement, ...]:
     """Returns what was measured: one per process, or one per batch size of a sweep."""
     # --benchmark-disable: does it run at all? once, and no warm-up
     once = bool(request.getfixturevalue("benchmark").disabled)
-    wanted = _wanted(request.node, variant, workload, once)
-    return awaited(request, lambda bench: _measure(bench, wanted))
 
+    def measure(bench: Session) -> tuple[Measurement, ...]:
+        place, job = _wanted(bench, request.node, variant, workload, once)
+        measurer = bench.measurer()
+        measurer.peak(place, job.row.dtype)
+        if job.row.batch_size:
+            return measurer.measurements(place, job)
+        return measurer.sweep(place, job)
 
-def _measure(bench: Session, wanted: Wanted) -> tuple[Measurement, ...]:
-    measuring = bench.measuring()
-    measuring.peak(wanted.spot)
-    return measuring.measurements(wanted) if wanted.batch_size else measuring.sweep(wanted)
+    return awaited(request, measure)
 
 
 def throughput(
-    request: pytest.FixtureRequest, benchmark: Any, variant: str, workload: Workload
+    request: pytest.FixtureRequest, benchmark: Any, variant: Variant, workload: Workload
 ) -> Measurement:
     """Returns the measurement, the fastest of a sweep, and shows its rounds."""
-    from cnnbench.report.rows import images_per_second, throughput_row
+    from cnnbench.report.rows import throughput_row
 
     found = measured(request, variant, workload)
-    best = max(found, key=images_per_second)
+    best = max(found, key=lambda one: one.images_per_second)
     if best.out_of_memory:
         pytest.skip(
-            f"batch size {best.batch_size} does not fit into memory; throughput.csv has the row"
+            f"batch size {best.row.batch_size} does not fit into memory; throughput.csv has the row"
         )
-    shown = found if all(one.batch_size == best.batch_size for one in found) else (best,)
+    shown = found if all(one.row.batch_size == best.row.batch_size for one in found) else (best,)
     show_rounds(benchmark, request.node.stash[CLOCK], _seconds_a_picture(shown))
     known = usable(request).finished_runs(variant)
     row = {name: value for name, value in throughput_row(best).items() if value is not None}
@@ -111,7 +109,7 @@ def throughput(
 
 def _seconds_a_picture(found: Sequence[Measurement]) -> list[float]:
     return [
-        seconds / (one.steps_per_round * one.batch_size)
+        seconds / (one.steps_per_round * one.row.batch_size)
         for one in found
         for seconds in one.round_seconds
     ]

@@ -9,6 +9,7 @@ import pytest
 from cnnbench.plugin import speed_fixtures as speed
 
 if TYPE_CHECKING:
+    from cnnbench.models.variants import Variant
     from cnnbench.records.measurements import Measurement, Workload
 
 
@@ -52,7 +53,7 @@ def cnnbench_batch_size(request: pytest.FixtureRequest) -> int | str:
 @pytest.fixture
 def cnnbench_training_throughput(
     request: pytest.FixtureRequest,
-    cnnbench_variant: str,
+    cnnbench_variant: Variant,
     cnnbench_backend: str,
     cnnbench_device: str,
     cnnbench_dtype: str,
@@ -66,7 +67,7 @@ def cnnbench_training_throughput(
 @pytest.fixture
 def cnnbench_inference_throughput(
     request: pytest.FixtureRequest,
-    cnnbench_variant: str,
+    cnnbench_variant: Variant,
     cnnbench_backend: str,
     cnnbench_device: str,
     cnnbench_dtype: str,
@@ -81,7 +82,7 @@ def cnnbench_inference_throughput(
 def cnnbench_measured(
     request: pytest.FixtureRequest,
     cnnbench_workload: Workload,
-    cnnbench_variant: str,
+    cnnbench_variant: Variant,
     cnnbench_backend: str,
     cnnbench_device: str,
     cnnbench_dtype: str,

@@ -19,6 +19,7 @@ from cnnbench.plugin.lifecycle import (
 )
 
 if TYPE_CHECKING:
+    from cnnbench.models.variants import Variant
     from cnnbench.pictures.near_duplicates import NearDuplicates
     from cnnbench.records.checks import CheckResult
     from cnnbench.records.runs import SanityKind, SanityRun, TrainingRun
@@ -66,12 +67,12 @@ def near_duplicates(request: pytest.FixtureRequest, benchmark: Any) -> NearDupli
     return found
 
 
-def run(request: pytest.FixtureRequest, benchmark: Any, variant: str, seed: int) -> TrainingRun:
+def run(request: pytest.FixtureRequest, benchmark: Any, variant: Variant, seed: int) -> TrainingRun:
     done = _run(request, variant, seed)
     show_rounds(benchmark, request.node.stash[CLOCK], [done.seconds])
     pictures = done.epochs * done.steps_per_epoch * done.batch_size
     benchmark.extra_info.update(
-        variant=variant,
+        variant=variant.name,
         seed=seed,
         accuracy=done.val_accuracy,
         generalization_gap=done.generalization_gap,
@@ -81,30 +82,31 @@ def run(request: pytest.FixtureRequest, benchmark: Any, variant: str, seed: int)
     return done
 
 
-def runs(request: pytest.FixtureRequest, variant: str) -> tuple[TrainingRun, ...]:
+def runs(request: pytest.FixtureRequest, variant: Variant) -> tuple[TrainingRun, ...]:
     return tuple(_run(request, variant, seed) for seed in options_of(request.node).seeds)
 
 
 def sanity(
-    request: pytest.FixtureRequest, benchmark: Any, kind: SanityKind, variant: str
+    request: pytest.FixtureRequest, benchmark: Any, kind: SanityKind, variant: Variant
 ) -> SanityRun:
     done = awaited(request, lambda bench: bench.sanity_run(kind, variant))
     show_rounds(benchmark, request.node.stash[CLOCK], [done.seconds])
-    benchmark.extra_info.update(variant=variant, accuracy=done.accuracy, steps=done.steps)
+    benchmark.extra_info.update(variant=variant.name, accuracy=done.accuracy, steps=done.steps)
     return done
 
 
 def target(request: pytest.FixtureRequest) -> Target:
     bench = usable(request)
     targets = targets_of(request.node)
-    variant = str(params_of(request.node).get("cnnbench_variant", ""))
+    variant = params_of(request.node).get("cnnbench_variant")
+    name_of_variant = variant.name if variant else ""
 
     def look_up(name: str) -> float:
-        value = targets.get(name, bench.data_set.name, variant)
+        value = targets.get(name, bench.data_set.name, name_of_variant)
         if value is None:
             pytest.skip(
                 f"{TARGETS_NAME} has no {name!r} for the pictures {bench.data_set.name!r} and the "
-                f"variant {variant!r}"
+                f"variant {name_of_variant!r}"
             )
         return value
 
@@ -149,7 +151,7 @@ def judge(request: pytest.FixtureRequest) -> Callable[[CheckResult], None]:
     return keep
 
 
-def _run(request: pytest.FixtureRequest, variant: str, seed: int) -> TrainingRun:
+def _run(request: pytest.FixtureRequest, variant: Variant, seed: int) -> TrainingRun:
     return awaited(request, lambda bench: bench.training_run(variant, seed))
 
 
@@ -168,7 +170,7 @@ def _said_once(request: pytest.FixtureRequest, error: Exception) -> str:
     known = (variant, getattr(error, "reason", str(error)))
     first = request.config.stash.setdefault(SAID_KEY, {}).setdefault(known, request.node.nodeid)
     if first != request.node.nodeid:
-        return f"{variant} can't be used: see {first}"
+        return f"{variant.name if variant else ''} can't be used: see {first}"
     return f"{error}\n{getattr(error, 'details', '')}".strip()
 
 

@@ -1,41 +1,48 @@
-"""TODO docstring."""
+"""Records as lines of JSON, which keep every float exactly, NaN and infinities included."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
-from typing import Any
+from functools import cache
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from cnnbench.records.checks import CheckResult
-from cnnbench.records.measurements import Agreement, Measurement, Peak, Placement, TimingProof
+from cnnbench.records.measurements import Measurement, Peak
 from cnnbench.records.runs import DataSet, Environment, SanityRun, TrainingRun
 
-SCHEMA_VERSION = 4
-
+SCHEMA_VERSION = 5
 
 Record = Environment | DataSet | TrainingRun | SanityRun | Measurement | Peak | CheckResult
 
-
-_TYPES: dict[str, type[Any]] = {
-    cls.__name__: cls
-    for cls in (Environment, DataSet, TrainingRun, SanityRun, Measurement, Peak, CheckResult)
-}
+_TYPES: dict[str, Any] = {cls.__name__: cls for cls in get_args(Record)}
+_hints = cache(get_type_hints)
 
 
-_PARTS: dict[str, type[Any]] = {
-    "agreement": Agreement,
-    "timing": TimingProof,
-    "placement": Placement,
-}
+def from_data(kind: Any, data: Any) -> Any:
+    """Rebuilds a value of a type (dataclass, tuple, path, or `None`) from what JSON keeps of it.
 
-
-def _tuples(value: Any) -> Any:
-    """JSON has lists only; every sequence in a record is a tuple."""
-    if isinstance(value, list):
-        return tuple(_tuples(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return value
+    Raises:
+        ValueError: if fields of a dataclass are missing or unknown.
+    """
+    parts = get_args(kind)
+    if hasattr(kind, "__dataclass_fields__"):
+        names, hints = {field.name for field in fields(kind)}, _hints(kind)
+        if set(data) != names:
+            odd = ", ".join(sorted(set(data) ^ names))
+            raise ValueError(
+                f"Missing or unknown fields: {odd}. Received: record={kind.__name__!r}"
+            )
+        return kind(**{name: from_data(hints[name], value) for name, value in data.items()})
+    if NoneType in parts:
+        return None if data is None else from_data(parts[0], data)
+    if get_origin(kind) is tuple:
+        return tuple(from_data(parts[0], item) for item in data)
+    if get_origin(kind) is dict:
+        return {key: from_data(parts[1], item) for key, item in data.items()}
+    return Path(data) if kind is Path else data
 
 
 def encode(record: Record) -> str:
@@ -60,15 +67,5 @@ def decode(line: str) -> Record:
             f"Expected a record of schema {SCHEMA_VERSION} ({', '.join(_TYPES)}); read it with the "
             f"version of cnnbench that wrote it. Received: record={name!r}, schema={schema!r}"
         )
-    expected = {one.name for one in fields(cls)}
-    if set(data) != expected:
-        odd = ", ".join(sorted(set(data) ^ expected))
-        raise ValueError(f"Missing or unknown fields: {odd}. Received: record={name!r}")
-    if cls is Environment:
-        return Environment(data["content"])
-    values = {key: _tuples(value) for key, value in data.items()}
-    for name, part in _PARTS.items():
-        if values.get(name) is not None:
-            values[name] = part(**values[name])
-    record: Record = cls(**values)
+    record: Record = from_data(cls, data)
     return record

@@ -1,9 +1,13 @@
-"""The words of speed: frozen records of what was measured, and of how far it can be believed."""
+"""What was measured, and how far it can be believed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import nan
+from statistics import median
 from typing import Any, Literal
+
+from cnnbench.machine.place import Place
 
 Workload = Literal["train", "inference"]
 
@@ -45,38 +49,44 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """Raw timings of one workload.
+class Row:
+    """What is measured; with its place, the key of a row of throughput.csv.
 
-    `round_seconds` are timed groups of `steps_per_round` queued steps on pictures that lie on the
-    device, waited for at both ends; `latency_seconds` are single calls with one picture, from host
-    to host (inference only); `copy_seconds` copies of a batch to the device.
-    `first_step_seconds` spans building, compiling and the first step. Memory is the
-    peak of the worker process (CPU) or of the device (GPU), in 10^6 bytes. Where the batch did not
-    fit into memory, `out_of_memory` says so and there are no rounds. `process` counts the fresh
-    processes that measured the same thing. `flops_per_picture` are counted from the layers,
-    `backend_flops_per_picture` by the backend. `not_compared` says why a training program has no
-    `agreement`.
+    `process` counts the fresh processes that measure the same thing.
     """
 
     variant: str
-    seed: int
     workload: Workload
-    backend: str
-    device: str
     dtype: str
     batch_size: int
-    threads: int
-    steps_per_round: int
-    warmup_rounds: int
-    round_seconds: tuple[float, ...]
-    latency_seconds: tuple[float, ...]
-    first_step_seconds: float
-    peak_memory_mb: float
-    fingerprint: str
-    data_hash: str = ""
+    seed: int
     process: int = 0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Raw timings of one row.
+
+    `round_seconds` are timed groups of `steps_per_round` queued steps on pictures that lie on the
+    device, waited for at both ends. `latency_seconds` are single calls with one picture, from host
+    to host (inference only), `copy_seconds` copies of a batch to the device.
+    `first_step_seconds` spans building, compiling and the first step. Memory is the peak of the
+    worker process (CPU) or of the device (GPU), in 10^6 bytes. A batch that did not fit into memory
+    has no rounds. `flops_per_picture` are counted from the layers, `backend_flops_per_picture` by
+    the backend. `not_compared` says why a training program has no `agreement`.
+    """
+
+    row: Row
+    place: Place
+    fingerprint: str
+    data_hash: str
+    warmup_rounds: int
+    steps_per_round: int = 0
+    round_seconds: tuple[float, ...] = ()
+    latency_seconds: tuple[float, ...] = ()
     copy_seconds: tuple[float, ...] = ()
+    first_step_seconds: float = nan
+    peak_memory_mb: float = nan
     out_of_memory: bool = False
     agreement: Agreement | None = None
     not_compared: str = ""
@@ -87,18 +97,23 @@ class Measurement:
     backend_flops_per_picture: float | None = None
     telemetry: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def images_per_second(self) -> float:
+        """Pictures per second of the median round; 0 where the batch did not fit into memory."""
+        if not self.round_seconds:
+            return 0.0
+        return self.row.batch_size * self.steps_per_round / median(self.round_seconds)
+
 
 @dataclass(frozen=True)
 class Peak:
-    """What a backend reaches at best on a device: the limit that speeds are compared with.
+    """What a backend reaches at best at a place: the limit that speeds are compared with.
 
-    Floating point operations a second of a large matrix product and of a convolution; `None` where
-    the backend can't.
+    Floating point operations per second of a large matrix product and of a convolution; `None`
+    where the backend can't.
     """
 
-    backend: str
-    device: str
+    place: Place
     dtype: str
-    threads: int
     matmul_flops_per_second: float | None
     convolution_flops_per_second: float | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from statistics import median, quantiles
 from typing import Any
 
@@ -37,6 +38,7 @@ def throughput_row(measurement: Measurement, peak: Peak | None = None) -> Row:
         measurement: the record.
         peak: of the same backend, device, dtype and threads.
     """
+    key = {**asdict(measurement.row), **asdict(measurement.place)}
     speeds = _speeds(measurement)
     rate = speeds["images_per_second"]
     flops = measurement.flops_per_picture
@@ -44,15 +46,14 @@ def throughput_row(measurement: Measurement, peak: Peak | None = None) -> Row:
     telemetry, proof = measurement.telemetry, measurement.timing
     counted = measurement.backend_flops_per_picture
     calls, copies = measurement.latency_seconds, measurement.copy_seconds
-    pictures = measurement.batch_size * measurement.steps_per_round * len(measurement.round_seconds)
+    pictures = (
+        measurement.row.batch_size * measurement.steps_per_round * len(measurement.round_seconds)
+    )
     watts, seconds = telemetry.get("watts"), sum(measurement.round_seconds)
     # Where some layers compute in another dtype (Keras' int8), no single peak is the limit.
     one = placement is None or len(placement.compute_dtypes) == 1
     return {
-        **{name: getattr(measurement, name) for name in KEY},
-        "workload": measurement.workload,
-        "process": measurement.process,
-        "threads": measurement.threads,
+        **{name: key[name] for name in (*KEY, "workload", "process", "threads")},
         **speeds,
         "latency_p50_ms": median(calls) * 1e3 if calls else None,
         "latency_p90_ms": percentile(calls, 0.9) * 1e3 if calls else None,
@@ -92,7 +93,7 @@ def _speeds(measurement: Measurement) -> Row:
     step = median(steps)
     low, _, high = quantiles(steps, n=4, method="inclusive") if len(steps) > 1 else (step,) * 3
     return {
-        "images_per_second": measurement.batch_size / step,
+        "images_per_second": measurement.images_per_second,
         "step_time_ms": step * 1e3,
         "step_time_iqr_ms": (high - low) * 1e3,
     }
@@ -101,11 +102,3 @@ def _speeds(measurement: Measurement) -> Row:
 def percentile(values: Sequence[float], share: float) -> float:
     """Returns the nearest-rank percentile: a value that was really measured."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
-
-
-def images_per_second(measurement: Measurement) -> float:
-    """Returns pictures a second of the median round; 0 where the batch did not fit."""
-    if not measurement.round_seconds:
-        return 0.0
-    pictures = measurement.batch_size * measurement.steps_per_round
-    return pictures / median(measurement.round_seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 from cnnbench.records.checks import CheckResult
@@ -139,7 +140,8 @@ def derive(records: Iterable[Record]) -> dict[str, list[Row]]:
             tables["throughput"].append(throughput_row(record, _peak_of(record, records)))
             tables["rounds"] += _round_rows(record)
         elif isinstance(record, Peak):
-            tables["peaks"].append(_fields(record, SCHEMA["peaks"]))
+            row = {**asdict(record), **asdict(record.place)}
+            tables["peaks"].append({column: row[column] for column in SCHEMA["peaks"]})
         elif isinstance(record, CheckResult):
             tables["checks"].append(_fields(record, SCHEMA["checks"]))
     for name, order in _ORDERS.items():
@@ -169,7 +171,7 @@ def _fields(record: Record, columns: Iterable[str]) -> Row:
     return {column: getattr(record, column) for column in columns}
 
 
-def _key(record: TrainingRun | Measurement) -> Row:
+def _key(record: TrainingRun) -> Row:
     return _fields(record, KEY)
 
 
@@ -195,11 +197,10 @@ def _epoch_rows(run: TrainingRun) -> list[Row]:
 
 
 def _round_rows(measurement: Measurement) -> list[Row]:
+    key = {**asdict(measurement.row), **asdict(measurement.place)}
     return [
         {
-            **_key(measurement),
-            "workload": measurement.workload,
-            "process": measurement.process,
+            **{name: key[name] for name in (*KEY, "workload", "process")},
             "round": number,
             "steps": measurement.steps_per_round,
             "seconds": seconds,
@@ -228,13 +229,12 @@ def _prediction_rows(run: TrainingRun, data: DataSet) -> list[Row]:
 
 
 def _peak_of(measurement: Measurement, records: Iterable[Record]) -> Peak | None:
-    same = ("backend", "device", "dtype", "threads")
     return next(
         (
             record
             for record in records
             if isinstance(record, Peak)
-            and all(getattr(record, name) == getattr(measurement, name) for name in same)
+            and (record.place, record.dtype) == (measurement.place, measurement.row.dtype)
         ),
         None,
     )

@@ -42,16 +42,11 @@ class Progress:
         if "epoch" in values:
             self._running[title] = f"epoch {values['epoch']}/{values['epochs']}"
 
-    def finished(self, title: str, outcome: str) -> None:
-        """Takes the end of a job; called from any thread."""
+    def finished(self, title: str, outcome: str, counted: bool = True) -> None:
+        """Takes the end of a job, which may be one that was planned; called from any thread."""
         self._running.pop(title, None)
-        self._finished += 1
-        seconds = self.elapsed()
-        self._lines.put(f"[{self._finished}/{self._planned}, {seconds:.0f} s] {title}: {outcome}")
-
-    def count(self) -> None:
-        """Takes the end of a job that has nothing to report; called from any thread."""
-        self._finished += 1
+        self._finished += counted
+        self._lines.put(f"{self._so_far()} {title}: {outcome}")
 
     def elapsed(self) -> float:
         """Returns the seconds since the session began."""
@@ -83,4 +78,10 @@ class Progress:
             pass
         if self._running and self._clock() - self._told > STATUS_SECONDS:
             running = ", ".join(f"{title} ({at})" for title, at in list(self._running.items()))
-            self.note(f"[{self._finished}/{self._planned}] {running}")
+            self.note(f"{self._so_far()} {running}")
+
+    def _so_far(self) -> str:
+        seconds, left = self.elapsed(), self._planned - self._finished
+        known = self._finished and left > 0
+        to_go = f", about {seconds * left / self._finished:.0f} s to go" if known else ""
+        return f"[{self._finished}/{self._planned}, {seconds:.0f} s{to_go}]"

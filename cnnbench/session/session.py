@@ -1,4 +1,4 @@
-"""One session: pictures, workers, journal and report, and each job done exactly once."""
+"""One session: pictures, workers, journal and report."""
 
 from __future__ import annotations
 
@@ -7,33 +7,31 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from cnnbench.machine import environment
 from cnnbench.machine.backends import kind_of, require_backends
-from cnnbench.models.variants import Variant, variant_named
+from cnnbench.machine.place import Place
+from cnnbench.models.variants import Variant
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.codec import Record
 from cnnbench.records.journal import JOURNAL_NAME, Journal
-from cnnbench.records.measurements import Measurement
+from cnnbench.records.measurements import Measurement, Row, Workload
 from cnnbench.records.runs import DataSet, Environment, SanityKind, SanityRun, TrainingRun
 from cnnbench.report.folder import new_report_folder
 from cnnbench.report.in_words import in_words
-from cnnbench.session.measuring import Measuring
+from cnnbench.session import available
+from cnnbench.session.measurer import Measurer
 from cnnbench.session.opened_pictures import OpenedPictures, open_pictures
 from cnnbench.session.options import Options
-from cnnbench.session.prepared import References
-from cnnbench.session.presence import Presence
 from cnnbench.session.progress import Progress
-from cnnbench.session.wanted import Wanted
 from cnnbench.session.workers.crew import Crew
-from cnnbench.session.workers.jobs import CheckModels, Job, Sanity, Train
-from cnnbench.session.workers.process import JobError, Result, WorkerSpec
+from cnnbench.session.workers.jobs import CheckModels, Job, Measure, Sanity, Train
+from cnnbench.session.workers.process import JobError
 
 if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates
     from cnnbench.report.frames import Report
-
 
 FINISHED = (TrainingRun, SanityRun, Measurement, CheckResult)
 
@@ -46,7 +44,7 @@ class Session:
 
     Args:
         options: the session's options.
-        root: folder whose git commit names the report.
+        root: folder whose git commit names the report, and that its relative path starts from.
         say: prints a line of progress.
     """
 
@@ -57,18 +55,17 @@ class Session:
         self.report: Report | None = None
         self.environment: dict[str, Any] = {}
         self._root = root
-        self._crew = Crew(self.progress, self._finished)
-        self.presence = Presence(options, self._crew, self.progress)
-        self._measuring: Measuring | None = None
-        self._references: References | None = None
-        self.wanted: tuple[Wanted, ...] = ()
+        self._crew = Crew(self.progress, self._finished, self._size)
         self._lock = threading.Lock()
         self._reasons: set[str] = set()
         self._journal: Journal | None = None
         self._pictures: OpenedPictures | None = None
-        self._closed = False
+        self._is_measuring = self._closed = False
         # The manifest for the workers names paths of this machine: nothing for a report.
         self._scratch = tempfile.TemporaryDirectory(prefix="cnnbench-")
+        self._measurer = Measurer(
+            self._crew, options.training_backend(), options.processes, Path(self._scratch.name)
+        )
 
     def start(self) -> None:
         """Opens the report folder and the pictures and looks for devices.
@@ -81,13 +78,13 @@ class Session:
             require_backends(options.backends)
         require_backends([options.training_backend()])
         identity = environment.describe(self._root)
-        self.directory = new_report_folder(options.report_dir, identity["commit"])
+        self.directory = new_report_folder(self._root / options.report_dir, identity["commit"])
         self._journal = Journal(self.directory / JOURNAL_NAME)
         if not environment.may_have_gpu():
             # They import the backend, which takes seconds, while pictures are read.
-            self._crew.pool(self._training_spec(), self.training_workers()).warm_up(1)
+            self._crew.warm_up(self._training_place())
         self._pictures = open_pictures(options, Path(self._scratch.name), self.progress.note)
-        self.presence.require_devices()
+        available.require_devices(self._crew, options)
         data_set = self._pictures.data_set
         self.environment = {
             **identity,
@@ -101,89 +98,111 @@ class Session:
         self._record(Environment(self.environment))
         if data_set is not None:
             self._record(data_set)
-            self._references = References(
-                *(options, self._crew, self.progress, self._splits()),
-                *(Path(self._scratch.name), self._weights),
-            )
 
-    def check_models(self, variants: Iterable[str]) -> None:
+    # Trainings
+
+    def check_models(self, variants: Iterable[Variant]) -> None:
         """Builds each model once, so that a bad one is reported before any training.
 
         Raises:
             ValueError: names the problems of all models.
         """
-        job = CheckModels(tuple(variant_named(name) for name in variants), self._splits())
-        answer = cast(dict[str, list[str]], self.progress.wait(self._train(job)))
-        if answer["problems"]:
-            raise ValueError("\n".join(answer["problems"]))
+        problems = self._crew.do(
+            self._training_place(), CheckModels(tuple(variants), self._splits())
+        )
+        if problems:
+            raise ValueError("\n".join(problems))
 
-    def plan(self, jobs: Iterable[Job]) -> None:
+    def train_job(self, variant: Variant, seed: int) -> Train:
+        """Returns the training of a variant under a seed, for `plan`."""
+        # The network of the first seed answers when speeds are measured, too.
+        kept = self._measurer.trained_weights(variant) if seed == self.options.seeds[0] else None
+        return Train(variant, self._splits(), seed, self.options.training_protocol(), kept)
+
+    def sanity_job(self, kind: SanityKind, variant: Variant) -> Sanity:
+        """Returns a sanity training of a variant, for `plan`."""
+        protocol, seed = self.options.training_protocol(), self.options.seeds[0]
+        return Sanity(kind, variant, self._splits(), seed, protocol)
+
+    def plan(self, jobs: Iterable[Train | Sanity]) -> None:
         """Submits trainings ahead, in order; each distinct one once."""
         for job in jobs:
-            self._train(job)
+            self._crew.submit(self._training_place(), job)
 
-    def plan_measurements(self, wanted: Iterable[Wanted]) -> None:
-        """Queues the reference answers behind the trainings, on the same workers."""
-        self.wanted = tuple(wanted)
-        spec, first = self._reference_spec(), self.options.seeds[0]
-
-        def trained(variant: str) -> Future[Result] | None:
-            return self._crew.planned(self._training_spec(), self.train_job(variant, first))
-
-        questions = [one.question() for one in self.wanted if one.batch_size]
-        workers = self.training_workers() if spec == self._training_spec() else 1
-        assert self._references is not None
-        made = self._references.plan(questions, spec, workers, trained)
-        if made:
-            # By then every training has begun: a CPU is idle soon, and imports take seconds.
-            spot = self.wanted[0].spot
-            measurer = WorkerSpec(spot.backend, spot.device, self._measuring_threads())
-            made[0].add_done_callback(lambda _: self._crew.warm_up(measurer))
-
-    def train_job(self, variant: str, seed: int) -> Train:
-        made = variant_named(variant)
-        # The network of the first seed answers when speeds are measured, too.
-        kept = str(self._weights(made)) if seed == self.options.seeds[0] else ""
-        return Train(made, self._splits(), seed, self.options.training_protocol(), kept)
-
-    def sanity_job(self, kind: SanityKind, variant: str) -> Sanity:
-        return Sanity(
-            kind,
-            variant_named(variant),
-            self._splits(),
-            self.options.seeds[0],
-            self.options.training_protocol(),
-        )
-
-    def training_run(self, variant: str, seed: int) -> TrainingRun:
+    def training_run(self, variant: Variant, seed: int) -> TrainingRun:
         """Returns the run of a variant under a seed, trained now or ahead."""
-        return cast(TrainingRun, self.progress.wait(self._train(self.train_job(variant, seed))))
+        return self._crew.do(self._training_place(), self.train_job(variant, seed))
 
-    def sanity_run(self, kind: SanityKind, variant: str) -> SanityRun:
+    def sanity_run(self, kind: SanityKind, variant: Variant) -> SanityRun:
         """Returns the outcome of a sanity training."""
-        return cast(SanityRun, self.progress.wait(self._train(self.sanity_job(kind, variant))))
+        return self._crew.do(self._training_place(), self.sanity_job(kind, variant))
 
-    def measuring(self) -> Measuring:
-        """Returns what measures; every training is waited for, so that the machine is idle."""
-        self._crew.settle()
-        threads = self._measuring_threads()
-        for spec in (self._training_spec(), self._reference_spec()):
-            if spec.device == "cpu" and spec.threads != threads:
-                self._crew.rest(spec)
-        if self._measuring is None:
-            assert self._references is not None
-            self._measuring = Measuring(
-                *(self.options, self._crew, self.progress, self._splits(), self._references),
-                *(threads, self._record, self.wanted),
-            )
-        return self._measuring
+    def train_all(self, wanted: Sequence[tuple[Variant, int]]) -> list[TrainingRun | Exception]:
+        """Returns the runs of variants under seeds, with the error of each that failed."""
+        self.plan(self.train_job(variant, seed) for variant, seed in wanted)
+        done: list[TrainingRun | Exception] = []
+        for variant, seed in wanted:
+            try:
+                done.append(self.training_run(variant, seed))
+            except JobError as error:
+                done.append(error)
+        return done
 
-    def finished_runs(self, variant: str | None = None) -> list[TrainingRun]:
+    def may_train(self, count: int) -> bool:
+        """Returns whether the budget of seconds has room for more trainings."""
+        runs = self.finished_runs()
+        if self.options.budget is None or not runs:
+            return True
+        each = sum(run.seconds for run in runs) / len(runs) / self.training_workers()
+        return self.progress.elapsed() + count * each <= self.options.budget
+
+    def finished_runs(self, variant: Variant | None = None) -> list[TrainingRun]:
         """Returns the training runs, of a variant or of all, that are finished by now."""
         with self._lock:
             records = list(self._journal.records) if self._journal else []
         runs = [record for record in records if isinstance(record, TrainingRun)]
-        return [run for run in runs if variant in (None, run.variant)]
+        return [run for run in runs if variant is None or run.variant == variant.name]
+
+    # Measurements
+
+    def measuring_place(self, backend: str, device: str) -> Place:
+        """Returns the place of measurements on a device."""
+        return Place(backend, device, self.options.threads or environment.usable_cpus())
+
+    def measure_job(
+        self,
+        variant: Variant,
+        workload: Workload,
+        dtype: str,
+        batch_size: int,
+        rounds: int,
+        warmup_rounds: int,
+    ) -> Measure:
+        """Returns a measurement, for `plan_measurements` or the `measurer`."""
+        row = Row(variant.name, workload, dtype, batch_size, self.options.seeds[0])
+        return Measure(variant, row, self._splits(), rounds, warmup_rounds)
+
+    def plan_measurements(self, wanted: Iterable[tuple[Place, Measure]]) -> None:
+        """Queues what measurements need behind the trainings, on the same workers."""
+        wanted = list(wanted)
+        place, seed = self._training_place(), self.options.seeds[0]
+        trainings: dict[Variant, Future[TrainingRun]] = {}
+        for variant in {job.variant for _, job in wanted}:
+            planned = self._crew.planned(place, self.train_job(variant, seed))
+            if planned is not None:
+                trainings[variant] = planned
+        self._measurer.plan(wanted, trainings)
+
+    def measurer(self) -> Measurer:
+        """Returns what measures; every training is waited for, so that the machine is idle."""
+        self._crew.settle()
+        place = self._training_place()
+        if not self._is_measuring and place.device == "cpu":
+            self._crew.rest(place)  # their memory is free then
+        self._is_measuring = True
+        return self._measurer
+
+    # Verdicts and pictures
 
     def judge(self, result: CheckResult) -> None:
         """Keeps a verdict."""
@@ -211,9 +230,7 @@ class Session:
         """Seconds that listing, hashing, decoding and splitting took."""
         return self._opened().seconds
 
-    def gpus(self) -> tuple[str, ...]:
-        """Returns the GPUs that the backend sees on which trainings run."""
-        return self.presence.gpus(self.options.training_backend())
+    # The end
 
     def finish(self) -> None:
         """Ends the workers and writes the tables of everything that was finished."""
@@ -237,6 +254,14 @@ class Session:
 
     # Where jobs run
 
+    def gpus(self) -> tuple[str, ...]:
+        """Returns the GPUs that the backend sees on which trainings run."""
+        return available.gpus(self._crew, self.options.training_backend())
+
+    def why_absent(self, backend: str, device: str) -> str | None:
+        """Returns why a backend, or a device, can't be measured here; `None` if it can."""
+        return available.why_absent(self._crew, backend, device)
+
     def training_device(self) -> str:
         """Returns where trainings run: the device named first, or with `auto` a GPU if any."""
         if self.options.devices != ("auto",):
@@ -250,44 +275,35 @@ class Session:
             return 1
         return self.options.workers or environment.usable_cpus()
 
-    def _training_spec(self) -> WorkerSpec:
+    def _training_place(self) -> Place:
         device = self.training_device()
         threads = 1 if device == "cpu" else environment.usable_cpus()
-        return WorkerSpec(self.options.training_backend(), device, threads)
+        return Place(self.options.training_backend(), device, threads)
 
-    def _train(self, job: Job) -> Future[Result]:
-        return self._crew.submit(self._training_spec(), job, self.training_workers())
-
-    def _weights(self, variant: Variant) -> Path:
-        return Path(self._scratch.name) / f"{variant.fingerprint()}-trained.npz"
-
-    def _reference_spec(self) -> WorkerSpec:
-        return WorkerSpec(self.options.training_backend(), "cpu", 1)
-
-    def _measuring_threads(self) -> int:
-        return self.options.threads or environment.usable_cpus()
+    def _size(self, place: Place) -> int:
+        return self.training_workers() if place == self._training_place() else 1
 
     # What happens to jobs
 
-    def _finished(self, job: Job, outcome: Result | BaseException) -> None:
+    def _finished(self, job: Job[Any], title: str, outcome: object) -> None:
         if isinstance(outcome, BaseException):
             why = outcome.reason if isinstance(outcome, JobError) else str(outcome)
             text = "failed for the same reason" if why in self._reasons else f"failed: {why}"
             self._reasons.add(why)
-            self.progress.finished(job.title(), text)
-        elif isinstance(outcome, dict):
-            self.progress.count()
-        else:
+            self.progress.finished(title, text, counted=job.counted)
+        elif isinstance(outcome, Record):
             self._record(outcome)
-            self.progress.finished(job.title(), in_words(outcome))
+            self.progress.finished(title, in_words(outcome))
 
     def _record(self, record: Record) -> None:
         with self._lock:
             if self._journal is not None and not self._closed:
                 self._journal.append(record)
 
-    def _splits(self) -> str:
-        return str(self._opened().manifest)
+    def _splits(self) -> Path:
+        manifest = self._opened().manifest
+        assert manifest is not None  # nothing is trained on leaks
+        return manifest
 
     def _opened(self) -> OpenedPictures:
         assert self._pictures is not None  # start() comes first

@@ -71,9 +71,7 @@ def measure_peak(
         for work, ladder in LADDERS.items():
             call_of = partial(make, engine, dtype, work)
             found[work] = best_rate(call_of, ladder, seconds=seconds / 2, clock=clock)
-    return Peak(
-        place.backend, place.device, dtype, place.threads, found["matmul"], found["convolution"]
-    )
+    return Peak(place, dtype, found["matmul"], found["convolution"])
 
 
 def best_rate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from cnnbench.machine.telemetry import Telemetry
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.data_set import Splits
-from cnnbench.records.measurements import Agreement, Measurement, Workload
+from cnnbench.records.measurements import Agreement, Measurement, Row
 from cnnbench.speed.agreement import agreement_of
 from cnnbench.speed.engines.choice import Recipe, engine_for, program_for
 from cnnbench.speed.engines.engine import Program, is_out_of_memory
@@ -30,35 +30,14 @@ COPY_WARMUPS = 2
 PROOFS = 3
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is measured, in this process.
-
-    Args:
-        variant: whose model is built and timed.
-        workload: `train` or `inference`.
-        batch_size: pictures a step.
-        dtype: that the model computes in.
-        seed: of the weights, where there is no reference, and of the batches.
-        rounds: timed rounds.
-        warmup_rounds: rounds before them.
-        process: number among the processes that measure the same.
-    """
-
-    variant: Variant
-    workload: Workload
-    batch_size: int
-    dtype: str
-    seed: int
-    rounds: int
-    warmup_rounds: int
-    process: int = 0
-
-
 def measure(
-    plan: Plan,
+    variant: Variant,
+    row: Row,
     splits: Splits,
     place: Place,
+    *,
+    rounds: int,
+    warmup_rounds: int,
     reference: Path | None = None,
     exported: Path | None = None,
 ) -> Measurement:
@@ -69,9 +48,12 @@ def measure(
     after its first steps with new weights), beside the reference.
 
     Args:
-        plan: what is measured.
+        variant: whose model is built and timed.
+        row: what is measured; its seed is that of the batches and, without a reference, of weights.
         splits: training pictures are the batches; fewer than a batch are repeated.
         place: backend, device and threads, as they are in this process.
+        rounds: timed rounds.
+        warmup_rounds: rounds before them.
         reference: file of a `Reference`, whose weights are taken.
         exported: ONNX file of the same weights, for backends that run such.
 
@@ -80,11 +62,21 @@ def measure(
         not fit into memory gives a record without rounds that says so.
     """
     known = Reference.load(reference) if reference else None
+    flops = None
+    if known is not None:
+        flops = known.training_flops if row.workload == "train" else known.inference_flops
+    blank = Measurement(
+        row=row,
+        place=place,
+        fingerprint=variant.fingerprint(),
+        data_hash=splits.content_hash,
+        warmup_rounds=warmup_rounds,
+        flops_per_picture=flops,
+    )
     engine = engine_for(place)
-    blank = blank_row(plan, splits, place, known)
     devices.reset_peak_memory(place.backend, place.device)
     try:
-        return _measured(plan, splits, place, known, exported, engine, blank)
+        return _measured(variant, blank, splits, known, exported, engine, rounds)
     except Exception as error:  # each backend has its own for a full memory
         if not is_out_of_memory(error):
             raise
@@ -95,55 +87,24 @@ def measure(
         )
 
 
-def blank_row(
-    plan: Plan, splits: Splits, place: Place, known: Reference | None = None
-) -> Measurement:
-    """Returns what is known of a row before anything is measured."""
-    flops = None
-    if known is not None:
-        flops = known.training_flops if plan.workload == "train" else known.inference_flops
-    return Measurement(
-        variant=plan.variant.name,
-        seed=plan.seed,
-        workload=plan.workload,
-        backend=place.backend,
-        device=place.device,
-        dtype=plan.dtype,
-        batch_size=plan.batch_size,
-        threads=place.threads,
-        steps_per_round=0,
-        warmup_rounds=plan.warmup_rounds,
-        round_seconds=(),
-        latency_seconds=(),
-        first_step_seconds=float("nan"),
-        peak_memory_mb=float("nan"),
-        fingerprint=plan.variant.fingerprint(),
-        data_hash=splits.content_hash,
-        process=plan.process,
-        flops_per_picture=flops,
-    )
-
-
 def _measured(
-    plan: Plan,
+    variant: Variant,
+    blank: Measurement,
     splits: Splits,
-    place: Place,
     known: Reference | None,
     exported: Path | None,
     engine: Any,
-    blank: Measurement,
+    rounds: int,
 ) -> Measurement:
+    row, place = blank.row, blank.place
     side = Pictures(splits.train_pictures(), splits.train.labels)
     classes = len(splits.classes)
     start = time.perf_counter()
-    training = known.training if known and plan.workload == "train" else None
+    training = known.training if known and row.workload == "train" else None
     begun = training or known
     recipe = Recipe(
-        plan.variant,
-        plan.workload,
-        plan.dtype,
-        plan.batch_size,
-        plan.seed,
+        variant,
+        row,
         splits.input_shape,
         classes,
         begun.weights if begun else None,
@@ -151,17 +112,17 @@ def _measured(
     )
     program = program_for(engine, place.backend, recipe)
     first = training.first_batch if training else 0
-    batch = drawn_batch(side, plan.batch_size, plan.seed, first)
+    batch = drawn_batch(side, row.batch_size, row.seed, first)
     inputs = program.inputs(batch)
     engine.synchronize([program.run(*inputs)])
     first_step_seconds = time.perf_counter() - start
 
     for number in range(1, training.steps if training else 1):
-        own = drawn_batch(side, plan.batch_size, plan.seed, first + number)
+        own = drawn_batch(side, row.batch_size, row.seed, first + number)
         program.run(*program.inputs(own))
-    expected = training or (known if plan.workload == "inference" else None)
+    expected = training or (known if row.workload == "inference" else None)
     agreement = _agreement(
-        program, splits, plan.batch_size, expected.probabilities if expected else None
+        program, splits, row.batch_size, expected.probabilities if expected else None
     )
 
     def step() -> object:
@@ -175,8 +136,8 @@ def _measured(
 
     timed = time_rounds(
         step,
-        rounds=plan.rounds,
-        warmup_rounds=plan.warmup_rounds,
+        rounds=rounds,
+        warmup_rounds=blank.warmup_rounds,
         synchronize=engine.synchronize,
         when_warm=warm,
         after_round=watch.sample,
@@ -190,7 +151,7 @@ def _measured(
         proof = prove_timing(step, engine.synchronize, engine.get, timed.steps_per_round)
     copies = time_calls(lambda: engine.put(batch.pictures), COPY_WARMUPS + COPIES)
     latency: tuple[float, ...] = ()
-    if plan.workload == "inference":
+    if row.workload == "inference":
         single = batch.pictures[:1]
         time_calls(lambda: program.answer(single), LATENCY_WARMUP_CALLS)
         latency = time_calls(lambda: program.answer(single), LATENCY_CALLS)
@@ -204,7 +165,7 @@ def _measured(
         timing=proof,
         peak_memory_mb=devices.peak_memory_mb(place.backend, place.device),
         agreement=agreement,
-        not_compared=known.not_compared if known and plan.workload == "train" else "",
+        not_compared=known.not_compared if known and row.workload == "train" else "",
         placement=program.placement(),
         tf32=engine.tf32(),
         backend_flops_per_picture=program.backend_flops(),

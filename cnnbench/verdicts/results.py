@@ -47,4 +47,7 @@ def result_of(
 def place_of(checked: Checked) -> dict[str, Any]:
     """Returns the variant and the place that a result takes over from a record."""
     names = ("variant", "backend", "device", "dtype", "batch_size")
-    return {name: getattr(checked, name) for name in names}
+    own = vars(checked)
+    if isinstance(checked, Measurement):
+        own = {**vars(checked.row), **vars(checked.place)}
+    return {name: own[name] for name in names}

@@ -31,6 +31,7 @@ import numpy as np
 
 from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, worker_variables
 from cnnbench.models.variants import variant_named
+from cnnbench.records.measurements import Row
 from cnnbench.speed.engines.choice import Recipe, engine_for, program_for
 from cnnbench.speed.timing import time_steps
 from cnnbench.stats.intervals import mean_of
@@ -143,10 +144,7 @@ def measured(
     source = str(exported) if is_exported else seeded_model(VARIANT, SEED, SHAPE, 2)
     recipe = Recipe(
         VARIANT,
-        workload,
-        "float32",
-        BATCH_SIZE,
-        SEED,
+        Row(VARIANT.name, workload, "float32", BATCH_SIZE, SEED),
         SHAPE,
         2,
         None if is_exported else source.get_weights(),

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from factories import data_set, training_run
 
+from cnnbench.models.variants import VARIANTS
 from cnnbench.plugin.gates import gate_of
 from cnnbench.plugin.lifecycle import OPTIONS_KEY
 from cnnbench.session.options import Options
@@ -41,7 +42,7 @@ def asked(tmp_path):
             config=SimpleNamespace(stash={OPTIONS_KEY: options or Options()}),
             nodeid="test_own.py::test_own",
             path=tmp_path / "test_own.py",
-            callspec=SimpleNamespace(params={"cnnbench_variant": "wide"}),
+            callspec=SimpleNamespace(params={"cnnbench_variant": VARIANTS["wide"]}),
             get_closest_marker=lambda _: SimpleNamespace(kwargs=marker) if marker else None,
         )
         return gate_of(BENCH, item, f"cnnbench_{name}")

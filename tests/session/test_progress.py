@@ -79,8 +79,8 @@ def test_finished_jobs_are_counted_and_timed(watch):
     watch.progress.finished("train wide seed 1", "failed: out of memory")
     watch.progress.wait(ready())
     assert watch.told() == [
-        "[1/3, 4 s] train wide seed 0: accuracy 0.75",
-        "[2/3, 7 s] train wide seed 1: failed: out of memory",
+        "[1/3, 4 s, about 8 s to go] train wide seed 0: accuracy 0.75",
+        "[2/3, 7 s, about 4 s to go] train wide seed 1: failed: out of memory",
     ]
 
 
@@ -119,7 +119,9 @@ def test_what_runs_is_told_now_and_then(watch, slow):
     watch.progress.tell("train a", {"epoch": 3, "epochs": 10})
     assert watch.progress.wait(slow(5, seconds=STATUS_SECONDS * 0.6)) == "done"
     # After 0.6, 1.2, 1.8, 2.4 and 3 times the interval; told at the second and the fourth.
-    assert watch.told() == ["[0/2] train a (epoch 3/10), train b (epoch 2/10)"] * 2
+    assert watch.told() == [
+        f"[0/2, {seconds} s] train a (epoch 3/10), train b (epoch 2/10)" for seconds in (18, 36)
+    ]
 
 
 def test_what_runs_is_not_told_too_soon(watch, slow):
@@ -144,9 +146,12 @@ def test_nothing_is_told_when_nothing_runs(watch, slow):
     assert [line.split("] ")[1] for line in watch.told()] == ["train a: done"]
 
 
-def test_a_job_with_nothing_to_tell_is_counted(watch):
-    watch.progress.plan(2)
-    watch.progress.count()
+def test_a_job_that_was_not_planned_is_not_counted(watch):
+    watch.progress.plan(1)
+    watch.progress.finished("looking for GPUs", "failed: none", counted=False)
     watch.progress.finished("training", "well")
     watch.progress.wait(ready())
-    assert watch.told() == ["[2/2, 0 s] training: well"]
+    assert watch.told() == [
+        "[0/1, 0 s] looking for GPUs: failed: none",
+        "[1/1, 0 s] training: well",
+    ]

@@ -13,12 +13,12 @@ import pytest
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.data_set import Splits
-from cnnbench.records.measurements import Measurement, Workload
+from cnnbench.records.measurements import Measurement, Row, Workload
 from cnnbench.speed import throughput
 from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine, TensorFlowProgram
 from cnnbench.speed.make_reference import make_reference
 from cnnbench.speed.reference import Reference
-from cnnbench.speed.throughput import Plan, measure
+from cnnbench.speed.throughput import measure
 from cnnbench.verdicts.checks.speed import (
     check_flops,
     check_placement,
@@ -27,7 +27,8 @@ from cnnbench.verdicts.checks.speed import (
 )
 
 PLACE = Place("tensorflow", "cpu", 1)
-PLAN = Plan(VARIANTS["single-block"], "train", 8, "float32", 0, rounds=3, warmup_rounds=1)
+VARIANT = VARIANTS["single-block"]
+ROW = Row("single-block", "train", "float32", 8, 0)
 
 
 @pytest.fixture(autouse=True)
@@ -42,13 +43,19 @@ def references(tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("references")
     workloads: tuple[Workload, ...] = ("train", "inference")
     for workload in workloads:
-        made = make_reference(PLAN.variant, tiny_splits, workload, 8, 0, None)
+        made = make_reference(VARIANT, tiny_splits, workload, 8, 0, None)
         made.save(folder / f"{workload}.npz")
     return {workload: folder / f"{workload}.npz" for workload in workloads}
 
 
-def measured(splits: Splits, workload: Workload = "train", **changes: Any) -> Measurement:
-    return measure(replace(PLAN, workload=workload, **changes), splits, PLACE)
+def measured(
+    splits: Splits,
+    workload: Workload = "train",
+    reference: Path | None = None,
+    **changes: Any,
+) -> Measurement:
+    row = replace(ROW, workload=workload, **changes)
+    return measure(VARIANT, row, splits, PLACE, rounds=3, warmup_rounds=1, reference=reference)
 
 
 def test_training_has_rounds_and_no_latency(tiny_splits: Splits) -> None:
@@ -56,9 +63,9 @@ def test_training_has_rounds_and_no_latency(tiny_splits: Splits) -> None:
     assert len(result.round_seconds) == 3
     assert min(result.round_seconds) > 0
     assert result.latency_seconds == ()
-    assert (result.workload, result.process, result.threads) == ("train", 3, 1)
+    assert (result.row.workload, result.row.process, result.place.threads) == ("train", 3, 1)
     assert result.data_hash == tiny_splits.content_hash
-    assert result.fingerprint == PLAN.variant.fingerprint()
+    assert result.fingerprint == VARIANT.fingerprint()
 
 
 def test_inference_has_latencies_of_single_pictures(tiny_splits: Splits) -> None:
@@ -85,7 +92,7 @@ def test_peak_memory_is_that_of_a_real_process(tiny_splits: Splits) -> None:
 
 def test_a_batch_larger_than_the_set_repeats_pictures(tiny_splits: Splits) -> None:
     count = len(tiny_splits.train.names)
-    assert measured(tiny_splits, "inference", batch_size=2 * count).batch_size == 2 * count
+    assert measured(tiny_splits, "inference", batch_size=2 * count).row.batch_size == 2 * count
 
 
 def test_without_a_reference_there_is_nothing_to_compare(tiny_splits: Splits) -> None:
@@ -99,8 +106,7 @@ def test_without_a_reference_there_is_nothing_to_compare(tiny_splits: Splits) ->
 def test_a_right_program_passes_every_check(
     tiny_splits: Splits, references: dict[str, Path], workload: Workload
 ) -> None:
-    plan = replace(PLAN, workload=workload)
-    result = measure(plan, tiny_splits, PLACE, references[workload])
+    result = measured(tiny_splits, workload, references[workload])
     for check in (check_same_answers, check_placement, check_flops):
         verdict = check(result)
         assert isinstance(verdict, str) or verdict.verdict == "pass", verdict
@@ -116,8 +122,8 @@ def test_training_counts_more_operations_than_inference(
     tiny_splits: Splits, references: dict[str, Path]
 ) -> None:
     known = Reference.load(references["train"])
-    blank = throughput.blank_row(PLAN, tiny_splits, PLACE, known)
-    other = throughput.blank_row(replace(PLAN, workload="inference"), tiny_splits, PLACE, known)
+    blank = measured(tiny_splits, "train", references["train"])
+    other = measured(tiny_splits, "inference", references["train"])
     assert blank.flops_per_picture == known.training_flops
     assert other.flops_per_picture == known.inference_flops
     assert known.training_flops is not None
@@ -138,8 +144,7 @@ def test_a_fast_wrong_answer_is_red(
         return real(self, model, workload)
 
     monkeypatch.setattr(TensorFlowEngine, "program", forgets_its_weights)
-    plan = replace(PLAN, workload="inference")
-    result = measure(plan, tiny_splits, PLACE, references["inference"])
+    result = measured(tiny_splits, "inference", references["inference"])
     verdict = check_same_answers(result)
     assert verdict.verdict == "fail"
     assert "largest probability difference" in verdict.detail
@@ -157,7 +162,7 @@ def test_training_that_does_nothing_is_red(
         return loss
 
     monkeypatch.setattr(TensorFlowProgram, "run", loss_alone)
-    verdict = check_same_answers(measure(PLAN, tiny_splits, PLACE, references["train"]))
+    verdict = check_same_answers(measured(tiny_splits, "train", references["train"]))
     assert verdict.verdict == "fail"
 
 

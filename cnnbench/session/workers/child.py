@@ -1,7 +1,7 @@
 """The worker process: `python -m cnnbench.session.workers.child BACKEND DEVICE THREADS`.
 
-Reads jobs from standard input and writes answers to what was standard output, one
-line of JSON each. Everything that a library prints goes to standard error instead.
+Reads jobs from standard input and writes answers to what was standard output, one line of JSON
+each. Everything that a library prints goes to standard error instead.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import signal
 import sys
 import threading
 import traceback
+from dataclasses import asdict
 from queue import SimpleQueue
 from typing import IO, Any
 
+from cnnbench.machine.backends import TRAINING_BACKENDS, switch_off_telemetry
+from cnnbench.machine.devices import limit_threads
 from cnnbench.machine.place import Place
 from cnnbench.models.user_errors import BadModel, plain
-from cnnbench.records.codec import encode
-from cnnbench.session.workers.jobs import from_data
+from cnnbench.records.codec import from_data
 
 
-def main(backend: str, device: str, threads: int) -> None:
+def main(place: Place) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
     lines: SimpleQueue[str] = SimpleQueue()
@@ -30,19 +32,10 @@ def main(backend: str, device: str, threads: int) -> None:
     setup = json.loads(lines.get())
     sys.path[:] = list(dict.fromkeys([*sys.path, *setup["sys_path"]]))
 
-    from cnnbench.machine.backends import TRAINING_BACKENDS, switch_off_telemetry
-    from cnnbench.machine.devices import limit_threads
-
     switch_off_telemetry()
-    limit_threads(backend, threads)
-    if backend in TRAINING_BACKENDS:
-        import keras  # the import that costs seconds; done while the parent still prepares data
-
-        assert keras.backend.backend() == backend
-    else:
-        importlib.import_module(backend)
-    _send(answers, {"event": "ready"})
-    place = Place(backend, device, threads)
+    limit_threads(place.backend, place.threads)
+    # The import that costs seconds is done while the parent still prepares data.
+    importlib.import_module("keras" if place.backend in TRAINING_BACKENDS else place.backend)
     while True:
         _do(json.loads(lines.get()), place, answers)
 
@@ -57,35 +50,26 @@ def _read(lines: SimpleQueue[str]) -> None:
 
 
 def _do(message: dict[str, Any], place: Place, out: IO[str]) -> None:
-    from cnnbench.session.workers.work import run
+    from cnnbench.session.workers.work import WORK, run
 
-    def progress(values: dict[str, Any]) -> None:
-        _send(out, {"event": "progress", "values": values})
-
+    kinds = {kind.__name__: kind for kind in WORK}
     try:
-        result = run(from_data(message), place, progress)
+        job = from_data(kinds[message["job"]], message["fields"])
+        result = run(job, place, lambda values: _send(out, {"progress": values}))
     except Exception as error:  # whatever a job raises is its answer, and the worker lives on
         kind = "" if isinstance(error, BadModel) else f"{type(error).__name__}: "
-        _send(
-            out,
-            {
-                "event": "error",
-                "message": plain(f"{kind}{error}"),
-                "traceback": plain(traceback.format_exc()),
-                "is_bad_input": isinstance(error, (ValueError, OSError)),
-            },
-        )
+        # Bad input speaks for itself; anything else needs the traceback to be found.
+        bad_input = isinstance(error, (ValueError, OSError))
+        details = "" if bad_input else plain(traceback.format_exc())
+        _send(out, {"error": plain(f"{kind}{error}"), "details": details})
         return
-    if isinstance(result, dict):
-        _send(out, {"event": "result", "data": result})
-    else:
-        _send(out, {"event": "result", "record": encode(result)})
+    _send(out, {"result": result})
 
 
 def _send(out: IO[str], message: dict[str, Any]) -> None:
-    out.write(json.dumps(message) + "\n")
+    out.write(json.dumps(message, default=asdict) + "\n")
     out.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(Place(sys.argv[1], sys.argv[2], int(sys.argv[3])))

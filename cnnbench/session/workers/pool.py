@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from cnnbench.session.workers.jobs import Job
-from cnnbench.session.workers.process import Result, WorkerDied, WorkerProcess, WorkerSpec
-
-Progress = Callable[[Job, dict[str, Any]], None]
-Finished = Callable[[Job, Result | BaseException], None]
+from cnnbench.machine.place import Place
+from cnnbench.session.workers.jobs import Job, R
+from cnnbench.session.workers.process import WorkerDied, WorkerProcess
 
 
 class WorkerPool:
@@ -21,21 +19,21 @@ class WorkerPool:
     A thread waits for each process, which costs nothing: the work is done over there.
 
     Args:
-        spec: what each worker is.
+        place: of each worker.
         size: number of processes.
-        progress: called from those threads with what a job tells.
-        finished: called from those threads with a job's result or error, before whoever
-            waits for the job is woken: what it keeps is kept when they go on.
+        progress: called from those threads with a job's title and what it reports.
+        finished: called from those threads with a job, its title and its result or error, before
+            whoever waits for the job is woken: what it keeps is kept when they go on.
     """
 
     def __init__(
         self,
-        spec: WorkerSpec,
+        place: Place,
         size: int,
-        progress: Progress = lambda job, values: None,
-        finished: Finished = lambda job, outcome: None,
+        progress: Callable[[str, dict[str, Any]], None] = lambda title, values: None,
+        finished: Callable[[Job[Any], str, object], None] = lambda job, title, outcome: None,
     ) -> None:
-        self.spec = spec
+        self.place = place
         self._progress, self._finished = progress, finished
         self._executor = ThreadPoolExecutor(size, thread_name_prefix="cnnbench-worker")
         self._lock = threading.Lock()
@@ -43,17 +41,16 @@ class WorkerPool:
         self._all: set[WorkerProcess] = set()
         self._closed = False
 
-    def warm_up(self, count: int) -> None:
-        """Starts processes ahead, so that they import the backend while data is read."""
-        for _ in range(count):
-            self._give_back(self._start())
+    def warm_up(self) -> None:
+        """Starts a process ahead, so that it imports the backend while data is read."""
+        self._give_back(self._start())
 
-    def submit(self, job: Job, after: Future[Result] | None = None) -> Future[Result]:
+    def submit(self, job: Job[R], after: Future[Any] | None = None) -> Future[R]:
         """Queues a job; the future raises `JobError` if it fails.
 
         Args:
             job: what is done.
-            after: the job begins when this one has ended, well or badly. Jobs start in the order of
+            after: what the job needs; it fails as that does. Jobs start in the order of
                 submission, so one that was submitted here before can be waited for.
         """
         return self._executor.submit(self._run, job, after)
@@ -67,32 +64,34 @@ class WorkerPool:
         for worker in workers:
             worker.stop()
 
-    def _run(self, job: Job, after: Future[Result] | None) -> Result:
-        if after is not None:
-            with suppress(CancelledError):
-                after.exception()
+    def _run(self, job: Job[R], after: Future[Any] | None) -> R:
+        title = job.title(self.place)
         try:
-            result = self._do(job)
+            if after is not None:
+                after.result()
+            result = self._do(job, title)
         except BaseException as error:
-            self._finished(job, error)
+            self._finished(job, title, error)
             raise
-        self._finished(job, result)
+        self._finished(job, title, result)
         return result
 
-    def _do(self, job: Job) -> Result:
+    def _do(self, job: Job[R], title: str) -> R:
         worker = self._take()
         try:
-            result = worker.do(job, lambda values: self._progress(job, values))
-        except WorkerDied:
+            return worker.do(job, lambda values: self._progress(title, values))
+        except WorkerDied as error:
             with self._lock:
                 self._all.discard(worker)
             worker.stop()
-            raise
-        except BaseException:
+            # Linux kills with this signal when memory ends.
+            killed = error.signal == signal.SIGKILL and not self._closed
+            result = job.when_killed(self.place) if killed else None
+            if result is None:
+                raise
+            return result
+        finally:
             self._give_back(worker)
-            raise
-        self._give_back(worker)
-        return result
 
     def _take(self) -> WorkerProcess:
         with self._lock:
@@ -101,7 +100,7 @@ class WorkerPool:
         return self._start()
 
     def _start(self) -> WorkerProcess:
-        worker = WorkerProcess(self.spec)
+        worker = WorkerProcess(self.place)
         with self._lock:
             closed = self._closed
             if not closed:
@@ -113,5 +112,5 @@ class WorkerPool:
 
     def _give_back(self, worker: WorkerProcess) -> None:
         with self._lock:
-            if not self._closed:
+            if worker in self._all:
                 self._idle.append(worker)

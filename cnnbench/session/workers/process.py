@@ -1,4 +1,4 @@
-"""One worker process, seen from the session."""
+"""Worker processes, seen from the session."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 from cnnbench.machine.backends import worker_environment
-from cnnbench.records.codec import Record, decode
-from cnnbench.session.workers.jobs import Job, to_data
+from cnnbench.machine.place import Place
+from cnnbench.session.workers.jobs import Job, R
 
-Result = Record | dict[str, Any]
-Progress = Callable[[dict[str, Any]], None]
+LOG_END = 4000  # characters of a log that are shown
 
 
 class JobError(RuntimeError):
@@ -47,87 +46,110 @@ class WorkerDied(JobError):
         self.signal = -exit_code if exit_code < 0 else None
 
 
-@dataclass(frozen=True)
-class WorkerSpec:
-    """What a worker process is for; it can't be changed once the backend is imported."""
+class ProcessEnded(RuntimeError):
+    """A process ended instead of answering; the message says how, `log` is the end of its log."""
 
-    backend: str
-    device: str
-    threads: int
+    def __init__(self, exit_code: int, log: str) -> None:
+        how = f"by signal {-exit_code}" if exit_code < 0 else f"with exit code {exit_code}"
+        super().__init__(f"ended {how}")
+        self.exit_code, self.log = exit_code, log
 
 
-class WorkerProcess:
-    """Starts a worker and hands it one job after the other."""
+class LineProcess:
+    """A Python process that takes and answers lines of JSON.
 
-    def __init__(self, spec: WorkerSpec) -> None:
-        self.spec = spec
+    What it prints goes to a log. It leads a process group: whatever it starts ends with it.
+
+    Args:
+        arguments: of Python.
+        environment: all of its variables.
+    """
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
         # The log outlives a crash, which is when somebody wants to read it.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "cnnbench.session.workers.child"),
-                *(spec.backend, spec.device, str(spec.threads)),
-            ],
+            [sys.executable, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=worker_environment(spec.backend, spec.device, spec.threads),
+            env=environment,
             text=True,
-            process_group=0,  # whatever it starts ends with it
+            process_group=0,
         )
-        self._write({"sys_path": [os.getcwd(), *sys.path]})
+        self.pid = self._process.pid
 
-    def do(self, job: Job, progress: Progress = lambda _: None) -> Result:
+    def send(self, message: dict[str, Any]) -> None:
+        """Sends a line; to a process that has ended, too: `read` tells."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError, ValueError):
+            self._process.stdin.write(json.dumps(message, default=os.fspath) + "\n")
+            self._process.stdin.flush()
+
+    def read(self) -> dict[str, Any]:
+        """Waits for a line.
+
+        Raises:
+            ProcessEnded: if there is none to come.
+        """
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.endswith("\n"):
+            code = self.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)  # what it started lives on
+            self._log.seek(0)
+            raise ProcessEnded(code, self._log.read().decode(errors="replace")[-LOG_END:])
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def wait(self) -> int:
+        """Waits for the end and returns the exit code, negative for a signal."""
+        return self._process.wait()
+
+    def stop(self) -> None:
+        """Ends the process and whatever it started, in the middle of a job too."""
+        if self._process.returncode is None:
+            os.killpg(self.pid, signal.SIGKILL)
+            self.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._log):
+            if pipe is not None:
+                pipe.close()
+
+
+class WorkerProcess(LineProcess):
+    """A process that does one job after the other at a place."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        words = [place.backend, place.device, str(place.threads)]
+        super().__init__(
+            ["-m", "cnnbench.session.workers.child", *words],
+            worker_environment(place.backend, place.device, place.threads),
+        )
+        self.send({"sys_path": [os.getcwd(), *sys.path]})
+
+    def do(self, job: Job[R], progress: Callable[[dict[str, Any]], None] = lambda _: None) -> R:
         """Does a job and waits for it.
 
         Raises:
             JobError: if the job failed; the worker can take the next one.
             WorkerDied: if the process ended.
         """
-        self._write(to_data(job))
+        title = job.title(self.place)
+        self.send({"job": type(job).__name__, "fields": asdict(job)})
         while True:
-            message = self._read(job)
-            if message["event"] == "progress":
-                progress(message["values"])
-            elif message["event"] == "error":
-                text = message["message"]
-                # Bad input speaks for itself; anything else needs the traceback to be found.
-                details = "" if message["is_bad_input"] else message["traceback"]
-                raise JobError(f"{job.title()}: {text}", details, text)
-            elif message["event"] == "result":
-                return decode(message["record"]) if "record" in message else message["data"]
-
-    def stop(self) -> None:
-        """Ends the process and whatever it started, in the middle of a job too."""
-        if self._process.returncode is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._log):
-            if pipe is not None:
-                pipe.close()
-
-    def _write(self, message: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(message) + "\n")
-            self._process.stdin.flush()
-        except (BrokenPipeError, ValueError):
-            pass  # it is dead; reading its answer says so, with the log
-
-    def _read(self, job: Job) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line.endswith("\n"):
-            code = self._process.wait()
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)  # what it started lives on
-            how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-            reason = f"the worker process ended {how} ({self.spec.backend} on {self.spec.device})"
-            raise WorkerDied(f"{job.title()}: {reason}", self._log_tail(), reason, exit_code=code)
-        message: dict[str, Any] = json.loads(line)
-        return message
-
-    def _log_tail(self, most: int = 4000) -> str:
-        self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, self._log.tell() - most))
-        return self._log.read().decode(errors="replace")
+            try:
+                message = self.read()
+            except ProcessEnded as error:
+                reason = f"the worker process {error} ({self.place})"
+                raise WorkerDied(
+                    f"{title}: {reason}", error.log, reason, exit_code=error.exit_code
+                ) from error
+            if "progress" in message:
+                progress(message["progress"])
+            elif "error" in message:
+                text = message["error"]
+                raise JobError(f"{title}: {text}", message["details"], text)
+            else:
+                return job.result_from(message["result"])

@@ -1,102 +1,46 @@
-"""How each job is done, in a worker process."""
+"""How each job is done, in a worker process. Keras and the backend are imported here, if needed."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from cnnbench.machine.place import Place
 from cnnbench.models.user_errors import blaming, plain
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.data_set import Splits
-from cnnbench.records.codec import Record
-from cnnbench.session.workers.jobs import (
-    CheckModels,
-    Export,
-    FindGpus,
-    Job,
-    MakeReference,
-    Measure,
-    MeasurePeak,
-    Predict,
-    Sanity,
-    Train,
-)
+from cnnbench.records.measurements import Measurement, Peak
+from cnnbench.records.runs import SanityRun, TrainingRun
+from cnnbench.session.workers import jobs
+from cnnbench.session.workers.jobs import Job, R
 
-Progress = Callable[[dict[str, Any]], None]
+Report = Callable[[dict[str, Any]], None]
 CALIBRATION = 256  # pictures from which int8's ranges are taken
 
 
-def run(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]:
-    """Does a job in this process. Keras and the backend are imported here and no earlier."""
+def run(job: Job[R], place: Place, report: Report) -> R:
+    """Does a job in this process.
+
+    Args:
+        job: what is done.
+        place: of this process.
+        report: called with how far the job is.
+    """
     variant = getattr(job, "variant", None)
     with blaming(variant and variant.builder):
-        return _done(job, place, progress)
+        result: R = WORK[type(job)](job, place, report)
+    return result
 
 
-def _done(job: Job, place: Place, progress: Progress) -> Record | dict[str, Any]:
-    if isinstance(job, FindGpus):
-        from cnnbench.machine.devices import gpus
+def find_gpus(job: jobs.FindGpus, place: Place, report: Report) -> tuple[str, ...]:
+    from cnnbench.machine.devices import gpus
 
-        return {"gpus": list(gpus(place.backend))}
-    if isinstance(job, MeasurePeak):
-        from cnnbench.speed.peaks import measure_peak
-
-        return measure_peak(place, job.dtype)
-    if isinstance(job, Predict):
-        return _predicted(job, progress)
-    splits = Splits.open(Path(job.splits))
-    if isinstance(job, (CheckModels, Train, Sanity)):
-        return _trained(job, splits, place, progress)
-    if isinstance(job, (MakeReference, Export)):
-        return _written(job, splits)
-    return _measured(job, splits, place)
+    return gpus(place.backend)
 
 
-def _predicted(job: Predict, progress: Progress) -> dict[str, Any]:
-    from cnnbench.pictures.decode_all import decode_picture
-    from cnnbench.training.classifier import load_classifier
-
-    classifier = load_classifier(Path(job.classifier))
-    for name in job.pictures:
-        try:
-            pixels = decode_picture(Path(name), classifier.input_shape[:2])
-        except (ValueError, OSError) as error:
-            progress({"error": str(error)})
-            continue
-        label, probability = classifier.predict(pixels[None])[0]
-        progress({"picture": name, "class": label, "probability": probability})
-    return {}
-
-
-def _trained(
-    job: CheckModels | Train | Sanity, splits: Splits, place: Place, progress: Progress
-) -> Record | dict[str, Any]:
-    from cnnbench.speed.reference import save_weights
-    from cnnbench.training import sanity
-    from cnnbench.training.classifier import save
-    from cnnbench.training.train import train
-
-    if isinstance(job, CheckModels):
-        return _check_models(job, splits)
-    if isinstance(job, Train):
-        trained = train(
-            job.variant, splits, job.seed, protocol=job.protocol, place=place, progress=progress
-        )
-        if job.weights:
-            save_weights(trained.model.get_weights(), Path(job.weights))
-        if job.classifier:
-            save(trained, job.classifier)
-        return trained.run
-    if job.kind == "memorization":
-        return sanity.memorize(job.variant, splits, job.seed, place)
-    return sanity.train_on_shuffled(job.variant, splits, job.seed, job.protocol, place, progress)
-
-
-def _check_models(job: CheckModels, splits: Splits) -> dict[str, Any]:
-    problems = []
+def check_models(job: jobs.CheckModels, place: Place, report: Report) -> tuple[str, ...]:
+    splits, problems = Splits.open(job.splits), []
     for variant in job.variants:
         try:
             _check_model(variant, splits)
@@ -105,7 +49,7 @@ def _check_models(job: CheckModels, splits: Splits) -> dict[str, Any]:
         except Exception as error:  # unforeseen, so that its traceback is needed
             text = f"{variant.name} can't be used: {type(error).__name__}: {error}"
             problems.append(plain(f"{text}\n{traceback.format_exc()}"))
-    return {"problems": problems}
+    return tuple(problems)
 
 
 def _check_model(variant: Variant, splits: Splits) -> None:
@@ -121,48 +65,107 @@ def _check_model(variant: Variant, splits: Splits) -> None:
         try_own_model(model, variant.builder, pictures, targets, classes)
 
 
-def _written(job: MakeReference | Export, splits: Splits) -> dict[str, Any]:
-    from cnnbench.speed.reference import Reference
+def train(job: jobs.Train, place: Place, report: Report) -> TrainingRun:
+    from cnnbench.speed.reference import save_weights
+    from cnnbench.training.classifier import save
+    from cnnbench.training.train import train
 
-    if isinstance(job, MakeReference):
-        from cnnbench.speed.make_reference import make_reference
-
-        path = Path(job.weights)
-        weights = path if path.is_file() else None  # a variant that was not trained has none
-        reference = make_reference(
-            job.variant, splits, job.workload, job.batch_size, job.seed, weights
-        )
-        reference.save(Path(job.target))
-        return {}
-    from cnnbench.speed.engines.keras_model import model_of
-    from cnnbench.speed.engines.onnx_export import export_onnx, quantize_onnx
-
-    known = Reference.load(Path(job.reference))
-    classes = len(splits.classes)
-    model = model_of(job.variant, job.seed, splits.input_shape, classes, "float32", known.weights)
-    export_onnx(model, Path(job.target), splits.input_shape)
-    if job.int8:
-        quantize_onnx(Path(job.target), Path(job.int8), splits.train_pictures()[:CALIBRATION])
-    return {}
+    splits = Splits.open(job.splits)
+    trained = train(
+        job.variant, splits, job.seed, protocol=job.protocol, place=place, progress=report
+    )
+    if job.weights is not None:
+        save_weights(trained.model.get_weights(), job.weights)
+    if job.classifier is not None:
+        save(trained, job.classifier)
+    return trained.run
 
 
-def _measured(job: Measure, splits: Splits, place: Place) -> Record:
-    from cnnbench.speed.throughput import Plan, measure
+def sanity(job: jobs.Sanity, place: Place, report: Report) -> SanityRun:
+    from cnnbench.training.sanity import memorize, train_on_shuffled
 
-    plan = Plan(
+    splits = Splits.open(job.splits)
+    if job.kind == "memorization":
+        return memorize(job.variant, splits, job.seed, place)
+    return train_on_shuffled(job.variant, splits, job.seed, job.protocol, place, report)
+
+
+def make_reference(job: jobs.MakeReference, place: Place, report: Report) -> None:
+    from cnnbench.speed.make_reference import make_reference
+
+    reference = make_reference(
         job.variant,
+        Splits.open(job.splits),
         job.workload,
         job.batch_size,
-        job.dtype,
         job.seed,
-        job.rounds,
-        job.warmup_rounds,
-        job.process,
+        job.weights if job.weights.is_file() else None,  # there may have been no training
     )
+    reference.save(job.target)
+
+
+def export(job: jobs.Export, place: Place, report: Report) -> None:
+    from cnnbench.speed.engines.keras_model import model_of
+    from cnnbench.speed.engines.onnx_export import export_onnx
+    from cnnbench.speed.reference import Reference
+
+    splits, weights = Splits.open(job.splits), Reference.load(job.reference).weights
+    classes = len(splits.classes)
+    model = model_of(job.variant, job.seed, splits.input_shape, classes, "float32", weights)
+    export_onnx(model, job.target, splits.input_shape)
+
+
+def quantize(job: jobs.Quantize, place: Place, report: Report) -> None:
+    from cnnbench.speed.engines.onnx_export import quantize_onnx
+
+    quantize_onnx(job.source, job.target, Splits.open(job.splits).train_pictures()[:CALIBRATION])
+
+
+def measure(job: jobs.Measure, place: Place, report: Report) -> Measurement:
+    from cnnbench.speed.throughput import measure
+
     return measure(
-        plan,
-        splits,
+        job.variant,
+        job.row,
+        Splits.open(job.splits),
         place,
-        Path(job.reference) if job.reference else None,
-        Path(job.exported) if job.exported else None,
+        rounds=job.rounds,
+        warmup_rounds=job.warmup_rounds,
+        reference=job.reference,
+        exported=job.exported,
     )
+
+
+def measure_peak(job: jobs.MeasurePeak, place: Place, report: Report) -> Peak:
+    from cnnbench.speed.peaks import measure_peak
+
+    return measure_peak(place, job.dtype)
+
+
+def predict(job: jobs.Predict, place: Place, report: Report) -> None:
+    from cnnbench.pictures.decode_all import decode_picture
+    from cnnbench.training.classifier import load_classifier
+
+    classifier = load_classifier(job.classifier)
+    for path in job.pictures:
+        try:
+            pixels = decode_picture(path, classifier.input_shape[:2])
+        except (ValueError, OSError) as error:
+            report({"error": str(error)})
+            continue
+        label, probability = classifier.predict(pixels[None])[0]
+        report({"picture": str(path), "class": label, "probability": probability})
+
+
+WORK: dict[type[Job[Any]], Callable[[Any, Place, Report], Any]] = {
+    jobs.FindGpus: find_gpus,
+    jobs.CheckModels: check_models,
+    jobs.Train: train,
+    jobs.Sanity: sanity,
+    jobs.MakeReference: make_reference,
+    jobs.Export: export,
+    jobs.Quantize: quantize,
+    jobs.Measure: measure,
+    jobs.MeasurePeak: measure_peak,
+    jobs.Predict: predict,
+}

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import Variant
-from cnnbench.records.measurements import Workload
+from cnnbench.records.measurements import Row
 from cnnbench.speed.engines.engine import Program
 
 _ENGINES = {
@@ -33,10 +33,7 @@ class Recipe:
     """
 
     variant: Variant
-    workload: Workload
-    dtype: str
-    batch_size: int
-    seed: int
+    row: Row
     input_shape: tuple[int, int, int]
     classes: int
     weights: Sequence[npt.NDArray[Any]] | None
@@ -54,17 +51,17 @@ def engine_for(place: Place) -> Any:
 def program_for(engine: Any, backend: str, recipe: Recipe) -> Program:
     """Builds a model, or reads the exported one, and makes its program."""
     if backend not in TRAINING_BACKENDS:
-        program: Program = engine.program(recipe.exported, recipe.dtype, recipe.batch_size)
+        program: Program = engine.program(recipe.exported, recipe.row.dtype, recipe.row.batch_size)
         return program
     from cnnbench.speed.engines.keras_model import model_of
 
     model = model_of(
         recipe.variant,
-        recipe.seed,
+        recipe.row.seed,
         recipe.input_shape,
         recipe.classes,
-        recipe.dtype,
+        recipe.row.dtype,
         recipe.weights,
     )
-    program = engine.program(model, recipe.workload)
+    program = engine.program(model, recipe.row.workload)
     return program

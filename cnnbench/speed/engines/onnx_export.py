@@ -16,12 +16,12 @@ from onnx import helper, numpy_helper
 from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from cnnbench.machine.backends import EXPORTERS
 from cnnbench.models.user_errors import first_line
 
 if TYPE_CHECKING:
     import keras
 
-EXPORTERS = ("tensorflow", "torch")
 CALIBRATION_BATCH = 32
 OPSET, IR_VERSION = 17, 8  # of `write_product`
 

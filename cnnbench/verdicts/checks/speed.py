@@ -78,8 +78,8 @@ def check_same_answers(measurement: Measurement) -> CheckResult | str:
     found = measurement.agreement
     if found is None:
         return _out_of_memory(measurement) or measurement.not_compared or "there is no reference"
-    tf32 = measurement.tf32 not in ("", "off") and measurement.dtype == "float32"
-    allowed = TF32 if tf32 else TOLERANCES[measurement.dtype]
+    tf32 = measurement.tf32 not in ("", "off") and measurement.row.dtype == "float32"
+    allowed = TF32 if tf32 else TOLERANCES[measurement.row.dtype]
     # One picture is the least by which accuracy can differ at all, whatever rounding makes of it.
     accuracy = max(allowed.accuracy_difference, 1 / found.pictures) + 1e-12
     bounds = (
@@ -145,7 +145,7 @@ def check_placement(measurement: Measurement) -> CheckResult | str:
     found = measurement.placement
     if found is None:
         return _out_of_memory(measurement) or "the placement is unknown"
-    kind, dtype = kind_of(measurement.device), measurement.dtype
+    kind, dtype = kind_of(measurement.place.device), measurement.row.dtype
     devices, weights, computing = map(
         ", ".join, (found.devices, found.weight_dtypes, found.compute_dtypes)
     )
@@ -153,7 +153,7 @@ def check_placement(measurement: Measurement) -> CheckResult | str:
     if found.devices != (kind,):
         wrong.append(f"tensors lie on {devices}, expected {kind}")
     # Keras quantizes dense layers alone.
-    keras_int8 = dtype == "int8" and measurement.backend in TRAINING_BACKENDS
+    keras_int8 = dtype == "int8" and measurement.place.backend in TRAINING_BACKENDS
     expected = KERAS_INT8 if keras_int8 else (dtype,)
     if found.compute_dtypes != expected:
         wrong.append(f"layers compute in {computing}, expected {', '.join(expected)}")
@@ -174,22 +174,22 @@ def check_flops(measurement: Measurement) -> CheckResult | str:
     """
     own, counted = measurement.flops_per_picture, measurement.backend_flops_per_picture
     if own is None or counted is None:
-        work = "training" if measurement.workload == "train" else measurement.workload
+        work = "training" if measurement.row.workload == "train" else measurement.row.workload
         return _out_of_memory(measurement) or (
             "the operations of some layers are unknown"
             if own is None
-            else f"{measurement.backend} does not count the operations of {work}"
+            else f"{measurement.place.backend} does not count the operations of {work}"
         )
-    tolerance = COUNT_TOLERANCE[measurement.workload]
-    told = f"{own:.4g} a picture from the layers, {counted:.4g} by {measurement.backend}"
-    wrong = [] if counts_agree(own, counted, measurement.workload) else ["operations differ"]
+    tolerance = COUNT_TOLERANCE[measurement.row.workload]
+    told = f"{own:.4g} a picture from the layers, {counted:.4g} by {measurement.place.backend}"
+    wrong = [] if counts_agree(own, counted, measurement.row.workload) else ["operations differ"]
     return _result(measurement, "flops", wrong, told, abs(counted / own - 1), tolerance)
 
 
 def _out_of_memory(measurement: Measurement) -> str:
     if not measurement.out_of_memory:
         return ""
-    return f"batch size {measurement.batch_size} does not fit into memory"
+    return f"batch size {measurement.row.batch_size} does not fit into memory"
 
 
 def _result(
@@ -206,6 +206,6 @@ def _result(
         passed=not wrong,
         observed=observed,
         threshold=threshold,
-        detail=f"{measurement.workload}: {'; '.join([*wrong, told])}",
-        seed=measurement.seed,
+        detail=f"{measurement.row.workload}: {'; '.join([*wrong, told])}",
+        seed=measurement.row.seed,
     )

@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future
 from threading import Event
 from typing import Any
 
 import pytest
 
+from cnnbench.machine.place import Place
 from cnnbench.session.progress import Progress
 from cnnbench.session.workers import pool as pools
 from cnnbench.session.workers.crew import Crew
 from cnnbench.session.workers.jobs import FindGpus, MeasurePeak
-from cnnbench.session.workers.process import WorkerSpec
+from cnnbench.session.workers.process import JobError
 
-SPEC = WorkerSpec("tensorflow", "cpu", 1)
-OTHER = WorkerSpec("tensorflow", "cpu", 2)
-FIRST = MeasurePeak("tensorflow", "cpu", "float32")
-SECOND = MeasurePeak("tensorflow", "cpu", "bfloat16")
+PLACE = Place("tensorflow", "cpu", 1)
+OTHER = Place("tensorflow", "cpu", 2)
+FIRST = MeasurePeak("float32")
+SECOND = MeasurePeak("bfloat16")
+BROKEN = MeasurePeak("int8")
 
 
 class Worker:
     """Keeps what it was asked to do; the first job ends when it is let go."""
 
-    started: list[WorkerSpec]
+    started: list[Place]
     done: list[Any]
     go: Event
 
-    def __init__(self, spec: WorkerSpec) -> None:
-        self.started.append(spec)
+    def __init__(self, place: Place) -> None:
+        self.started.append(place)
 
-    def do(self, job: Any, progress: Any) -> dict[str, Any]:
+    def do(self, job: Any, progress: Any) -> str:
         if job == FIRST:
             self.go.wait(10)
         self.done.append(job)
-        return {}
+        if job == BROKEN:
+            raise JobError("broken")
+        return "done"
 
     def stop(self) -> None:
         pass
@@ -45,15 +48,15 @@ class Worker:
 def crew(monkeypatch: pytest.MonkeyPatch) -> Iterator[Crew]:
     Worker.started, Worker.done, Worker.go = [], [], Event()
     monkeypatch.setattr(pools, "WorkerProcess", Worker)
-    made = Crew(Progress(lambda line: None), lambda job, outcome: None)
+    made = Crew(Progress(lambda line: None), lambda job, title, outcome: None, lambda place: 2)
     yield made
     Worker.go.set()
     made.close()
 
 
 def test_a_job_begins_when_the_one_that_it_needs_has_ended(crew: Crew) -> None:
-    first = crew.submit(SPEC, FIRST, 2)
-    second = crew.submit(SPEC, SECOND, 2, after=first)
+    first = crew.submit(PLACE, FIRST)
+    second = crew.submit(PLACE, SECOND, after=first)
     # A job without a need overtakes it: the worker for it is there.
     crew.submit(OTHER, FindGpus()).result(10)
     assert not second.done()
@@ -62,26 +65,27 @@ def test_a_job_begins_when_the_one_that_it_needs_has_ended(crew: Crew) -> None:
     assert Worker.done == [FindGpus(), FIRST, SECOND]
 
 
-def test_a_job_begins_also_when_the_other_was_cancelled(crew: Crew) -> None:
-    cancelled: Future[Any] = Future()
-    cancelled.cancel()
-    assert crew.submit(SPEC, SECOND, after=cancelled).result(10) == {}
+def test_a_job_fails_as_the_one_that_it_needs(crew: Crew) -> None:
+    broken = crew.submit(PLACE, BROKEN)
+    with pytest.raises(JobError, match="broken"):
+        crew.do(PLACE, SECOND, after=broken)
+    assert Worker.done == [BROKEN]
 
 
 def test_a_job_is_done_once(crew: Crew) -> None:
-    assert crew.planned(SPEC, SECOND) is None
-    one = crew.submit(SPEC, SECOND)
-    assert crew.submit(SPEC, SECOND) is one is crew.planned(SPEC, SECOND)
+    assert crew.planned(PLACE, SECOND) is None
+    one = crew.submit(PLACE, SECOND)
+    assert crew.submit(PLACE, SECOND) is one is crew.planned(PLACE, SECOND)
 
 
 def test_a_worker_that_was_warmed_up_does_the_job(crew: Crew) -> None:
-    crew.warm_up(SPEC)
-    crew.warm_up(SPEC)
-    crew.submit(SPEC, SECOND).result(10)
-    assert Worker.started == [SPEC]
+    crew.warm_up(PLACE)
+    crew.warm_up(PLACE)
+    crew.submit(PLACE, SECOND).result(10)
+    assert Worker.started == [PLACE]
 
 
 def test_nothing_is_warmed_up_while_all_is_closed(crew: Crew) -> None:
     crew.close()
-    crew.warm_up(SPEC)
+    crew.warm_up(PLACE)
     assert Worker.started == []

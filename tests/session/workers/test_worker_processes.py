@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from cnnbench.machine.backends import missing
+from cnnbench.machine.place import Place
 from cnnbench.session.workers.jobs import FindGpus
-from cnnbench.session.workers.process import WorkerDied, WorkerProcess, WorkerSpec
+from cnnbench.session.workers.process import WorkerDied, WorkerProcess
 
 # Stands for a backend, or for a user's model, that starts a process of its own.
 SPAWNING = """
@@ -26,8 +27,8 @@ SESSION = """
 import sys
 from cnnbench.session.workers.jobs import FindGpus
 from cnnbench.session.workers.process import WorkerProcess
-from cnnbench.session.workers.process import WorkerSpec
-worker = WorkerProcess(WorkerSpec("onnxruntime", "cpu", 1))
+from cnnbench.machine.place import Place
+worker = WorkerProcess(Place("onnxruntime", "cpu", 1))
 worker.do(FindGpus())
 print("ready", flush=True)
 sys.stdin.read()
@@ -39,7 +40,7 @@ def descendants(process: psutil.Process) -> set[psutil.Process]:
 
 
 @contextmanager
-def started(spec: WorkerSpec) -> Iterator[tuple[WorkerProcess, psutil.Process]]:
+def started(spec: Place) -> Iterator[tuple[WorkerProcess, psutil.Process]]:
     """Starts a worker; yields it with its process once it is ready."""
     before = descendants(psutil.Process())
     worker = WorkerProcess(spec)
@@ -52,36 +53,36 @@ def started(spec: WorkerSpec) -> Iterator[tuple[WorkerProcess, psutil.Process]]:
 
 
 @pytest.fixture
-def spawning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkerSpec:
+def spawning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     (tmp_path / "onnxruntime.py").write_text(SPAWNING)
     monkeypatch.chdir(tmp_path)
-    return WorkerSpec("onnxruntime", "cpu", 1)
+    return Place("onnxruntime", "cpu", 1)
 
 
 @pytest.mark.skipif(missing("openvino") is not None, reason="OpenVINO is not installed")
 def test_openvino_reports_to_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    with started(WorkerSpec("openvino", "cpu", 1)) as (_, process):
+    with started(Place("openvino", "cpu", 1)) as (_, process):
         assert descendants(process) == set()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_worker_keeps_compiled_modules(
-    spawning: WorkerSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spawning: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     with started(spawning):
         assert (tmp_path / "__pycache__").is_dir()
 
 
-def test_what_a_worker_started_ends_with_it(spawning: WorkerSpec) -> None:
+def test_what_a_worker_started_ends_with_it(spawning: Place) -> None:
     with started(spawning) as (_, process):
         found = {process, *descendants(process)}
         assert len(found) == 2
     assert psutil.wait_procs(found, timeout=10)[1] == []
 
 
-def test_what_a_worker_started_ends_when_it_dies(spawning: WorkerSpec) -> None:
+def test_what_a_worker_started_ends_when_it_dies(spawning: Place) -> None:
     with started(spawning) as (worker, process):
         found = descendants(process)
         process.kill()
@@ -91,7 +92,7 @@ def test_what_a_worker_started_ends_when_it_dies(spawning: WorkerSpec) -> None:
     assert psutil.wait_procs(found, timeout=10)[1] == []
 
 
-def test_nothing_outlives_a_session_that_was_killed(spawning: WorkerSpec) -> None:
+def test_nothing_outlives_a_session_that_was_killed(spawning: Place) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SESSION],
         stdin=subprocess.PIPE,

@@ -1,0 +1,158 @@
+"""Measurements, with the machine otherwise idle, and the files that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from cnnbench.machine.backends import EXPORTERS, TRAINING_BACKENDS, missing
+from cnnbench.machine.place import Place
+from cnnbench.models.variants import Variant
+from cnnbench.records.measurements import Measurement, Peak
+from cnnbench.records.runs import TrainingRun
+from cnnbench.session.workers.crew import Crew
+from cnnbench.session.workers.jobs import Export, MakeReference, Measure, MeasurePeak, Quantize
+from cnnbench.session.workers.process import JobError
+
+SWEEP_FROM = 1
+SWEEP_TO = 4096
+FLAT = 1.05  # a doubled batch that is not faster by so much twice in a row ends a sweep
+
+
+class Measurer:
+    """Measures rows, each once, after the reference answers that they are compared with.
+
+    Args:
+        crew: the session's workers.
+        trainer: backend of trainings and references.
+        processes: fresh processes that measure each row.
+        scratch: folder for weights, answers and exported models.
+    """
+
+    def __init__(self, crew: Crew, trainer: str, processes: int, scratch: Path) -> None:
+        self._crew, self._processes, self._scratch = crew, processes, scratch
+        self._reference_place = Place(trainer, "cpu", 1)
+        others = [name for name in EXPORTERS if missing(name) is None]
+        exporter = trainer if trainer in EXPORTERS or not others else others[0]
+        self._export_place = Place(exporter, "cpu", 1)
+        self._planned: tuple[tuple[Place, Measure], ...] = ()
+        self._trainings: dict[Variant, Future[TrainingRun]] = {}
+
+    def trained_weights(self, variant: Variant) -> Path:
+        """Returns the file for the weights of a variant's training, which answer then."""
+        return self._scratch / f"{variant.fingerprint()}-trained.npz"
+
+    def plan(
+        self,
+        wanted: Iterable[tuple[Place, Measure]],
+        trainings: dict[Variant, Future[TrainingRun]],
+    ) -> None:
+        """Queues references and exported models behind the trainings, on the same workers.
+
+        Args:
+            wanted: what will be measured, and where.
+            trainings: those that write the `trained_weights` of variants.
+        """
+        self._planned, self._trainings = tuple(wanted), trainings
+        for number, (place, job) in enumerate(self._planned):
+            ready, made = self._prepare(place, job)
+            self._crew.expect(place, MeasurePeak(job.row.dtype))
+            for process in range(self._processes):
+                self._crew.expect(place, _in_process(ready, process))
+            if number == 0:
+                # By then every training has begun: a CPU is idle soon, and imports take seconds.
+                made.add_done_callback(partial(self._warm_up, place))
+
+    def _warm_up(self, place: Place, made: Future[None]) -> None:
+        self._crew.warm_up(place)
+
+    def measurements(self, place: Place, job: Measure) -> tuple[Measurement, ...]:
+        """Returns a measurement of each process."""
+        if self._processes == 1:
+            return (self._measure(place, job),)
+        everything = dict.fromkeys([*self._planned, (place, job)])
+        for process in range(self._processes):
+            # One process after the other measures everything: what changes on this machine from
+            # minute to minute is then spread over all rows.
+            for where, what in everything:
+                try:
+                    self._measure(where, what, process)
+                except JobError:
+                    if (where, what) == (place, job):  # another row's own test reports it
+                        raise
+            for where in {where for where, _ in everything}:
+                self._crew.rest(where)
+        return tuple(self._measure(place, job, process) for process in range(self._processes))
+
+    def sweep(self, place: Place, job: Measure) -> tuple[Measurement, ...]:
+        """Doubles the batch size until throughput is flat or memory ends."""
+        found: list[Measurement] = []
+        flat, batch_size = 0, SWEEP_FROM
+        while batch_size <= SWEEP_TO and flat < 2:
+            row = replace(job.row, batch_size=batch_size)
+            one = self._measure(place, replace(job, row=row))
+            best = max((other.images_per_second for other in found), default=0.0)
+            found.append(one)
+            if one.out_of_memory:
+                break
+            flat = flat + 1 if one.images_per_second < FLAT * best else 0
+            batch_size *= 2
+        return tuple(found)
+
+    def peak(self, place: Place, dtype: str) -> Peak:
+        """Returns what the backend reaches at best there."""
+        return self._crew.do(place, MeasurePeak(dtype))
+
+    def _measure(self, place: Place, job: Measure, process: int = 0) -> Measurement:
+        ready, made = self._prepare(place, job)
+        return self._crew.do(place, _in_process(ready, process), after=made)
+
+    def _prepare(self, place: Place, job: Measure) -> tuple[Measure, Future[None]]:
+        """Queues what a measurement needs; returns it with those files, and when they are there."""
+        reference = self._reference(job)
+        made = self._crew.submit(
+            self._reference_place, reference, after=self._trainings.get(job.variant)
+        )
+        job = replace(job, reference=reference.target)
+        if place.backend in TRAINING_BACKENDS:
+            return job, made
+        export = Export(
+            variant=job.variant,
+            splits=job.splits,
+            seed=job.row.seed,
+            reference=reference.target,
+            target=self._scratch / f"{job.variant.fingerprint()}.onnx",
+        )
+        made = self._crew.submit(self._export_place, export, after=made)
+        if job.row.dtype != "int8":
+            return replace(job, exported=export.target), made
+        quantize = Quantize(job.splits, export.target, export.target.with_suffix(".int8.onnx"))
+        made = self._crew.submit(self._export_place, quantize, after=made)
+        return replace(job, exported=quantize.target), made
+
+    def _reference(self, job: Measure) -> MakeReference:
+        row = job.row
+        if row.workload == "inference":
+            # A reference for training has these answers, too, whatever its batch size.
+            trained = (
+                other.row
+                for _, other in self._planned
+                if other.variant == job.variant and other.row.workload == "train"
+            )
+            row = next(trained, replace(row, batch_size=0))
+        return MakeReference(
+            variant=job.variant,
+            splits=job.splits,
+            workload=row.workload,
+            batch_size=row.batch_size,
+            seed=row.seed,
+            weights=self.trained_weights(job.variant),
+            target=self._scratch / f"{job.variant.fingerprint()}-{row.batch_size}.npz",
+        )
+
+
+def _in_process(job: Measure, process: int) -> Measure:
+    return replace(job, row=replace(job.row, process=process))
