@@ -8,7 +8,7 @@ from cnnbench.records.measurements import Peak
 from cnnbench.speed import limits, peaks
 from cnnbench.speed.peaks import Ladder, best_rate, measure_peak
 
-PEAK = Peak("jax", "cpu", "float32", 2, 100e9, 80e9)
+PEAK = Peak(Place("jax", "cpu", 2), "float32", 100e9, 80e9)
 LADDER = Ladder(8, 1024, float)
 
 
@@ -113,7 +113,9 @@ def test_the_faster_of_both_is_the_limit():
 def test_percent_of_peak():
     assert limits.percent_of_peak(1000, 25e6, PEAK) == 25.0
     assert limits.percent_of_peak(1000, None, PEAK) is None
-    assert limits.percent_of_peak(1000, 25e6, Peak("jax", "cpu", "int8", 2, None, None)) is None
+    assert (
+        limits.percent_of_peak(1000, 25e6, Peak(Place("jax", "cpu", 2), "int8", None, None)) is None
+    )
 
 
 @pytest.mark.parametrize(

@@ -133,11 +133,7 @@ def test_a_subclassed_model_does_every_job(
     ).result()
     for workload in ("train", "inference"):
         row = Row(variant.name, workload, "float32", 8, 0)
-        measured = pool.submit(
-            Measure(
-                variant, Row(variant.name, workload, "float32", 8, 0), manifest, 2, 1, reference
-            )
-        ).result()
+        measured = pool.submit(Measure(variant, row, manifest, 2, 1, reference)).result()
         assert measured.agreement is not None
         assert measured.agreement.equal_share == 1.0
     if missing("onnxruntime") is None:
