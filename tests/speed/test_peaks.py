@@ -170,5 +170,5 @@ def test_a_backend_measures_what_it_can(backend, tiny_works):
 
 
 def test_without_a_gpu_there_is_no_peak_of_one():
-    found = measure_peak(Place("tensorflow", "gpu:1", 2), "float32")
-    assert found == Peak("tensorflow", "gpu:1", "float32", 2, None, None)
+    place = Place("tensorflow", "gpu:1", 2)
+    assert measure_peak(place, "float32") == Peak(place, "float32", None, None)
