@@ -52,7 +52,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _pictures(paths: Sequence[Path]) -> Iterator[Path]:
-    from cnnbench.pictures.folders import walk_pictures
+    from cnnbench.pictures.listing import walk_pictures
 
     for path in paths:
         if path.is_dir():

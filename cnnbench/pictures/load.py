@@ -1,16 +1,17 @@
-"""Load an image folder: list, decode, split and check it for leaks."""
+"""A folder of pictures as a data set: listed, decoded, split and checked for leaks."""
+
+from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from cnnbench.pictures.cache import CachedPixels, default_cache_directory, load_pixels
-from cnnbench.pictures.data_set import Split, Splits, read_only
+from cnnbench.pictures.cache import CachedPixels, Progress, default_cache_directory, load_pixels
+from cnnbench.pictures.data_set import Split, Splits
 from cnnbench.pictures.drawn_set import drawn_set_directory
-from cnnbench.pictures.leaks import refuse_leaks
 from cnnbench.pictures.listing import Picture, list_pictures
-from cnnbench.pictures.splitting import split_listing
+from cnnbench.pictures.splitting import refuse_leaks, split_listing
 
 _ROWS_AT_ONCE = 1024
 _DRAWN_NAME = "drawn"
@@ -23,7 +24,7 @@ def load_splits(
     cache: str | Path | None = None,
     split_seed: int = 0,
     validation_fraction: float = 0.2,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Splits:
     """Lists, decodes and, where the folder isn't split, splits a folder of pictures.
 
@@ -51,35 +52,41 @@ def load_splits(
     listing = list_pictures(root)
     paths = [picture.path for picture in (*listing.train, *(listing.validation or ()))]
     cached = load_pixels(paths, (image_size, image_size), cache, progress)
-    digests = dict(zip(paths, cached.digests, strict=True))
     if listing.validation is None:
         listing = split_listing(
-            listing, digests, split_seed=split_seed, validation_fraction=validation_fraction
+            listing,
+            cached.digests,
+            split_seed=split_seed,
+            validation_fraction=validation_fraction,
         )
-    refuse_leaks(listing, digests)
-    row_of = dict(zip(paths, cached.rows.tolist(), strict=True))
-    train, validation = _split(listing.train, row_of), _split(listing.validation or (), row_of)
-    content_hash = _content_hash(listing.classes, cached, (train, validation))
-    name = _DRAWN_NAME if folder is None else root.resolve().name
-    return Splits(name, listing.classes, cached.path, train, validation, content_hash)
-
-
-def _split(pictures: Sequence[Picture], row_of: dict[Path, int]) -> Split:
-    return Split(
-        tuple(picture.name for picture in pictures),
-        read_only([picture.label for picture in pictures]),
-        read_only([row_of[picture.path] for picture in pictures]),
+    refuse_leaks(listing, cached.digests)
+    train, validation = _side(listing.train, cached), _side(listing.validation or (), cached)
+    return Splits(
+        name=_DRAWN_NAME if folder is None else root.resolve().name,
+        classes=listing.classes,
+        pixels_path=cached.path,
+        train=train,
+        validation=validation,
+        content_hash=_content_hash(listing.classes, cached, (train, validation)),
     )
 
 
-def _content_hash(classes: tuple[str, ...], cached: CachedPixels, splits: tuple[Split, ...]) -> str:
-    """Hash what a model sees, and not where or under which name it was stored."""
+def _side(pictures: Sequence[Picture], cached: CachedPixels) -> Split:
+    return Split.of(
+        names=[picture.name for picture in pictures],
+        labels=[picture.label for picture in pictures],
+        rows=[cached.rows[picture.path] for picture in pictures],
+    )
+
+
+def _content_hash(classes: tuple[str, ...], cached: CachedPixels, sides: tuple[Split, ...]) -> str:
+    """Hashes what a model sees, and not where or under which name it was stored."""
     # The sizes come first, so that no two data sets are written to the same bytes.
-    sizes = [len(split.rows) for split in splits]
+    sizes = [len(side.rows) for side in sides]
     header = json.dumps([list(classes), list(cached.pixels.shape[1:]), sizes])
     digest = hashlib.sha256(header.encode())
-    for split in splits:
-        digest.update(split.labels.astype("<i8").tobytes())
-        for start in range(0, len(split.rows), _ROWS_AT_ONCE):
-            digest.update(cached.pixels[split.rows[start : start + _ROWS_AT_ONCE]].tobytes())
+    for side in sides:
+        digest.update(side.labels.astype("<i8").tobytes())
+        for start in range(0, len(side.rows), _ROWS_AT_ONCE):
+            digest.update(cached.pixels[side.rows[start : start + _ROWS_AT_ONCE]].tobytes())
     return digest.hexdigest()

@@ -1,8 +1,10 @@
-"""Split one folder of pictures in two, and find pictures that are on both sides.
+"""Splits one folder of pictures in two, and finds pictures that are on both sides.
 
 Both go by the content of the files: a copy of a training picture under another name is not held
 out, and a split that depended on names would change with them.
 """
+
+from __future__ import annotations
 
 import hashlib
 from collections import Counter
@@ -12,38 +14,35 @@ from pathlib import Path
 
 from cnnbench.pictures.listing import Listing
 
+_MOST_NAMED = 10
+
+
+class LeakError(ValueError):
+    """Pictures are both trained on and held out, which makes held-out accuracy worthless."""
+
 
 def split_listing(
-    listing: Listing,
-    digests: Mapping[Path, str],
-    *,
-    split_seed: int = 0,
-    validation_fraction: float = 0.2,
+    listing: Listing, digests: Mapping[Path, str], *, split_seed: int, validation_fraction: float
 ) -> Listing:
-    """Split the pictures of each class into training and held-out ones.
+    """Splits the pictures of each class into training and held-out ones.
 
     Files of equal content stay on one side. The order of a picture in the draw is a hash of the
     seed and its content, so that the split is the same under other names, on every machine and
-    with every library version, and hardly moves when pictures are added.
+    with every library version, and hardly changes when pictures are added.
 
     Args:
-        listing: Pictures that are all in `train`.
-        digests: Hash of each file's content.
-        split_seed: Another seed draws another split.
-        validation_fraction: Fraction of each class to hold out, more than 0 and less than 1.
+        listing: pictures that are all in `train`.
+        digests: hash of each file's content.
+        split_seed: another seed draws another split.
+        validation_fraction: part of each class to hold out.
 
     Returns:
         The listing with `train` and `validation`, each with a picture of every class.
 
     Raises:
-        ValueError: The listing is split already, the fraction is not between 0 and 1, or a class
-            has fewer than two pictures of different content to draw from.
+        ValueError: if the fraction is not between 0 and 1, or a class has fewer than two pictures
+            of different content to draw from.
     """
-    if listing.validation is not None:
-        raise ValueError(
-            f"The listing is split already. Expected one without validation pictures. "
-            f"Received: root={listing.root!s}"
-        )
     if not 0 < validation_fraction < 1:
         raise ValueError(
             f"Expected a validation fraction of more than 0 and less than 1. "
@@ -68,7 +67,7 @@ def split_listing(
 def _hold_out(
     members: Counter[str], held_out: dict[str, bool], split_seed: int, fraction: float
 ) -> bool:
-    """Put each content of a class on a side, and return whether both sides have some of it."""
+    """Puts each content of a class on a side, and returns whether both sides have some of it."""
     total = members.total()
     target = min(max(1, int(total * fraction + 0.5)), total - 1)
     # The same picture may be in two classes; then the first class has placed it.
@@ -84,3 +83,26 @@ def _hold_out(
         held_out[fewest] = True
         count = members[fewest]
     return 0 < count < total
+
+
+def refuse_leaks(listing: Listing, digests: Mapping[Path, str]) -> None:
+    """Refuses a listing in which files of equal content are both trained on and held out.
+
+    Raises:
+        LeakError: if there are such pictures; names the first ten pairs.
+    """
+    trained = {digests[picture.path]: picture.name for picture in reversed(listing.train)}
+    leaks = [
+        f"  {trained[digests[picture.path]]} and {picture.name}"
+        for picture in listing.validation or ()
+        if digests[picture.path] in trained
+    ]
+    if not leaks:
+        return
+    others = [f"  and {len(leaks) - _MOST_NAMED} others"] if len(leaks) > _MOST_NAMED else []
+    raise LeakError(
+        f"{len(leaks)} held-out pictures are also trained on:\n"
+        + "\n".join(leaks[:_MOST_NAMED] + others)
+        + "\nExpected no picture on both sides; delete one of each pair. "
+        f"Received: root={listing.root!s}"
+    )

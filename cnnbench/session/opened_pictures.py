@@ -84,7 +84,7 @@ def open_pictures(options: Options, directory: Path, say: Callable[[str], None])
     Raises:
         ValueError, OSError: if the folder or a picture is unusable; names what and why.
     """
-    from cnnbench.pictures.leaks import LeakError
+    from cnnbench.pictures.splitting import LeakError
 
     start = time.perf_counter()
     try:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from cnnbench import __version__
 from cnnbench.models.variants import Variant
-from cnnbench.pictures.decode_all import decode_pictures
+from cnnbench.pictures.decode import decode_pictures
 
 if TYPE_CHECKING:
     import keras

@@ -27,8 +27,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
 from cnnbench.pictures.cache import default_cache_directory
-from cnnbench.pictures.decode import Pixels
-from cnnbench.pictures.decode_all import decode_pictures
+from cnnbench.pictures.decode import Pixels, decode_pictures
 from cnnbench.pictures.drawn_set import drawn_set_directory
 from cnnbench.pictures.load import load_splits
 from cnnbench.pictures.near_duplicates import find_near_duplicates
@@ -133,7 +132,7 @@ def honest_set(name: str, trial: int) -> Set:
 
 
 def folder_set(folder: Path, name: str) -> Set:
-    splits = load_splits(folder, input_size=SIZE, cache=default_cache_directory())
+    splits = load_splits(folder, image_size=SIZE[0])
 
     def original(row: int) -> Image.Image:
         return Image.open(folder / splits.train.names[row]).convert("RGB")

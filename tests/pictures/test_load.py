@@ -1,6 +1,3 @@
-import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import cnnbench.pictures.load
 from cnnbench.pictures.data_set import Splits
-from cnnbench.pictures.leaks import LeakError
 from cnnbench.pictures.load import load_splits
+from cnnbench.pictures.splitting import LeakError
 
 
 def save(path: Path, shade: int) -> None:
@@ -84,23 +80,17 @@ def test_one_level_is_split_by_fraction_and_seed(one_level, load):
     assert splits[0].validation.names == splits[1].validation.names != splits[2].validation.names
 
 
-def test_second_load_decodes_nothing(one_level, load, monkeypatch):
-    load(one_level)
-
-    def refuse(*args, **kwargs):
-        raise AssertionError("decoded again")
-
-    monkeypatch.setattr("cnnbench.pictures.cache.decode_each", refuse)
-    load(one_level)
-    load(one_level, split_seed=1)
-    (one_level / "cats").rename(one_level / "kittens")
-    load(one_level)
-
-
-def test_progress_is_told(folder, load):
+def test_pictures_are_decoded_once_however_they_are_split_and_called(one_level, load):
     calls = []
-    load(folder, progress=lambda *call: calls.append(call))
-    assert calls == [(i, 5) for i in range(1, 6)]
+
+    def count(done, total):
+        calls.append((done, total))
+
+    load(one_level, progress=count)
+    load(one_level, split_seed=1, progress=count)
+    (one_level / "cats").rename(one_level / "kittens")
+    load(one_level, progress=count)
+    assert calls == [(i, 20) for i in range(1, 21)]
 
 
 def test_picture_on_both_sides_is_refused_naming_both_files(folder, load):
@@ -155,34 +145,16 @@ def test_manifest_brings_back_the_data_set(folder, load, tmp_path):
         assert (mine.names, mine.labels.tolist()) == (other.names, other.labels.tolist())
         assert mine.rows.tolist() == other.rows.tolist()
         assert other.labels.dtype == other.rows.dtype == np.int64
-    without_arrays = {"train": saved.train, "validation": saved.validation}
-    assert vars(replace(opened, **without_arrays)) == vars(saved)
+    assert vars(replace(opened, train=saved.train, validation=saved.validation)) == vars(saved)
 
 
-def test_manifest_is_opened_by_another_process(folder, load, tmp_path, monkeypatch):
+def test_manifest_is_opened_in_another_folder(folder, load, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     splits = load(folder, cache=Path("cache"))
-    splits.save(tmp_path / "splits.json")
-    code = (
-        "import sys; from pathlib import Path; from cnnbench.pictures.data_set import Splits;"
-        "print(Splits.open(Path(sys.argv[1])).train_pictures().sum())"
-    )
-    environment = {"PYTHONPATH": str(Path(cnnbench.pictures.load.__file__).parents[2])}
-    command = [sys.executable, "-c", code, str(tmp_path / "splits.json")]
-    output = subprocess.check_output(command, cwd="/", env=environment, text=True)
-    assert int(output) == splits.train_pictures().sum()
-
-
-def test_manifest_of_another_version(tmp_path):
-    (tmp_path / "x.json").write_text(json.dumps({"cnnbench_splits": 99}))
-    with pytest.raises(ValueError, match=r"manifest of version 1.*x\.json, version=99"):
-        Splits.open(tmp_path / "x.json")
-
-
-def test_json_that_is_no_manifest(tmp_path):
-    (tmp_path / "x.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"not a data set manifest.*version=None"):
-        Splits.open(tmp_path / "x.json")
+    splits.save(Path("splits.json"))
+    monkeypatch.chdir("/")
+    opened = Splits.open(tmp_path / "splits.json")
+    assert opened.train_pictures().tolist() == splits.train_pictures().tolist()
 
 
 def test_pixels_that_are_gone(folder, load):
@@ -190,14 +162,3 @@ def test_pixels_that_are_gone(folder, load):
     splits.pixels_path.unlink()
     with pytest.raises(FileNotFoundError, match=r"decoded pixels of 'pets' are gone.*pixels_path="):
         splits.train_pictures()
-
-
-def test_importing_loads_nothing_heavy():
-    code = (
-        "import sys, cnnbench.pictures.load; "
-        "heavy = {'keras', 'tensorflow', 'torch', 'jax', 'pandas', 'scipy', 'platformdirs'};"
-        "print(sorted(heavy & sys.modules.keys()))"
-    )
-    environment = {"PYTHONPATH": str(Path(cnnbench.pictures.load.__file__).parents[2])}
-    output = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
-    assert output == "[]\n"

@@ -3,9 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnbench.pictures.leaks import LeakError, find_leaks, refuse_leaks
 from cnnbench.pictures.listing import Listing, Picture
-from cnnbench.pictures.splitting import split_listing
+from cnnbench.pictures.splitting import LeakError, refuse_leaks, split_listing
 
 ROOT = Path("pictures")
 
@@ -24,6 +23,14 @@ def own_digests(listing: Listing) -> dict[Path, str]:
     return {p.path: f"content of {p.name}" for p in listing.train}
 
 
+def split_of(
+    listing: Listing, digests: dict[Path, str] | None = None, *, seed: int = 0, fraction=0.2
+) -> Listing:
+    if digests is None:
+        digests = own_digests(listing)
+    return split_listing(listing, digests, split_seed=seed, validation_fraction=fraction)
+
+
 def counts(pictures) -> list[int]:
     return [sum(p.label == label for p in pictures) for label in (0, 1)]
 
@@ -34,14 +41,14 @@ def held_out(listing: Listing) -> set[str]:
 
 def test_each_class_is_split_by_the_fraction():
     listing = listing_of(50, 10)
-    split = split_listing(listing, own_digests(listing), validation_fraction=0.3)
+    split = split_of(listing, fraction=0.3)
     assert counts(split.train) == [35, 7]
     assert counts(split.validation) == [15, 3]
 
 
 def test_each_picture_is_on_one_side_in_the_order_of_the_listing():
     listing = listing_of(20, 20)
-    split = split_listing(listing, own_digests(listing))
+    split = split_of(listing)
     rest = [p for p in listing.train if p not in split.validation]
     assert list(split.train) == rest
     assert [p for p in listing.train if p in split.validation] == list(split.validation)
@@ -49,19 +56,19 @@ def test_each_picture_is_on_one_side_in_the_order_of_the_listing():
 
 def test_same_seed_draws_the_same_split():
     listing = listing_of(20, 20)
-    one, two = (split_listing(listing, own_digests(listing), split_seed=7) for _ in range(2))
+    one, two = (split_of(listing, seed=7) for _ in range(2))
     assert one == two
 
 
 def test_split_is_the_same_in_every_version():
     listing = listing_of(5, 5)
-    split = split_listing(listing, own_digests(listing), split_seed=0)
+    split = split_of(listing)
     assert held_out(split) == {"cats/2.jpg", "dogs/4.jpg"}
 
 
 def test_another_seed_draws_another_split():
     listing = listing_of(20, 20)
-    one, two = (split_listing(listing, own_digests(listing), split_seed=s) for s in (0, 1))
+    one, two = (split_of(listing, seed=s) for s in (0, 1))
     assert held_out(one) != held_out(two)
 
 
@@ -69,7 +76,7 @@ def test_order_of_the_listing_does_not_matter():
     listing = listing_of(20, 20)
     backwards = replace(listing, train=listing.train[::-1])
     digests = own_digests(listing)
-    assert held_out(split_listing(listing, digests)) == held_out(split_listing(backwards, digests))
+    assert held_out(split_of(listing, digests)) == held_out(split_of(backwards, digests))
 
 
 def test_names_do_not_matter():
@@ -80,16 +87,16 @@ def test_names_do_not_matter():
     new_names = dict(zip(listing.train, renamed.train, strict=True))
     digests = own_digests(listing)
     new_digests = {new.path: digests[old.path] for old, new in new_names.items()}
-    expected = {new_names[p].name for p in split_listing(listing, digests).validation}
-    assert held_out(split_listing(renamed, new_digests)) == expected
+    expected = {new_names[p].name for p in split_of(listing, digests).validation}
+    assert held_out(split_of(renamed, new_digests)) == expected
 
 
 def test_equal_files_stay_on_one_side():
     listing = listing_of(20, 20)
     digests = {p.path: f"content {i // 2}" for i, p in enumerate(listing.train)}
     for seed in range(20):
-        split = split_listing(listing, digests, split_seed=seed)
-        assert find_leaks(split.train, split.validation, digests) == []
+        split = split_of(listing, digests, seed=seed)
+        refuse_leaks(split, digests)
         assert counts(split.validation) == [4, 4]
 
 
@@ -97,15 +104,15 @@ def test_equal_files_in_two_classes_stay_on_one_side():
     listing = listing_of(10, 10)
     digests = own_digests(listing) | {ROOT / f"{c}/0.jpg": "both" for c in ("cats", "dogs")}
     for seed in range(20):
-        split = split_listing(listing, digests, split_seed=seed)
-        assert find_leaks(split.train, split.validation, digests) == []
+        split = split_of(listing, digests, seed=seed)
+        refuse_leaks(split, digests)
         assert counts(split.validation) == [2, 2]
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.99])
 def test_each_side_has_a_picture_of_each_class(fraction):
     listing = listing_of(2, 3)
-    split = split_listing(listing, own_digests(listing), validation_fraction=fraction)
+    split = split_of(listing, fraction=fraction)
     assert min(counts(split.train) + counts(split.validation)) == 1
 
 
@@ -113,39 +120,33 @@ def test_contents_with_more_copies_than_are_held_out():
     listing = listing_of(10, 2)
     digests = own_digests(listing)
     digests |= {ROOT / f"cats/{i}.jpg": "six" if i < 6 else "four" for i in range(10)}
-    split = split_listing(listing, digests)
+    split = split_of(listing, digests)
     assert counts(split.validation) == [4, 1]
 
 
-def test_class_of_one_picture_is_named():
-    listing = listing_of(5, 1)
-    with pytest.raises(ValueError, match=r"'dogs' has too few.*Received: pictures=1, different=1"):
-        split_listing(listing, own_digests(listing))
-
-
-def test_class_of_equal_pictures_is_named():
-    listing = listing_of(5, 5)
-    digests = own_digests(listing) | {ROOT / f"cats/{i}.jpg": "one" for i in range(5)}
-    with pytest.raises(ValueError, match=r"'cats' has too few.*Received: pictures=5, different=1"):
-        split_listing(listing, digests)
+@pytest.mark.parametrize(("cats", "different"), [(1, 1), (5, 1)])
+def test_class_of_one_content_is_named(cats, different):
+    listing = listing_of(cats, 5)
+    digests = own_digests(listing) | {ROOT / f"cats/{i}.jpg": "one" for i in range(cats)}
+    message = (
+        rf"'cats' has too few.*Received: pictures={cats}, different={different}, root=pictures"
+    )
+    with pytest.raises(ValueError, match=message):
+        split_of(listing, digests)
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.2, 20, float("nan")])
 def test_bad_fraction(fraction):
     with pytest.raises(ValueError, match=r"more than 0 and less.*Received: validation_fraction="):
-        split_listing(listing_of(5, 5), {}, validation_fraction=fraction)
-
-
-def test_listing_that_is_split_already():
-    with pytest.raises(ValueError, match=r"split already.*Received: root=pictures"):
-        split_listing(replace(listing_of(5, 5), validation=()), {})
+        split_of(listing_of(5, 5), fraction=fraction)
 
 
 def test_leaks_are_pairs_of_equal_content():
-    train, validation = [picture("a"), picture("b"), picture("c")], [picture("v"), picture("w")]
+    train = (picture("a"), picture("b"), picture("c"))
+    listing = Listing(ROOT, ("one",), train, (picture("v"), picture("w")))
     contents = zip("abcvw", "xxyzx", strict=True)
-    digests = {ROOT / name: content for name, content in contents}
-    assert find_leaks(train, validation, digests) == [(train[0], validation[1])]
+    with pytest.raises(LeakError, match=r"^1 held-out pictures are also trained on:\n  a and w\n"):
+        refuse_leaks(listing, {ROOT / name: content for name, content in contents})
 
 
 def test_leak_error_names_ten_pairs_and_counts_the_others():

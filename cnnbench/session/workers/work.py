@@ -143,17 +143,17 @@ def measure_peak(job: jobs.MeasurePeak, place: Place, report: Report) -> Peak:
 
 
 def predict(job: jobs.Predict, place: Place, report: Report) -> None:
-    from cnnbench.pictures.decode_all import decode_picture
+    from cnnbench.pictures.decode import decode_pictures
     from cnnbench.training.classifier import load_classifier
 
     classifier = load_classifier(job.classifier)
     for path in job.pictures:
         try:
-            pixels = decode_picture(path, classifier.input_shape[:2])
+            pixels = decode_pictures([path], classifier.input_shape[:2])
         except (ValueError, OSError) as error:
             report({"error": str(error)})
             continue
-        label, probability = classifier.predict(pixels[None])[0]
+        label, probability = classifier.predict(pixels)[0]
         report({"picture": str(path), "class": label, "probability": probability})
 
 
