@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnnbench.commands.flags import add_flags, options_of
-from cnnbench.commands.runs import RUN_OPTIONS, trained
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from cnnbench.records.runs import TrainingRun
-
-# Not those that gates train: a run that is its own baseline shows nothing.
-SEEDS = "1000-1019"
+from cnnbench.commands.runs import DEFAULTS, RUN_OPTIONS, Trained, in_the_way, trained
 
 
 def add_to(commands: Any) -> None:
@@ -31,26 +23,17 @@ def add_to(commands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
-    options = options_of(parsed, RUN_OPTIONS, {"seeds": SEEDS, "variants": "documented"})
-    if parsed.out.exists() and not parsed.replace:
-        raise FileExistsError(
-            f"The file exists; name another one, or give --replace. "
-            f"Received: out={str(parsed.out)!r}"
-        )
+    options = options_of(parsed, RUN_OPTIONS, DEFAULTS)
+    problems = in_the_way(parsed.out, replace=parsed.replace)
     if len(options.seeds) < 2:
-        raise ValueError(f"--seeds: a baseline needs at least 2. Received: {options.seeds}")
-    session, runs = trained(options)
-    write(parsed.out, runs, session.data_set.validation_labels, session.environment)
-    print(f"baseline: {parsed.out}")
+        problems.append(f"--seeds: expected at least 2, received {len(options.seeds)}")
+    if problems:
+        raise ValueError("; ".join(problems))
+    store(parsed.out, trained(options))
     return 0
 
 
-def write(
-    path: Path,
-    runs: Mapping[str, Sequence[TrainingRun]],
-    labels: Sequence[int],
-    environment: Mapping[str, Any],
-) -> None:
+def store(path: Path, made: Trained) -> None:
     """Writes the baselines of all variants, and prints which drops they can find."""
     from cnnbench.stats.intervals import spread_of
     from cnnbench.stats.power import smallest_difference
@@ -58,17 +41,17 @@ def write(
     from cnnbench.verdicts.gates.baselines import baseline_of, write_baselines
     from cnnbench.verdicts.gates.evidence import Levels, mean_sd
 
-    baselines = []
+    labels = made.data.validation_labels
+    baselines = [baseline_of(own, collapsed_seeds(own, labels)) for own in made.runs.values()]
     levels = Levels()
-    for variant, own in runs.items():
-        one = baseline_of(own, collapsed_seeds(own, labels))
-        baselines.append(one)
+    for one in baselines:
         sd = spread_of(one.accuracies).sd
         smallest = smallest_difference(sd, len(one.seeds), levels.most, levels.alpha)
         dead = f"; collapsed and left out: seeds {list(one.collapsed)}" if one.collapsed else ""
         print(
-            f"{variant}: held-out accuracy {mean_sd(one.accuracies)}; {levels.most} new seeds will "
-            f"find a drop of {smallest:.4f} with 90 % power at {levels.alpha:.0%} false alarms"
+            f"{one.variant}: held-out accuracy {mean_sd(one.accuracies)}; {levels.most} new seeds "
+            f"will find a drop of {smallest:.4f} with 90 % power at {levels.alpha:.0%} false alarms"
             f"{dead}"
         )
-    write_baselines(path, baselines, environment)
+    write_baselines(path, baselines, made.environment)
+    print(f"baseline: {path}")

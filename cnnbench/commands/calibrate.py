@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnbench.commands.baseline import write
+from cnnbench.commands.baseline import store
 from cnnbench.commands.flags import add_flags, options_of
-from cnnbench.commands.runs import RUN_OPTIONS, trained
+from cnnbench.commands.runs import DEFAULTS, RUN_OPTIONS, in_the_way, trained
 
 if TYPE_CHECKING:
     from cnnbench.records.runs import TrainingRun
     from cnnbench.session.options import Options
-    from cnnbench.verdicts.calibration import Gated, Noise
-    from cnnbench.verdicts.gates.evidence import Levels
+    from cnnbench.verdicts.calibration import Calibrator, Gated
 
 FLAGS = (*RUN_OPTIONS, "alpha", "beta", "max_seeds")
 GATES_A_VARIANT = 4  # both accuracies, generalization gap, rise of the validation loss
@@ -47,34 +46,8 @@ def add_to(commands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
-    options = options_of(parsed, FLAGS, {"seeds": "1000-1019", "variants": "documented"})
-    _refuse(parsed, options)
-    session, runs = trained(options)
-    data = session.data_set
-    text = [
-        f"# Proposed by `cnnbench calibrate` from {len(options.seeds)} seeds per variant; review, "
-        "then commit.",
-        f"# {data.train_pictures} training and {len(data.validation_labels)} held-out pictures; "
-        f"{options.training_protocol().name}, {options.training_protocol().epochs} epochs; "
-        f"{_where(session.environment)}",
-    ]
-    for variant, own in runs.items():
-        text += _proposals(variant, own, data.name, data.validation_labels, options, parsed)
-    parsed.out.parent.mkdir(parents=True, exist_ok=True)
-    parsed.out.write_text("\n".join(text) + "\n", encoding="utf-8")
-    print(f"targets: {parsed.out}")
-    if parsed.baseline is not None:
-        write(parsed.baseline, runs, data.validation_labels, session.environment)
-        print(f"baseline: {parsed.baseline}")
-    return 0
-
-
-def _refuse(parsed: argparse.Namespace, options: Options) -> None:
-    problems = [
-        f"{path}: the file exists; name another one, or give --replace"
-        for path in (parsed.out, parsed.baseline)
-        if path is not None and path.exists() and not parsed.replace
-    ]
+    options = options_of(parsed, FLAGS, DEFAULTS)
+    problems = in_the_way(parsed.out, parsed.baseline, replace=parsed.replace)
     if len(options.seeds) < 10:
         problems.append(f"--seeds: expected at least 10, received {len(options.seeds)}")
     if parsed.sessions < 100:
@@ -86,49 +59,57 @@ def _refuse(parsed: argparse.Namespace, options: Options) -> None:
         )
     if problems:
         raise ValueError("; ".join(problems))
+    made = trained(options)
+    data, protocol = made.data, options.training_protocol()
+    packages = made.environment["packages"]
+    versions = ", ".join(f"{name} {packages[name]}" for name in sorted(packages))
+    lines = [
+        f"# Proposed by `cnnbench calibrate` from {len(options.seeds)} seeds per variant; review, "
+        "then commit.",
+        f"# {data.train_pictures} training and {len(data.validation_labels)} held-out pictures; "
+        f"{protocol.name}, {protocol.epochs} epochs; {made.environment['machine']['cpu']}, "
+        f"{versions}",
+    ]
+    for variant, own in made.runs.items():
+        lines += ["", f"[{_key(data.name)}.{_key(variant)}]"]
+        lines += _proposals(variant, own, data.validation_labels, options, parsed)
+    parsed.out.parent.mkdir(parents=True, exist_ok=True)
+    parsed.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"targets: {parsed.out}")
+    if parsed.baseline is not None:
+        store(parsed.baseline, made)
+    return 0
 
 
 def _proposals(
     variant: str,
     runs: Sequence[TrainingRun],
-    data: str,
     labels: Sequence[int],
     options: Options,
     parsed: argparse.Namespace,
 ) -> list[str]:
-    from cnnbench.verdicts.calibration import Calibrator, noise_of
-    from cnnbench.verdicts.gates.answers import collapsed_seeds
+    """Returns the lines of a variant's table, and prints what was measured."""
+    from cnnbench.verdicts.calibration import PROPOSED, Calibrator
     from cnnbench.verdicts.gates.evidence import Levels
 
-    noise = noise_of(runs, labels)
-    print(f"{variant}: {_noise(noise)}", flush=True)
-    gates = GATES_A_VARIANT * len(options.variants)
-    levels = Levels(options.alpha / gates, options.beta, options.max_seeds)
-    dead = collapsed_seeds(runs, labels)
-    alive = [run for run in runs if run.seed not in dead]
-    calibrator = Calibrator(alive, labels, levels, parsed.first_seeds, parsed.sessions)
-    target, gap, drop = calibrator.target(noise), calibrator.gap(noise), calibrator.drop()
-    trained = calibrator.train_target(noise)
-    for one in (target, trained, gap, drop):
-        print(f"{variant}: {_gated(one, levels)}", flush=True)
-    return [
-        "",
-        f"[{_key(data)}.{_key(variant)}]",
-        f"# {_noise(noise)}",
-        f"# {_gated(target, levels)}",
-        f"accuracy = {target.threshold:.3f}",
-        f"accuracy_sd = {noise.known(noise.spread).sd:.3g}",
-        f"accuracy_seeds = {noise.seeds}",
-        f"# {_gated(trained, levels)}",
-        f"train_accuracy = {trained.threshold:.3f}",
-        f"train_accuracy_sd = {noise.known(noise.train_spread).sd:.3g}",
-        f"train_accuracy_seeds = {noise.seeds}",
-        f"# {_gated(gap, levels)}",
-        f"generalization_gap = {gap.threshold:.3f}",
-        f"generalization_gap_sd = {noise.known(noise.gap_spread).sd:.3g}",
-        f"generalization_gap_seeds = {noise.seeds}",
-        f"# Against a baseline of these seeds: {_gated(drop, levels)}",
-    ]
+    alpha = options.alpha / (GATES_A_VARIANT * len(options.variants))
+    levels = Levels(alpha, options.beta, options.max_seeds)
+    calibrator = Calibrator(runs, labels, levels, parsed.first_seeds, parsed.sessions)
+    noise = _noise(calibrator)
+    print(f"{variant}: {noise}", flush=True)
+    lines = [f"# {noise}"]
+    for check in PROPOSED:
+        found = calibrator.proposed(check)
+        print(f"{variant}: {_rates(found, alpha)}", flush=True)
+        lines += [
+            f"# {_rates(found, alpha)}",
+            f"{check} = {found.threshold:.3f}",
+            f"{check}_sd = {calibrator.known(check).sd:.3g}",
+            f"{check}_seeds = {len(calibrator.values(check))}",
+        ]
+    drop = _rates(calibrator.drop(), alpha)
+    print(f"{variant}: {drop}", flush=True)
+    return [*lines, f"# Against a baseline of these seeds: {drop}"]
 
 
 def _key(name: str) -> str:
@@ -137,17 +118,22 @@ def _key(name: str) -> str:
     return name if plain else json.dumps(name, ensure_ascii=False)
 
 
-def _noise(noise: Noise) -> str:
-    dead = f"; collapsed seeds {list(noise.collapsed)} left out" if noise.collapsed else ""
+def _noise(calibrator: Calibrator) -> str:
+    from cnnbench.stats.intervals import mean_of, spread_of
+    from cnnbench.stats.power import sd_interval
+
+    accuracies, gaps = map(calibrator.values, ("accuracy", "generalization_gap"))
+    spread, dead = spread_of(accuracies), list(calibrator.baseline.collapsed)
+    interval = sd_interval(spread)
     return (
-        f"accuracy {noise.mean:.4f}, seed sd {noise.spread.sd:.4f} (95 % interval "
-        f"{noise.interval.low:.4f} to {noise.interval.high:.4f}; "
-        f"{noise.spread.sd / noise.floor:.2f} of sqrt(err/2n)), gap {noise.gap_mean:.4f} ± "
-        f"{noise.gap_spread.sd:.4f}, n={noise.seeds} seeds{dead}"
+        f"accuracy {mean_of(accuracies).value:.4f}, seed sd {spread.sd:.4f} (95 % interval "
+        f"{interval.low:.4f} to {interval.high:.4f}; {spread.sd / calibrator.floor:.2f} of "
+        f"sqrt(err/2n)), gap {mean_of(gaps).value:.4f} ± {spread_of(gaps).sd:.4f}, "
+        f"n={len(accuracies)} seeds{f'; collapsed seeds {dead} left out' if dead else ''}"
     )
 
 
-def _gated(gated: Gated, levels: Levels) -> str:
+def _rates(gated: Gated, alpha: float) -> str:
     from cnnbench.stats.intervals import clopper_pearson
 
     bounds = clopper_pearson(gated.failed, gated.sessions)
@@ -157,12 +143,5 @@ def _gated(gated: Gated, levels: Levels) -> str:
     return (
         f"{gated.check} {gated.threshold:.3f}: {gated.failed} false alarms and "
         f"{gated.undecided} undecided in {gated.sessions} resampled clean sessions (alarms "
-        f"{bounds.low:.2%} to {bounds.high:.2%}, nominal {levels.alpha:.2%} for this gate); "
-        f"{smallest}"
+        f"{bounds.low:.2%} to {bounds.high:.2%}, nominal {alpha:.2%} for this gate); {smallest}"
     )
-
-
-def _where(environment: Mapping[str, Any]) -> str:
-    packages = environment["packages"]
-    versions = ", ".join(f"{name} {packages[name]}" for name in sorted(packages))
-    return f"{environment['machine']['cpu']}, {versions}"

@@ -9,13 +9,16 @@ fiducial argument in statistical inference", 1935) never rejects more often than
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
-from scipy import stats
+import numpy.typing as npt
+from scipy import special, stats
 
 # The points are sinh of even steps: a t distribution of 1 degree of freedom has far tails.
 _STEP = 0.05
 _STEPS = np.arange(-400, 401) * _STEP
-_POINTS, _WIDTHS = np.sinh(_STEPS), np.cosh(_STEPS) * _STEP
+_POINTS = np.sinh(_STEPS)
 
 
 def tail(distance: float, first: tuple[float, float], second: tuple[float, float]) -> float:
@@ -26,5 +29,11 @@ def tail(distance: float, first: tuple[float, float], second: tuple[float, float
         first, second: standard error (above 0) and degrees of freedom of each.
     """
     (small, small_df), (large, large_df) = sorted((first, second))
-    beyond = stats.t.sf((distance - small * _POINTS) / large, large_df)
-    return min(1.0, float((stats.t.pdf(_POINTS, small_df) * beyond * _WIDTHS).sum()))
+    beyond = special.stdtr(large_df, (small * _POINTS - distance) / large)
+    return min(1.0, float(_weights(small_df) @ beyond))
+
+
+@lru_cache(maxsize=256)
+def _weights(df: float) -> npt.NDArray[np.float64]:
+    weights: npt.NDArray[np.float64] = stats.t.pdf(_POINTS, df) * np.cosh(_STEPS) * _STEP
+    return weights

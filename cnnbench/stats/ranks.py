@@ -29,10 +29,8 @@ def p_lower(first: Sequence[float], second: Sequence[float]) -> float:
     ways = np.zeros((chosen + 1, observed + 1))
     ways[0, 0] = 1.0
     for rank in ranks:
-        if rank > observed:
-            continue
-        for taken in range(chosen, 0, -1):
-            ways[taken, rank:] += ways[taken - 1, : observed + 1 - rank]
+        if rank <= observed:
+            ways[1:, rank:] += ways[:-1, : observed + 1 - rank]
     return float(ways[chosen].sum() / math.comb(len(ranks), chosen))
 
 

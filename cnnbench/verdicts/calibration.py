@@ -1,4 +1,4 @@
-"""What noise there is, what the gates make of it, and targets that suit it.
+"""What noise there is, thresholds that suit it, and what the gates make of it.
 
 Everything is measured by resampling real runs: sessions draw their seeds from them (a bootstrap)
 and the jury of real sessions judges them.
@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from statistics import fmean
 
 from cnnbench.pictures.streams import random_stream
+from cnnbench.records.checks import CheckResult
 from cnnbench.records.runs import TrainingRun
-from cnnbench.stats.intervals import Interval, Spread, spread_of
-from cnnbench.stats.power import sd_interval
+from cnnbench.stats.intervals import Spread, spread_of
 from cnnbench.verdicts.gates.answers import collapsed_seeds
 from cnnbench.verdicts.gates.baselines import baseline_of
 from cnnbench.verdicts.gates.evidence import ROUNDING, Levels, Rule, least_sd
@@ -30,35 +29,27 @@ from cnnbench.verdicts.resampling import Runs, drawn, judged, with_drop
 RED = 0.005  # share of clean sessions that a proposed threshold may fail, undecided ones included
 POWER = 0.9
 STEP = 0.005  # proposed thresholds are round numbers
-LEAST_LIMIT = 0.05
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Seeds' spread of one variant; `floor` is sqrt(err / 2n) (Jordan, arXiv 2304.01910)."""
-
-    seeds: int
-    mean: float
-    spread: Spread
-    interval: Interval
-    floor: float
-    collapsed: tuple[int, ...]
-    gap_mean: float
-    gap_spread: Spread
-    train_mean: float
-    train_spread: Spread
-
-    def known(self, spread: Spread) -> Spread:
-        """Returns a spread as gates receive it: seeds that are all alike have the least."""
-        return spread if spread.sd >= ROUNDING else Spread(self.floor, spread.df)
+LEAST_LIMIT = 0.05  # less of a gap is no overfitting, however little a recipe varies
+# What is proposed: the property's name in a run, the rule, and whether more is good (1) or bad.
+PROPOSED: dict[str, tuple[str, Callable[[float, Spread], Rule], int]] = {
+    "accuracy": ("val_accuracy", AccuracyTarget, 1),
+    "train_accuracy": ("train_accuracy", TrainAccuracyTarget, 1),
+    "generalization_gap": ("generalization_gap", GeneralizationGapLimit, -1),
+}
 
 
 @dataclass(frozen=True)
 class Gated:
     """What a gate makes of clean sessions, and the smallest change that it finds.
 
-    `failed` and `undecided` count sessions of `sessions`; `smallest` is the least change that is
-    red in 90 % of sessions, `None` if none that was tried is.
+    Args:
+        check: its name.
+        threshold: that it was given, or worked out.
+        failed: clean sessions that it fails.
+        undecided: clean sessions that it can't decide.
+        sessions: number of clean sessions.
+        smallest: the least drop of held-out accuracy that is a fail in 90 % of sessions; `None`
+            if none that was tried is.
     """
 
     check: str
@@ -69,150 +60,110 @@ class Gated:
     smallest: float | None
 
 
-def noise_of(runs: Runs, labels: Sequence[int]) -> Noise:
-    """Returns the noise of one variant's runs; collapsed seeds are named and left out.
-
-    Raises:
-        ValueError: if fewer than two seeds are left.
-    """
-    dead = collapsed_seeds(runs, labels)
-    alive = [run for run in runs if run.seed not in dead]
-    if len(alive) < 2:
-        raise ValueError(
-            f"Noise needs at least two seeds that learn; 20 are good. Received: "
-            f"variant={runs[0].variant!r}, seeds={[run.seed for run in runs]}, collapsed={dead}"
-        )
-    values = [run.val_accuracy for run in alive]
-    gaps = [run.generalization_gap for run in alive]
-    trained = [run.train_accuracy for run in alive]
-    mean = float(np.mean(values))
-    spread = spread_of(values)
-    return Noise(
-        len(alive),
-        mean,
-        spread,
-        sd_interval(spread),
-        least_sd(values, len(labels)),
-        tuple(dead),
-        float(np.mean(gaps)),
-        spread_of(gaps),
-        float(np.mean(trained)),
-        spread_of(trained),
-    )
-
-
-@dataclass(frozen=True)
 class Calibrator:
     """Resamples sessions of one variant.
 
     Args:
-        runs: of one variant, none of them collapsed; 20 or more.
+        runs: of one variant, 20 or more; collapsed seeds are left out.
         labels: of the held-out pictures.
         levels: of the gates as configured; `alpha` already shared among the gates of a session.
         first: seeds of the first look.
         sessions: resampled sessions for a rate.
         seed: of the resampling.
+
+    Raises:
+        ValueError: if fewer than two seeds learn.
     """
 
-    runs: Runs
-    labels: Sequence[int]
-    levels: Levels
-    first: int
-    sessions: int
-    seed: int = 0
+    def __init__(
+        self,
+        runs: Runs,
+        labels: Sequence[int],
+        levels: Levels,
+        first: int,
+        sessions: int,
+        seed: int = 0,
+    ) -> None:
+        dead = collapsed_seeds(runs, labels)
+        self.baseline = baseline_of(runs, dead)
+        self.floor = least_sd(self.baseline.accuracies, len(labels))
+        self._runs = [run for run in runs if run.seed not in dead]
+        self._labels, self._levels, self._first = labels, levels, first
+        self._sessions, self._seed = sessions, seed
 
-    def target(self, noise: Noise) -> Gated:
-        """Returns the highest accuracy target that leaves clean sessions green."""
+    def values(self, check: str) -> list[float]:
+        """Returns the property of a check, one a seed that learns."""
+        return [getattr(run, PROPOSED[check][0]) for run in self._runs]
 
-        def rule(target: float) -> Rule:
-            return AccuracyTarget(target, spread)
+    def known(self, check: str) -> Spread:
+        """Returns the spread that its gate is given: seeds that are all alike have the least."""
+        spread = spread_of(self.values(check))
+        return spread if spread.sd >= ROUNDING else Spread(self.floor, spread.df)
 
-        spread = noise.known(noise.spread)
-        return self._gated(rule(self._highest(rule, noise.mean, spread, noise)))
-
-    def train_target(self, noise: Noise) -> Gated:
-        """Returns the highest target of the training accuracy that leaves clean sessions green."""
-
-        def rule(target: float) -> Rule:
-            return TrainAccuracyTarget(target, spread)
-
-        spread = noise.known(noise.train_spread)
-        found = self._highest(rule, noise.train_mean, spread, noise)
-        return self._gated(rule(found), drops=False)
-
-    def _highest(
-        self, rule: Callable[[float], Rule], mean: float, spread: Spread, noise: Noise
-    ) -> float:
-        # The mean is itself an estimate: the target keeps clear of where it may truly be.
-        margin = 2 * spread.sd / math.sqrt(noise.seeds)
-        low = mean - 10 * max(spread.sd, noise.floor)
-        return math.floor((self._threshold(rule, low, mean) - margin) / STEP) * STEP
-
-    def gap(self, noise: Noise) -> Gated:
-        """Returns the lowest limit on the gap that leaves clean sessions green."""
-        spread = noise.known(noise.gap_spread)
-        margin = 2 * spread.sd / math.sqrt(noise.seeds)
-
-        def rule(limit: float) -> Rule:
-            return GeneralizationGapLimit(limit, spread)
-
-        high = noise.gap_mean + 20 * max(spread.sd, noise.floor)
-        found = self._threshold(rule, high, noise.gap_mean) + margin
-        # Less than this is no overfitting, however little a recipe varies.
-        return self._gated(rule(max(LEAST_LIMIT, math.ceil(found / STEP) * STEP)))
-
-    def drop(self) -> Gated:
-        """Returns what the gate against a baseline of these runs does."""
-        baseline = baseline_of(self.runs, ())
-        return self._gated(AccuracyDrop(baseline))
-
-    def _threshold(self, rule: Callable[[float], Rule], green: float, red: float) -> float:
-        """Bisects between a threshold that is surely green and one that is surely not."""
-        for _ in range(8):
+    def proposed(self, check: str) -> Gated:
+        """Returns the strictest round threshold that leaves clean sessions green."""
+        _, rule, good = PROPOSED[check]
+        mean, spread = fmean(self.values(check)), self.known(check)
+        red, green = mean, mean - good * 20 * max(spread.sd, self.floor)
+        for _ in range(9):
             middle = (green + red) / 2
-            verdicts = self._verdicts(rule(middle), 0.0)
-            if len(verdicts) - verdicts.count("pass") <= RED * len(verdicts):
+            passed = self._count(self.sessions_of(rule(middle, spread)), "pass")
+            if self._sessions - passed <= RED * self._sessions:
                 green = middle
             else:
                 red = middle
-        return green
+        # The mean is itself an estimate: the threshold keeps clear of where it may truly be.
+        clear = green - good * 2 * spread.sd / math.sqrt(len(self._runs))
+        threshold = good * math.floor(good * clear / STEP) * STEP
+        if good < 0:
+            threshold = max(LEAST_LIMIT, threshold)
+        return self.gated(rule(threshold, spread), drops=check != "train_accuracy")
 
-    def _gated(self, rule: Rule, *, drops: bool = True) -> Gated:
-        verdicts = self._verdicts(rule, 0.0)
-        result = self._results(rule, 0.0, 1)[0]
+    def drop(self) -> Gated:
+        """Returns what the gate against a baseline of these runs does."""
+        return self.gated(AccuracyDrop(self.baseline))
+
+    def gated(self, rule: Rule, *, drops: bool = True) -> Gated:
+        """Returns what a gate does.
+
+        Args:
+            rule: of the gate.
+            drops: whether to seek the smallest drop that it finds.
+        """
+        clean = self.sessions_of(rule)
         return Gated(
-            rule.check,
-            result[1],
-            verdicts.count("fail"),
-            verdicts.count("inconclusive"),
-            len(verdicts),
-            self._smallest(rule) if drops else None,
+            check=rule.check,
+            threshold=clean[0].threshold,
+            failed=self._count(clean, "fail"),
+            undecided=self._count(clean, "inconclusive"),
+            sessions=len(clean),
+            smallest=self._smallest(rule) if drops else None,
         )
 
     def _smallest(self, rule: Rule) -> float | None:
+        def found(share: float) -> bool:
+            failed = self._count(self.sessions_of(rule, share), "fail")
+            return failed >= POWER * self._sessions
+
         low, high = 0.0, 0.30
-        if not self._found(rule, high):
+        if not found(high):
             return None
         while high - low > 0.0025:
             middle = (low + high) / 2
-            low, high = (low, middle) if self._found(rule, middle) else (middle, high)
+            low, high = (low, middle) if found(middle) else (middle, high)
         return high
 
-    def _found(self, rule: Rule, share: float) -> bool:
-        verdicts = self._verdicts(rule, share)
-        return verdicts.count("fail") >= POWER * len(verdicts)
-
-    def _verdicts(self, rule: Rule, share: float) -> list[str]:
-        return [verdict for verdict, _ in self._results(rule, share, self.sessions)]
-
-    def _results(self, rule: Rule, share: float, sessions: int) -> list[tuple[str, float]]:
+    def sessions_of(self, rule: Rule, share: float = 0.0) -> list[CheckResult]:
+        """Returns the results of resampled sessions, with a drop by this share of pictures."""
         # The same chance for every threshold and every change, so that they compare.
-        rng = random_stream(self.seed, "calibration")
-        found: list[tuple[str, float]] = []
-        for _ in range(sessions):
-            pool: Sequence[TrainingRun] = drawn(self.runs, self.levels.most, rng, again=True)
+        rng = random_stream(self._seed, "calibration")
+        results = []
+        for _ in range(self._sessions):
+            pool: Sequence[TrainingRun] = drawn(self._runs, self._levels.most, rng, again=True)
             if share:
-                pool = [with_drop(run, share, self.labels, rng) for run in pool]
-            (result,) = judged([("", rule)], {"": pool}, self.levels, self.labels, self.first)
-            found.append((result.verdict, result.threshold))
-        return found
+                pool = [with_drop(run, share, self._labels, rng) for run in pool]
+            results += judged([("", rule)], {"": pool}, self._levels, self._labels, self._first)
+        return results
+
+    def _count(self, results: Sequence[CheckResult], verdict: str) -> int:
+        return sum(result.verdict == verdict for result in results)

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 from rates import Conditions, Rate, write_rates
 
-from cnnbench.verdicts.calibration import Calibrator, noise_of
-from cnnbench.verdicts.gates.baselines import baseline_of
+from cnnbench.verdicts.calibration import Calibrator
 from cnnbench.verdicts.gates.evidence import Levels, Rule
 from cnnbench.verdicts.gates.rules import (
     AccuracyDrop,
@@ -34,13 +33,16 @@ RISE = 0.30
 
 def rules_of(runs: Runs, labels: tuple[int, ...]) -> list[Rule]:
     """Returns the four gates of a variant, with thresholds from these runs."""
-    noise = noise_of(runs, labels)
     shared = Levels(LEVELS.alpha / GATES, LEVELS.beta, LEVELS.most)
     calibrator = Calibrator(runs, labels, shared, 3, 400)
+    accuracy, gap = (
+        (calibrator.proposed(check).threshold, calibrator.known(check))
+        for check in ("accuracy", "generalization_gap")
+    )
     return [
-        AccuracyTarget(calibrator.target(noise).threshold, noise.spread),
-        AccuracyDrop(baseline_of(runs, ())),
-        GeneralizationGapLimit(calibrator.gap(noise).threshold, noise.gap_spread),
+        AccuracyTarget(*accuracy),
+        AccuracyDrop(calibrator.baseline),
+        GeneralizationGapLimit(*gap),
         ValidationLossRiseLimit(RISE),
     ]
 

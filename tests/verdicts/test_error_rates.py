@@ -3,7 +3,7 @@
 Runs are made up: a quarter of the pictures is hard, and how many of them a seed gets wrong is
 beta-binomial, so that seeds' standard deviation is near the floor of Jordan (arXiv 2304.01910).
 Where recipes are unstable, some seeds lose more: a long lower tail. Every session draws other
-runs from a fixed seed, and no bound is exceeded by a gate that is right in one of 1000 cases.
+runs from a fixed seed, and a gate that is right exceeds a bound in one of 1000 cases.
 """
 
 from __future__ import annotations
@@ -79,11 +79,14 @@ def drops(
     return verdicts
 
 
-@pytest.mark.parametrize(("alpha", "sessions"), [(0.01, 600), (0.1, 600)])
+SLOW = pytest.param(0.01, 600, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("alpha", "sessions"), [(0.1, 200), SLOW])
 def test_equal_recipes_alarm_no_more_often_than_stated(alpha: float, sessions: int) -> None:
     rng = np.random.default_rng(1)
     # On few pictures, which is quick: equal accuracies are frequent, and that is harder.
-    pool = made_up(rng, 400, 200, unstable=0.15)
+    pool = made_up(rng, 200, 200, unstable=0.15)
     verdicts = drops(rng, pool, sessions, replace(LEVELS, alpha=alpha), 0.0)
     assert verdicts["fail"] <= most(alpha, sessions)
     assert verdicts["fail"] + verdicts["pass"] == sessions
@@ -93,8 +96,8 @@ def test_equal_recipes_alarm_no_more_often_than_stated(alpha: float, sessions: i
 
 def test_a_drop_of_two_points_is_found() -> None:
     rng = np.random.default_rng(2)
-    verdicts = drops(rng, made_up(rng, 200), 120, LEVELS, 0.02)
-    assert verdicts["fail"] >= 0.9 * 120
+    verdicts = drops(rng, made_up(rng, 60), 40, LEVELS, 0.02)
+    assert verdicts["fail"] >= 0.9 * 40
 
 
 # Overfitting
@@ -129,16 +132,18 @@ def gaps(gap: float, pictures: int, sessions: int, levels: Levels = LEVELS) -> C
     return verdicts
 
 
-@pytest.mark.parametrize("alpha", [0.01, 0.1])
-def test_a_gap_at_the_limit_alarms_and_passes_no_more_often_than_stated(alpha: float) -> None:
-    verdicts = gaps(0.05, 200, 300, replace(LEVELS, alpha=alpha))
-    assert verdicts["fail"] <= most(alpha, 300)
-    assert 1 <= verdicts["pass"] <= most(LEVELS.beta, 300)
+@pytest.mark.parametrize(("alpha", "sessions"), [(0.1, 150), SLOW])
+def test_a_gap_at_the_limit_alarms_and_passes_no_more_often_than_stated(
+    alpha: float, sessions: int
+) -> None:
+    verdicts = gaps(0.05, 200, sessions, replace(LEVELS, alpha=alpha))
+    assert verdicts["fail"] <= most(alpha, sessions)
+    assert 1 <= verdicts["pass"] <= most(LEVELS.beta, sessions)
 
 
 def test_a_gap_of_ten_points_is_found_and_none_is_passed() -> None:
-    assert gaps(0.10, PICTURES, 40)["fail"] >= 0.9 * 40
-    assert gaps(0.0, PICTURES, 40)["pass"] >= 0.9 * 40
+    assert gaps(0.10, PICTURES, 20)["fail"] >= 18
+    assert gaps(0.0, PICTURES, 20)["pass"] >= 18
 
 
 # A suite
@@ -146,11 +151,11 @@ def test_a_gap_of_ten_points_is_found_and_none_is_passed() -> None:
 
 def test_a_suite_of_twenty_gates_has_one_error_rate() -> None:
     """Each gate is as near to an alarm as one may be with which all is well."""
-    rng, sessions, pictures = np.random.default_rng(4), 60, 200
+    rng, sessions, pictures = np.random.default_rng(4), 25, 200
     levels = replace(LEVELS, alpha=0.1)
-    pools = [made_up(rng, 60, pictures) for _ in range(5)]
+    pools = [made_up(rng, 40, pictures) for _ in range(5)]
     means = [float(np.mean([run.val_accuracy for run in pool])) for pool in pools]
-    red: Counter[str] = Counter()
+    red = 0
     for _ in range(sessions):
         rules, own = [], {}
         for number, pool in enumerate(pools):
@@ -167,11 +172,7 @@ def test_a_suite_of_twenty_gates_has_one_error_rate() -> None:
                 (over, GeneralizationGapLimit(0.05)),
                 (name, ValidationLossRiseLimit(0.3)),
             ]
-        assert len(rules) == 20
-        failed = [
-            one.check
-            for one in judged(rules, own, levels, labels_of(pictures))
-            if one.verdict == "fail"
-        ]
-        red.update(["any"] if failed else [])
-    assert red["any"] <= most(levels.alpha, sessions)
+        found = judged(rules, own, levels, labels_of(pictures))
+        assert len(found) == 20
+        red += any(one.verdict == "fail" for one in found)
+    assert red <= most(levels.alpha, sessions)

@@ -62,7 +62,7 @@ def baseline_of(runs: Sequence[TrainingRun], collapsed: Iterable[int]) -> Baseli
     alive = [run for run in runs if run.seed not in dead]
     if len(alive) < 2:
         raise ValueError(
-            f"A baseline needs at least two seeds that learn; 20 are good. Received: "
+            "Expected at least two seeds that learn; 20 are good. Received: "
             f"variant={runs[0].variant!r}, seeds={[run.seed for run in runs]}, "
             f"collapsed={sorted(dead)}"
         )
