@@ -25,6 +25,8 @@ Training:
     checks           a module: the checks of the suites as functions
 
 Speed and reports:
+    measure          throughput and latency of a variant in this process
+    Measurement      what it returns: `images_per_second` and raw seconds
     compare_speeds   ratios of speed between reports
     load_report      the tables of a report folder as DataFrames
     Report           what it returns
@@ -46,8 +48,10 @@ if TYPE_CHECKING:
     from cnnbench.models.variants import VARIANTS, Variant
     from cnnbench.pictures.data_set import Splits
     from cnnbench.pictures.load import load_splits
+    from cnnbench.records.measurements import Measurement
     from cnnbench.records.runs import TrainingRun
     from cnnbench.report.frames import Report, load_report
+    from cnnbench.speed.throughput import measure
     from cnnbench.training.classifier import load_classifier, predict, save
     from cnnbench.training.protocols import Protocol
     from cnnbench.training.train import Trained, train
@@ -56,6 +60,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "VARIANTS",
+    "Measurement",
     "Protocol",
     "Report",
     "Splits",
@@ -69,6 +74,7 @@ __all__ = [
     "load_classifier",
     "load_report",
     "load_splits",
+    "measure",
     "predict",
     "save",
     "train",
@@ -76,6 +82,7 @@ __all__ = [
 
 _HOMES = {
     "VARIANTS": "models.variants",
+    "Measurement": "records.measurements",
     "Protocol": "training.protocols",
     "Report": "report.frames",
     "Splits": "pictures.data_set",
@@ -88,6 +95,7 @@ _HOMES = {
     "load_classifier": "training.classifier",
     "load_report": "report.frames",
     "load_splits": "pictures.load",
+    "measure": "speed.throughput",
     "predict": "training.classifier",
     "save": "training.classifier",
     "train": "training.train",

@@ -45,7 +45,7 @@ def main(backend: str, manifest: str, folder: str) -> None:
     splits = Splits.open(Path(manifest))
 
     def told(name: str, workload: Any, dtype: str = "float32") -> None:
-        record = throughput.measure(
+        record = throughput.measure_row(
             VARIANTS["single-block"],
             Row("single-block", workload, dtype, BATCH_SIZE, 0),
             splits,

@@ -69,3 +69,15 @@ def test_what_a_notebook_shows_is_short(trained, splits):
     assert repr(trained).startswith(f"Trained(run={run}, model=<Sequential ")
     assert repr(splits) == "Splits('tiny', classes=('cats', 'dogs'), train=96, validation=48)"
     assert len(repr(cnnbench.evaluate(trained.model, splits))) < 150
+
+
+def test_measure_times_a_variant_in_this_process(splits):
+    found = cnnbench.measure("single-block", splits, rounds=2, warmup_rounds=0)
+    assert (found.row.variant, found.row.workload, found.place.backend) == (
+        "single-block",
+        "inference",
+        "tensorflow",
+    )
+    assert found.images_per_second > 0
+    assert len(found.round_seconds) == 2
+    assert repr(found).endswith(f"images_per_second={found.images_per_second:.0f})")

@@ -104,6 +104,10 @@ class Measurement:
             return 0.0
         return self.row.batch_size * self.steps_per_round / median(self.round_seconds)
 
+    def __repr__(self) -> str:
+        speed = f"images_per_second={self.images_per_second:.0f}"
+        return f"Measurement({self.row}, {self.place}, {speed})"
+
 
 @dataclass(frozen=True)
 class Peak:

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from cnnbench.machine import devices
 from cnnbench.machine.place import Place
 from cnnbench.machine.telemetry import Telemetry
-from cnnbench.models.variants import Variant
+from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.data_set import Splits
-from cnnbench.records.measurements import Agreement, Measurement, Row
+from cnnbench.records.measurements import Agreement, Measurement, Row, Workload
 from cnnbench.speed.agreement import agreement_of
 from cnnbench.speed.engines.choice import Recipe, engine_for, program_for
 from cnnbench.speed.engines.engine import Program, is_out_of_memory
@@ -31,6 +31,46 @@ PROOFS = 3
 
 
 def measure(
+    variant: Variant | str,
+    splits: Splits,
+    workload: Workload = "inference",
+    *,
+    batch_size: int = 32,
+    dtype: str = "float32",
+    seed: int = 0,
+    rounds: int = 10,
+    warmup_rounds: int = 2,
+) -> Measurement:
+    """Measures a variant's speed in this process, with Keras' backend.
+
+    Args:
+        variant: what is measured, or its name.
+        splits: the pictures, from `load_splits`.
+        workload: `train` or `inference`.
+        batch_size: pictures per step.
+        dtype: that the model computes in: `float32`, `bfloat16` or `float16`.
+        seed: of weights and batches.
+        rounds: timed rounds.
+        warmup_rounds: rounds before them.
+
+    Returns:
+        The raw seconds, and `images_per_second`, that of the median round.
+
+    Raises:
+        ValueError: if there is no such variant, or its model can't be built.
+    """
+    variant = variant_named(variant) if isinstance(variant, str) else variant
+    return measure_row(
+        variant,
+        Row(variant.name, workload, dtype, batch_size, seed),
+        splits,
+        devices.place_of_this_process(),
+        rounds=rounds,
+        warmup_rounds=warmup_rounds,
+    )
+
+
+def measure_row(
     variant: Variant,
     row: Row,
     splits: Splits,

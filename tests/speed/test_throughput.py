@@ -18,7 +18,7 @@ from cnnbench.speed import throughput
 from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine, TensorFlowProgram
 from cnnbench.speed.make_reference import make_reference
 from cnnbench.speed.reference import Reference
-from cnnbench.speed.throughput import measure
+from cnnbench.speed.throughput import measure_row
 from cnnbench.verdicts.checks.speed import (
     check_flops,
     check_placement,
@@ -55,7 +55,7 @@ def measured(
     **changes: Any,
 ) -> Measurement:
     row = replace(ROW, workload=workload, **changes)
-    return measure(VARIANT, row, splits, PLACE, rounds=3, warmup_rounds=1, reference=reference)
+    return measure_row(VARIANT, row, splits, PLACE, rounds=3, warmup_rounds=1, reference=reference)
 
 
 def test_training_has_rounds_and_no_latency(tiny_splits: Splits) -> None:

@@ -122,9 +122,9 @@ def quantize(job: jobs.Quantize, place: Place, report: Report) -> None:
 
 
 def measure(job: jobs.Measure, place: Place, report: Report) -> Measurement:
-    from cnnbench.speed.throughput import measure
+    from cnnbench.speed.throughput import measure_row
 
-    return measure(
+    return measure_row(
         job.variant,
         job.row,
         Splits.open(job.splits),
