@@ -13,7 +13,7 @@ from cnnbench.comparing.recipe_comparison import compare_recipes
 from cnnbench.comparing.recipe_text import question_rows
 from cnnbench.comparing.recipes import Recipe
 from cnnbench.report.tables import SCHEMA
-from cnnbench.session.option_table import OPTIONS
+from cnnbench.session.options import OPTIONS
 from cnnbench.verdicts.targets import PROPERTIES
 
 ROOT = Path(__file__).parent.parent

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Iterable, Mapping
 
 from cnnbench.machine.backends import TRAINING_BACKENDS
-from cnnbench.session.option_table import OPTIONS, Option
-from cnnbench.session.options import Options, options_from
+from cnnbench.session.option_table import Option
+from cnnbench.session.options import OPTIONS, Options, options_from
 
 BACKEND_HELP = "Keras backend: tensorflow (default), jax or torch"
 

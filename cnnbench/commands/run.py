@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cnnbench.session.option_table import OPTIONS
+from cnnbench.session.options import OPTIONS
 
 
 def add_to(commands: Any) -> None:

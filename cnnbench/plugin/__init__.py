@@ -15,8 +15,7 @@ import pytest
 from cnnbench.plugin import collection as items_
 from cnnbench.plugin import lifecycle as session_
 from cnnbench.plugin import training_fixtures as fixtures
-from cnnbench.session.option_table import OPTIONS
-from cnnbench.session.options import MARKER_FIELDS
+from cnnbench.session.options import MARKER_FIELDS, OPTIONS
 
 if TYPE_CHECKING:
     from cnnbench.models.variants import Variant

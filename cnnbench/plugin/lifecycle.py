@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnnbench.session.option_table import OPTIONS
-from cnnbench.session.options import Options, options_from
+from cnnbench.session.options import OPTIONS, Options, options_from
 
 if TYPE_CHECKING:
     from cnnbench.session.session import Session

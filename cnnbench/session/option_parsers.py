@@ -11,61 +11,11 @@ from cnnbench.models.variants import VARIANTS, Variant, variant_named
 from cnnbench.training.protocols import protocol_named
 
 SWEEP = "sweep"
+Parser = Callable[[str], Any]
 
 
 def words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def distinct(values: Iterable[Any], what: str) -> tuple[Any, ...]:
-    found = tuple(values)
-    if not found:
-        raise ValueError(f"expected at least one {what}")
-    if len(set(found)) != len(found):
-        raise ValueError(f"each {what} once")
-    return found
-
-
-def variants(text: str) -> tuple[Variant, ...]:
-    names = list(VARIANTS) if text.strip() == "all" else words(text)
-    return distinct(map(variant_named, names), "variant")
-
-
-def integer(text: str, least: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if value < least:
-        raise ValueError(f"expected a whole number of at least {least}")
-    return value
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    return lambda text: integer(text, least)
-
-
-def seeds(text: str) -> tuple[int, ...]:
-    if text.strip().isdecimal() and (count := int(text)) > 0:
-        raise ValueError(
-            f"a lone number is ambiguous; write 0-{count - 1} for a count of {count}, or "
-            f"{count}-{count} for seed {count}"
-        )
-    seeds: list[int] = []
-    for word in words(text):
-        first, dash, last = word.partition("-")
-        low = integer(first, 0)
-        seeds += range(low, integer(last, low) + 1) if dash else [low]
-    return distinct(seeds, "seed")
-
-
-def batch_sizes(text: str) -> tuple[int | str, ...]:
-    if text.strip() == SWEEP:
-        return (SWEEP,)
-    try:
-        return distinct((integer(word, 1) for word in words(text)), "batch size")
-    except ValueError as error:
-        raise ValueError(f"{error}, or {SWEEP}") from None
 
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
@@ -79,50 +29,98 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
     return parse
 
 
-def named(text: str, valid: Iterable[str], what: str) -> tuple[str, ...]:
-    parse = one_of(valid)
-    return distinct((parse(word) for word in words(text)), what)
+def at_least(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise ValueError(f"expected a whole number of at least {least}")
+        return value
+
+    return parse
 
 
-def backends(text: str) -> tuple[str, ...]:
-    return _or_auto(named(text, ("auto", *BACKENDS), "backend"), "backends")
+def several(parse: Parser, what: str, alone: str = "") -> Callable[[str], tuple[Any, ...]]:
+    """Returns the parser of a list of distinct values, or of one word instead of them all."""
+
+    def parse_all(text: str) -> tuple[Any, ...]:
+        if alone and text.strip() == alone:
+            return (alone,)
+        try:
+            return _distinct(map(parse, words(text)), what)
+        except ValueError as error:
+            raise ValueError(f"{error}, or {alone}" if alone else str(error)) from None
+
+    return parse_all
 
 
-def dtypes(text: str) -> tuple[str, ...]:
-    return named(text, DTYPES, "dtype")
+def _distinct(values: Iterable[Any], what: str) -> tuple[Any, ...]:
+    found = tuple(values)
+    if not found:
+        raise ValueError(f"expected at least one {what}")
+    if len(set(found)) != len(found):
+        raise ValueError(f"each {what} once")
+    return found
 
 
-def devices(text: str) -> tuple[str, ...]:
-    names = distinct(words(text), "device")
-    for name in names:
-        if name != "auto":
-            check_device(name)
-    return _or_auto(names, "devices")
+def _device(text: str) -> str:
+    check_device(text)
+    return text
 
 
-def _or_auto(names: tuple[str, ...], what: str) -> tuple[str, ...]:
-    if "auto" in names and len(names) > 1:
-        raise ValueError(f"expected either auto or names of {what}")
-    return names
+backends = several(one_of(BACKENDS), "backend", alone="auto")
+devices = several(_device, "device", alone="auto")
+dtypes = several(one_of(DTYPES), "dtype")
+batch_sizes = several(at_least(1), "batch size", alone=SWEEP)
+
+
+def variants(text: str) -> tuple[Variant, ...]:
+    if text.strip() == "all":
+        return tuple(VARIANTS.values())
+    return several(variant_named, "variant")(text)
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    if text.strip().isdecimal() and (count := int(text)) > 0:
+        raise ValueError(
+            f"a lone number is ambiguous; write 0-{count - 1} for a count of {count}, or "
+            f"{count}-{count} for seed {count}"
+        )
+    found: list[int] = []
+    for word in words(text):
+        first, dash, last = word.partition("-")
+        low = at_least(0)(first)
+        found += range(low, at_least(low)(last) + 1) if dash else [low]
+    return _distinct(found, "seed")
+
+
+def protocol(text: str) -> str:
+    return protocol_named(text).name
 
 
 def fraction(text: str) -> float:
-    body, percent, rest = text.strip().partition("%")
-    expected = "a number between 0 and 1, such as 0.05 or 5%"
-    if rest:
-        raise ValueError(f"expected {expected}")
-    return _below(body, 100.0, expected) / 100 if percent else _below(body, 1.0, expected)
+    return _share(text, 1.0)
 
 
 def rate(text: str) -> float:
-    return _below(text, 0.5, "a number between 0 and 0.5")
+    return _share(text, 0.5)
 
 
 def seconds(text: str) -> float:
-    return _below(text, math.inf, "seconds, more than 0")
+    return _number(text, math.inf, "seconds, more than 0")
 
 
-def _below(text: str, high: float, expected: str) -> float:
+def _share(text: str, high: float) -> float:
+    expected = f"a number between 0 and {high:g}, such as 0.05 or 5%"
+    body = text.strip()
+    if body.endswith("%"):
+        return _number(body[:-1], 100 * high, expected) / 100
+    return _number(body, high, expected)
+
+
+def _number(text: str, high: float, expected: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -130,7 +128,3 @@ def _below(text: str, high: float, expected: str) -> float:
     if not 0 < value < high:
         raise ValueError(f"expected {expected}")
     return value
-
-
-def protocol(text: str) -> str:
-    return protocol_named(text).name

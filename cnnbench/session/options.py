@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, missing
 from cnnbench.machine.devices import auto_devices
 from cnnbench.models.variants import DEFAULT_VARIANTS, VARIANTS, Variant
-from cnnbench.session.option_table import OPTIONS, parse_all
+from cnnbench.session import option_parsers as parsers
+from cnnbench.session.option_parsers import at_least, fraction, one_of
+from cnnbench.session.option_table import option, options_in, parse_all
 from cnnbench.training.protocols import Protocol, protocol_named
 from cnnbench.verdicts.targets import PROPERTIES
 
@@ -19,34 +21,103 @@ from cnnbench.verdicts.targets import PROPERTIES
 class Options:
     """The values of all options. Precedence: marker, command line, ini, these defaults."""
 
-    data: Path | None = None
-    report_dir: Path = Path("reports")
-    cache_dir: Path | None = None
-    targets: Path | None = None
-    variants: tuple[Variant, ...] = tuple(VARIANTS[name] for name in DEFAULT_VARIANTS)
-    seeds: tuple[int, ...] = (0, 1, 2)
-    epochs: int | None = None
-    steps_per_epoch: int | None = None
-    validation_steps: int | None = None
-    protocol: str = "one-pass"
-    backends: tuple[str, ...] = ("tensorflow",)
-    devices: tuple[str, ...] = ("auto",)
-    dtypes: tuple[str, ...] = ("float32",)
-    batch_sizes: tuple[int | str, ...] = (32,)
-    image_size: int = 64
-    rounds: int = 10
-    warmup_rounds: int = 2
-    split_seed: int = 0
-    validation_fraction: float = 0.2
-    processes: int = 1
-    threads: int | None = None
-    workers: int | None = None
-    alpha: float = 0.01
-    beta: float = 0.05
-    max_seeds: int = 8
-    budget: float | None = None
-    baseline: Path | None = None
-    inconclusive: str = "fail"
+    data: Annotated[
+        Path | None, option(Path, "DIR", "folder of pictures; default: the embedded drawn set")
+    ] = None
+    report_dir: Annotated[Path, option(Path, "DIR", "where report folders go")] = Path("reports")
+    cache_dir: Annotated[
+        Path | None, option(Path, "DIR", "where decoded pictures are kept; default: user cache")
+    ] = None
+    targets: Annotated[
+        Path | None, option(Path, "FILE", "thresholds; default: targets.toml beside the test file")
+    ] = None
+    variants: Annotated[
+        tuple[Variant, ...],
+        option(parsers.variants, "NAMES", "names, all, or your models as package.module:function"),
+    ] = tuple(VARIANTS[name] for name in DEFAULT_VARIANTS)
+    seeds: Annotated[
+        tuple[int, ...], option(parsers.seeds, "SEEDS", "a list (0,1,2) or a range (0-4)")
+    ] = (0, 1, 2)
+    epochs: Annotated[
+        int | None, option(at_least(1), "N", "epochs of each training; default: the protocol's, 10")
+    ] = None
+    steps_per_epoch: Annotated[
+        int | None, option(at_least(1), "N", "steps per epoch; default: the protocol's")
+    ] = None
+    validation_steps: Annotated[
+        int | None, option(at_least(1), "N", "steps per validation; default: the protocol's")
+    ] = None
+    protocol: Annotated[
+        str, option(parsers.protocol, "NAME", "one-pass (an epoch is one pass) or documented")
+    ] = "one-pass"
+    backends: Annotated[
+        tuple[str, ...],
+        option(
+            parsers.backends,
+            "NAMES",
+            "tensorflow, jax, torch; for inference also openvino, onnxruntime; or auto, all "
+            "installed. Trainings run on the first",
+        ),
+    ] = ("tensorflow",)
+    devices: Annotated[
+        tuple[str, ...],
+        option(parsers.devices, "NAMES", "cpu, gpu, gpu:1, or auto (default): all there are"),
+    ] = ("auto",)
+    dtypes: Annotated[
+        tuple[str, ...],
+        option(parsers.dtypes, "NAMES", "float32, bfloat16, float16, or int8 (inference)"),
+    ] = ("float32",)
+    batch_sizes: Annotated[
+        tuple[int | str, ...],
+        option(
+            parsers.batch_sizes,
+            "SIZES",
+            "of throughput tests, or sweep: doubled until throughput is flat or memory is full",
+        ),
+    ] = (32,)
+    image_size: Annotated[int, option(at_least(8), "PIXELS", "width and height of a picture")] = 64
+    rounds: Annotated[int, option(at_least(1), "N", "timed rounds of a throughput test")] = 10
+    warmup_rounds: Annotated[int, option(at_least(0), "N", "rounds before the timed ones")] = 2
+    split_seed: Annotated[
+        int, option(at_least(0), "SEED", "seed of the split, for folders that are not split")
+    ] = 0
+    validation_fraction: Annotated[
+        float, option(fraction, "SHARE", "held-out share, for folders that are not split")
+    ] = 0.2
+    processes: Annotated[
+        int, option(at_least(1), "N", "fresh processes per throughput; 3 or more give intervals")
+    ] = 1
+    threads: Annotated[
+        int | None, option(at_least(1), "N", "threads of throughput tests; default: all CPUs")
+    ] = None
+    workers: Annotated[
+        int | None,
+        option(at_least(1), "N", "trainings at once, each on one thread; default: one per CPU"),
+    ] = None
+    alpha: Annotated[
+        float, option(fraction, "RATE", "probability that any gate fails although all is well")
+    ] = 0.01
+    beta: Annotated[
+        float, option(fraction, "RATE", "probability that a gate passes what it should not")
+    ] = 0.05
+    max_seeds: Annotated[
+        int, option(at_least(1), "N", "seeds are added to undecided gates up to this number")
+    ] = 8
+    budget: Annotated[
+        float | None,
+        option(parsers.seconds, "SECONDS", "no seeds are added that would take longer in all"),
+    ] = None
+    baseline: Annotated[
+        Path | None, option(Path, "FILE", "accuracies that `cnnbench baseline` stored")
+    ] = None
+    inconclusive: Annotated[
+        str,
+        option(
+            one_of(("fail", "allow")),
+            "WHAT",
+            "fail (default): an undecided gate fails; allow: it is let through",
+        ),
+    ] = "fail"
 
     def training_protocol(self) -> Protocol:
         """Returns the named protocol, scaled by the options that say so."""
@@ -98,12 +169,18 @@ class Options:
         return replace(self, **parse_all(OPTIONS, texts))
 
 
+OPTIONS = options_in(Options)
 MARKER_FIELDS = (
-    *("variants", "seeds", "backends", "devices", "dtypes", "batch_sizes"),
-    *("rounds", "warmup_rounds", "processes"),
+    "variants",
+    "seeds",
+    "backends",
+    "devices",
+    "dtypes",
+    "batch_sizes",
+    "rounds",
+    "warmup_rounds",
+    "processes",
 )
-
-assert set(OPTIONS) == {field.name for field in fields(Options)}
 
 
 def options_from(texts: Mapping[str, str | None]) -> Options:

@@ -1,6 +1,5 @@
 import json
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,6 @@ from cnnbench.session.options import MARKER_FIELDS, OPTIONS, Options, options_fr
 from cnnbench.verdicts.targets import PROPERTIES
 
 
-def stated_defaults() -> dict[str, str]:
-    """The defaults that help texts state as a value."""
-    found = {name: re.search(r"default: ([\w.,-]+)$", o.help) for name, o in OPTIONS.items()}
-    return {name: match[1] for name, match in found.items() if match and match[1] != "none"}
-
-
 def value(name: str, text: str):
     return getattr(options_from({name: text}), name)
 
@@ -24,60 +17,45 @@ def value(name: str, text: str):
 @pytest.mark.parametrize("name", OPTIONS)
 def test_one_stem_everywhere(name):
     option = OPTIONS[name]
-    assert option.field == name
-    assert option.flag == "--cnnbench-" + name.replace("_", "-")
-    assert option.ini == "cnnbench_" + name
+    assert (option.flag, option.ini) == (
+        "--cnnbench-" + name.replace("_", "-"),
+        "cnnbench_" + name,
+    )
+    assert option.metavar.isupper()
 
 
-def test_every_field_is_an_option():
-    assert [field.name for field in fields(Options)] == list(OPTIONS)
+def test_help_states_the_default_unless_it_says_it_in_words():
+    assert OPTIONS["seeds"].help == "a list (0,1,2) or a range (0-4); default: 0,1,2"
+    assert OPTIONS["variants"].help.endswith(f"; default: {','.join(DEFAULT_VARIANTS)}")
+    assert OPTIONS["threads"].help.endswith("; default: all CPUs")
+    assert OPTIONS["devices"].help.count("default") == 1
+    assert "None" not in " ".join(option.help for option in OPTIONS.values())
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_every_option_says_what_it_takes(name):
-    assert OPTIONS[name].metavar.isupper()
-    assert OPTIONS[name].help
-
-
-def test_the_defaults_that_help_texts_state_are_the_defaults():
-    stated = {name: OPTIONS[name].parse(text) for name, text in stated_defaults().items()}
-    assert {"variants", "seeds", "rounds", "report_dir"} <= set(stated)
-    assert stated == {name: getattr(Options(), name) for name in stated}
-
-
-def test_nothing_given_is_the_defaults():
-    assert options_from({}) == options_from(dict.fromkeys(OPTIONS)) == Options()
-
-
-def test_empty_text_is_the_default():
-    assert options_from(dict.fromkeys(OPTIONS, "")) == Options()
+@pytest.mark.parametrize("nothing", [{}, dict.fromkeys(OPTIONS), dict.fromkeys(OPTIONS, "")])
+def test_nothing_given_is_the_defaults(nothing):
+    assert options_from(nothing) == Options()
 
 
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
         ("data", "pets/small", Path("pets/small")),
-        ("report_dir", "out", Path("out")),
-        ("cache_dir", "cache", Path("cache")),
         ("targets", "targets.toml", Path("targets.toml")),
-        ("variants", "documented", (VARIANTS["documented"],)),
         ("variants", "wide, dropout,", (VARIANTS["wide"], VARIANTS["dropout"])),
         ("variants", "all", tuple(VARIANTS.values())),
         ("variants", "wide,a.b:c", (VARIANTS["wide"], Variant("a.b:c", builder="a.b:c"))),
         ("seeds", "0", (0,)),
         ("seeds", "3,1,2", (3, 1, 2)),
-        ("seeds", "0-4", (0, 1, 2, 3, 4)),
         ("seeds", "7, 0-2, 5-5", (7, 0, 1, 2, 5)),
         ("epochs", "1", 1),
         ("steps_per_epoch", "40", 40),
         ("validation_steps", "4", 4),
         ("protocol", "documented", "documented"),
-        ("backends", "jax", ("jax",)),
         ("backends", "torch, openvino,tensorflow", ("torch", "openvino", "tensorflow")),
         ("backends", "auto", ("auto",)),
         ("devices", "auto", ("auto",)),
         ("devices", "gpu,cpu", ("gpu", "cpu")),
-        ("devices", "gpu:0,gpu:1", ("gpu:0", "gpu:1")),
         ("dtypes", "float32,bfloat16,float16,int8", ("float32", "bfloat16", "float16", "int8")),
         ("batch_sizes", "1,32,256", (1, 32, 256)),
         ("batch_sizes", " sweep ", ("sweep",)),
@@ -89,10 +67,9 @@ def test_empty_text_is_the_default():
         ("processes", "3", 3),
         ("threads", "4", 4),
         ("workers", "1", 1),
-        ("alpha", "0.001", 0.001),
+        ("alpha", "5 %", 0.05),
         ("beta", "1e-2", 0.01),
         ("max_seeds", "20", 20),
-        ("budget", "90", 90.0),
         ("budget", "0.5", 0.5),
         ("baseline", "baselines/drawn.json", Path("baselines/drawn.json")),
         ("inconclusive", "allow", "allow"),
@@ -109,12 +86,10 @@ def test_values(name, text, expected):
         ("variants", "wide,wide", "each variant once"),
         ("variants", ",", "expected at least one variant"),
         ("seeds", "-1", "expected a whole number of at least 0"),
-        ("seeds", "1.5", "expected a whole number of at least 0"),
         ("seeds", "4-2", "expected a whole number of at least 4"),
         ("seeds", "3-", "expected a whole number of at least 3"),
         ("seeds", "0-2,1", "each seed once"),
         ("seeds", "3", "a lone number is ambiguous; write 0-2 for a count of 3, or 3-3 for seed 3"),
-        ("seeds", " 12 ", "a lone number is ambiguous; write 0-11 for a count of 12, or 12-12"),
         ("seeds", " ", "expected at least one seed"),
         ("epochs", "0", "expected a whole number of at least 1"),
         ("steps_per_epoch", "many", "expected a whole number of at least 1"),
@@ -123,17 +98,12 @@ def test_values(name, text, expected):
         (
             "backends",
             "theano",
-            "expected one of auto, tensorflow, jax, torch, openvino, onnxruntime",
+            "expected one of tensorflow, jax, torch, openvino, onnxruntime, or ",
         ),
-        ("backends", "jax,jax", "each backend once"),
-        ("backends", "auto,jax", "expected either auto or names of backends"),
+        ("backends", "auto,jax", "expected one of tensorflow, jax, torch, openvino, onnxruntime, "),
         ("devices", "tpu", "expected cpu, gpu, or gpu:0, gpu:1 and so on"),
         ("devices", "cpu:0", "expected cpu, gpu, or gpu:0"),
-        ("devices", ",", "expected at least one device"),
         ("dtypes", "float64", "expected one of float32, bfloat16, float16, int8"),
-        ("dtypes", "int8,int8", "each dtype once"),
-        ("devices", "auto,cpu", "expected either auto or names of devices"),
-        ("devices", "cpu,cpu", "each device once"),
         ("batch_sizes", "0", "expected a whole number of at least 1"),
         ("batch_sizes", "8,8", "each batch size once, or sweep"),
         ("batch_sizes", "8,sweep", "expected a whole number of at least 1, or sweep"),
@@ -143,7 +113,6 @@ def test_values(name, text, expected):
         ("split_seed", "x", "expected a whole number of at least 0"),
         ("validation_fraction", "0", "expected a number between 0 and 1"),
         ("validation_fraction", "1", "expected a number between 0 and 1"),
-        ("validation_fraction", "nan", "expected a number between 0 and 1"),
         ("validation_fraction", "half", "expected a number between 0 and 1"),
         ("processes", "0", "expected a whole number of at least 1"),
         ("threads", "0", "expected a whole number of at least 1"),
@@ -153,7 +122,6 @@ def test_values(name, text, expected):
         ("max_seeds", "0", "expected a whole number of at least 1"),
         ("budget", "0", "expected seconds, more than 0"),
         ("budget", "inf", "expected seconds, more than 0"),
-        ("budget", "nan", "expected seconds, more than 0"),
         ("budget", "soon", "expected seconds, more than 0"),
         ("inconclusive", "skip", "expected one of fail, allow"),
     ],
