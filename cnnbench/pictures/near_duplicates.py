@@ -179,12 +179,12 @@ class _Training:
 
     def __init__(self, train: Pixels) -> None:
         self._coarse = Thumbnails(_COARSE_CELLS, train.shape[1:3])
-        self._fine = Thumbnails(_FINE_CELLS, train.shape[1:3])
+        self._fine = fine = Thumbnails(_FINE_CELLS, train.shape[1:3])
         self._trained = np.concatenate([self._coarse.of(part) for part in _parts(train)])
 
         @lru_cache(_CROPPED_KEPT)
-        def crops_of(row: int) -> Floats:
-            crops: Floats = self._fine.cropped(train[row : row + 1])[0]
+        def crops_of(row: int) -> Floats:  # without `self`, which would keep 100 MB in a cycle
+            crops: Floats = fine.cropped(train[row : row + 1])[0]
             return crops
 
         self._crops_of = crops_of
