@@ -13,7 +13,7 @@ from cnnbench.verdicts.targets import DEFAULTS
 
 
 def classes(train: tuple[int, ...], held_out: tuple[int, ...] = (50, 50)):
-    """Return pictures with so many of each class."""
+    """Returns pictures with so many of each class."""
     names = ("cats", "dogs", "owls")[: len(train)]
     labels = tuple(label for label, count in enumerate(held_out) for _ in range(count))
     return data_set(
@@ -24,50 +24,41 @@ def classes(train: tuple[int, ...], held_out: tuple[int, ...] = (50, 50)):
     )
 
 
-# Held out
-
-
-def test_no_leak_is_held_out():
-    result = check_held_out([])
-    assert (result.verdict, result.observed) == ("pass", 0.0)
-
-
-def test_each_leak_is_named():
-    result = check_held_out(["a.jpg equals b.jpg", "c.jpg equals d.jpg"])
-    assert (result.verdict, result.observed) == ("fail", 2.0)
-    assert result.detail == "a.jpg equals b.jpg\nc.jpg equals d.jpg"
-
-
-# Near duplicates
-
-
 PAIR = ("train/1.jpg", "validation/2.jpg")
 
 
-def test_no_near_duplicate_passes():
-    result = check_near_duplicates(NearDuplicates())
-    assert (result.check, result.verdict, result.observed) == ("near_duplicates", "pass", 0.0)
+def test_a_result_is_of_no_variant_and_no_place():
+    found = check_held_out([])
+    key = (found.variant, found.seed, found.backend, found.device, found.dtype, found.batch_size)
+    assert (found.check, key) == ("held_out", ("", None, "", "", "", None))
 
 
-def test_near_duplicates_are_named():
-    result = check_near_duplicates(NearDuplicates(pairs=(PAIR,)))
-    assert (result.verdict, result.observed, result.threshold) == ("fail", 1.0, 0.0)
-    assert "1 held-out pictures look like one that is trained on" in result.detail
-    assert result.detail.endswith("  train/1.jpg and validation/2.jpg")
+@pytest.mark.parametrize(
+    ("leaks", "verdict"), [([], "pass"), (["a.jpg equals b.jpg", "c.jpg equals d.jpg"], "fail")]
+)
+def test_each_leak_is_named(leaks, verdict):
+    result = check_held_out(leaks)
+    assert (result.verdict, result.observed) == (verdict, len(leaks))
+    assert result.detail == ("\n".join(leaks) or "no picture is in both sets, by content")
 
 
-def test_strangers_that_look_alike_pass_and_are_named():
-    result = check_near_duplicates(NearDuplicates(look_alikes=(PAIR,)))
-    assert (result.verdict, result.observed) == ("pass", 0.0)
-    assert result.detail.startswith("Strangers look alike here: 1 held-out pictures")
-    assert "cannot be told" in result.detail
-    assert result.detail.endswith("  train/1.jpg and validation/2.jpg")
-
-
-def test_near_duplicates_among_strangers_that_look_alike_are_red():
-    result = check_near_duplicates(NearDuplicates((PAIR,), (("a.png", "b.png"),)))
-    assert (result.verdict, result.observed) == ("fail", 1.0)
-    assert result.detail.index("train/1.jpg") < result.detail.index("a.png and b.png")
+@pytest.mark.parametrize(
+    ("found", "verdict", "start"),
+    [
+        (NearDuplicates(), "pass", "no held-out picture looks like one that is trained on"),
+        (NearDuplicates(pairs=(PAIR,)), "fail", "1 held-out pictures look like one that is"),
+        (NearDuplicates(look_alikes=(PAIR,)), "pass", "Strangers look alike here: 1 held-out"),
+        (NearDuplicates((PAIR,), (PAIR,)), "fail", "1 held-out pictures look like one that is"),
+    ],
+)
+def test_near_duplicates_are_red_and_strangers_that_look_alike_are_named(found, verdict, start):
+    result = check_near_duplicates(found)
+    assert (result.check, result.verdict) == ("near_duplicates", verdict)
+    assert (result.observed, result.threshold) == (len(found.pairs), 0.0)
+    assert result.detail.startswith(start)
+    named = result.detail.count("\n  train/1.jpg and validation/2.jpg")
+    assert named == len(found.pairs) + len(found.look_alikes)
+    assert ("cannot be told" in result.detail) == bool(found.look_alikes)
 
 
 @pytest.mark.parametrize(("count", "lines"), [(10, 11), (11, 12), (500, 12)])

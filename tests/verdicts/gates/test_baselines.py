@@ -10,7 +10,6 @@ from factories import training_run
 from cnnbench.verdicts.gates.baselines import (
     BASELINE_VERSION,
     IDENTITY,
-    Baseline,
     baseline_of,
     identity_of,
     read_baselines,
@@ -18,6 +17,13 @@ from cnnbench.verdicts.gates.baselines import (
 )
 
 RUNS = runs_of(10, 50, 12, 11)
+
+
+def broken(name, value):
+    one = {"variant": "x", "identity": {}, "seeds": [1], "accuracies": [], "collapsed": []}
+    return json.dumps({"cnnbench_baseline": 1, "baselines": [{**one, name: value}]})
+
+
 BASELINE = baseline_of(RUNS, [1])
 
 
@@ -44,26 +50,22 @@ def test_the_identity_is_what_accuracy_may_depend_on():
     }
 
 
-@pytest.mark.parametrize(
-    ("collapsed", "left"), [((1,), 3), ((0, 1), 2), ((0, 1, 2), 1), ((0, 1, 2, 3), 0)]
-)
-def test_two_seeds_at_least_must_learn(collapsed, left):
-    if left >= 2:
-        assert len(baseline_of(RUNS, collapsed).accuracies) == left
-        return
+def test_two_seeds_at_least_must_learn():
+    assert len(baseline_of(RUNS, (0, 1)).accuracies) == 2
     message = (
         r"at least two seeds that learn; 20 are good. Received: variant='documented', "
-        rf"seeds=\[0, 1, 2, 3\], collapsed={re.escape(str(list(collapsed)))}"
+        r"seeds=\[0, 1, 2, 3\], collapsed=\[0, 1, 2\]"
     )
     with pytest.raises(ValueError, match=message):
-        baseline_of(RUNS, collapsed)
+        baseline_of(RUNS, (2, 1, 0))
 
 
-def test_what_was_written_is_read_again(path):
-    assert read_baselines(path) == {
-        "documented": BASELINE,
-        "wide": replace(BASELINE, variant="wide"),
-    }
+def test_what_was_written_is_read_again_to_the_last_bit(path):
+    expected = {"documented": BASELINE, "wide": replace(BASELINE, variant="wide")}
+    assert read_baselines(path) == expected
+    odd = replace(BASELINE, accuracies=(0.1 + 0.2, 1 / 3, 0.0, 1.0))
+    write_baselines(path, [odd], {})
+    assert read_baselines(path) == {"documented": odd}
 
 
 def test_a_baseline_is_plain_json_with_its_environment(path):
@@ -72,12 +74,6 @@ def test_a_baseline_is_plain_json_with_its_environment(path):
     assert content["environment"] == {"commit": "abc"}
     assert content["baselines"][0]["accuracies"] == [0.9, 0.88, 0.89]
     assert path.read_text().endswith("}\n")
-
-
-def test_accuracies_are_kept_to_the_last_bit(path):
-    odd = replace(BASELINE, accuracies=(0.1 + 0.2, 1 / 3))
-    write_baselines(path, [odd], {})
-    assert read_baselines(path)["documented"].accuracies == (0.1 + 0.2, 1 / 3)
 
 
 def test_equal_baselines_are_one_in_a_set(path):
@@ -98,17 +94,10 @@ def test_each_part_of_the_identity_is_compared(name):
     assert line == f"{name} is 'other', in the baseline {getattr(RUNS[0], name)!r}"
 
 
-def test_all_differences_are_named_at_once():
+def test_all_differences_are_named_at_once_and_what_the_baseline_lacks_differs():
     lines = BASELINE.differences(replace(RUNS[0], threads=2, data_hash="beef"))
-    assert lines == [
-        "data_hash is 'beef', in the baseline 'c0ffee'",
-        "threads is 2, in the baseline 1",
-    ]
-
-
-def test_a_part_that_the_baseline_lacks_differs():
-    old = replace(BASELINE, identity={})
-    assert len(old.differences(RUNS[0])) == len(IDENTITY)
+    assert [line.split(" ")[0] for line in lines] == ["data_hash", "threads"]
+    assert len(replace(BASELINE, identity={}).differences(RUNS[0])) == len(IDENTITY)
 
 
 # Bad files
@@ -132,6 +121,8 @@ def test_an_absent_file_is_named_and_how_to_make_one(tmp_path):
         ('{"cnnbench_baseline": 1, "baselines": [1]}', "TypeError: "),
         ('{"cnnbench_baseline": 1, "baselines": [{"variant": "wide"}]}', "KeyError: 'identity'"),
         ("\xff", "UnicodeDecodeError: "),
+        (broken("seeds", ["high"]), "ValueError: invalid literal"),
+        (broken("accuracies", [0.9, "high"]), "ValueError: could not convert"),
     ],
 )
 def test_a_file_that_is_no_baseline_is_named(tmp_path, text, problem):
@@ -139,15 +130,6 @@ def test_a_file_that_is_no_baseline_is_named(tmp_path, text, problem):
     path.write_bytes(text.encode("latin-1"))
     message = rf"^{re.escape(str(path))} is no baseline of version 1 that `cnnbench baseline` wrote"
     with pytest.raises(ValueError, match=f"{message}: {problem}"):
-        read_baselines(path)
-
-
-@pytest.mark.parametrize("field", ["seeds", "accuracies"])
-def test_values_that_are_no_numbers_are_told(path, field):
-    content = json.loads(path.read_text())
-    content["baselines"][0][field][0] = "high"
-    path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match="is no baseline of version 1"):
         read_baselines(path)
 
 
@@ -173,13 +155,3 @@ def test_all_unusable_baselines_are_told_at_once(path):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"'documented', accuracies=\[2.0\]; variant='wide', a"):
         read_baselines(path)
-
-
-@pytest.mark.parametrize("accuracies", [(0.0, 1.0), (1.0, 1.0)])
-def test_nothing_and_everything_are_accuracies(path, accuracies):
-    write_baselines(path, [replace(BASELINE, accuracies=accuracies)], {})
-    assert read_baselines(path)["documented"].accuracies == accuracies
-
-
-def test_a_baseline_is_a_value():
-    assert Baseline("wide", {}, (0, 1), (0.5, 0.6)).collapsed == ()
