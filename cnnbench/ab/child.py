@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnbench.models.user_errors import blaming
-from cnnbench.speed.timing import Step, time_calls
+from cnnbench.speed.timing import Step, time_steps
 
 
 def serve(message: dict[str, Any], backend: str, threads: int) -> None:
@@ -44,7 +44,7 @@ def serve(message: dict[str, Any], backend: str, threads: int) -> None:
             if command["do"] == "end":
                 return
             if command["do"] == "build":
-                step = _build(command, message)
+                step = _build(command, message, threads)
                 pin(message["cpu"], threads)  # not before: both sides build at the same time
                 answer: dict[str, Any] = {}
             else:
@@ -105,12 +105,14 @@ def is_own(path: str, working_copy: Path | str) -> bool:
     return real.is_relative_to(working_copy) and not any(map(real.is_relative_to, prefixes))
 
 
-def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
-    from cnnbench.ab.keras_steps import first_step
+def _build(command: dict[str, Any], setup: dict[str, Any], threads: int) -> Step:
     from cnnbench.machine.devices import gpus
+    from cnnbench.machine.place import Place
     from cnnbench.models.variants import Variant
     from cnnbench.pictures.batches import Pictures, drawn_batch
     from cnnbench.pictures.data_set import Splits
+    from cnnbench.records.measurements import Row
+    from cnnbench.speed.engines.engine import engine_for, host_step
 
     if command["device"] == "gpu" and not gpus(command["backend"]):
         raise ValueError(f"{command['backend']} sees no GPU. Received: device='gpu'")
@@ -118,8 +120,12 @@ def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
     variant, seed = Variant.from_dict(command["variant"]), command["seed"]
     side = Pictures(splits.train_pictures(), splits.train.labels)
     batch = drawn_batch(side, command["batch_size"], seed)
+    row = Row(variant.name, command["workload"], "float32", command["batch_size"], seed)
+    engine = engine_for(Place(command["backend"], command["device"], threads))
     with blaming(variant.builder):
-        step = first_step(variant, splits, command["workload"], batch, seed)
+        program = engine.build(variant, row, splits)
+        step = host_step(engine, program, batch)
+        step()  # compiles it
     if setup.get("working_copy") and (found := strays(setup["working_copy"])):
         raise ValueError(
             "These modules come from the working copy and not from the revision; put the folder "
@@ -127,13 +133,3 @@ def _build(command: dict[str, Any], setup: dict[str, Any]) -> Step:
             f"Received: modules={', '.join(found)}"
         )
     return step
-
-
-def time_steps(step: Step, steps: int) -> float:
-    """Returns the seconds of a round of steps."""
-
-    def every_step() -> None:
-        for _ in range(steps):
-            step()
-
-    return time_calls(every_step, 1)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from cnnbench.pictures.streams import Purpose, random_stream
 from cnnbench.records.measurements import Workload
 from cnnbench.speed.engines.keras_model import has_random_layers, model_of
 from cnnbench.speed.flops import inference_flops, training_flops
-from cnnbench.speed.reference import Reference, TrainingAnswers, load_weights
+from cnnbench.speed.reference import Reference, TrainingAnswers, Weights, load_weights
 
 if TYPE_CHECKING:
     import keras
@@ -46,8 +47,6 @@ UNDECIDED = 0.025
 UNDECIDED_SHARE = 0.01
 TRIES = 8  # per number of steps
 
-Weights = tuple[npt.NDArray[np.float32], ...]
-
 
 def make_reference(
     variant: Variant,
@@ -70,7 +69,7 @@ def make_reference(
     network = _Network(variant, splits, seed)
     model = network.model
     if weights is None:
-        network.train(WARM_UP_BATCH_SIZE, WARM_UP_STEPS, seed, purpose="warm_up_batches")
+        network.train(WARM_UP_BATCH_SIZE, 0, WARM_UP_STEPS, "warm_up_batches")
         known = tuple(model.get_weights())
     else:
         known = load_weights(weights)
@@ -81,7 +80,7 @@ def make_reference(
     elif workload == "train":
         training = training_answers(
             network.begun,
-            lambda begun, first, steps: network.trained(begun, batch_size, seed, first, steps),
+            partial(network.trained, batch_size),
             seed,
             changes=max(1, min(CHANGES, CHANGED_PICTURES // batch_size)),
         )
@@ -137,7 +136,7 @@ def training_answers(
                 break
         if rounding > ROUNDING:
             continue
-        best, least = TrainingAnswers(begun, first, steps, answers, rounding), undecided
+        best, least = TrainingAnswers(begun, answers, first, steps, rounding), undecided
         if undecided <= UNDECIDED_SHARE:
             break
     return best
@@ -162,13 +161,15 @@ def _rounded(
 
 
 class _Network:
-    """A variant's model, compiled once, which can begin anew any number of times."""
+    """A variant's model, compiled once, which can begin anew any number of times.
+
+    It trains by `train_on_batch`, as the trainings do, and not by the steps of the engines: those
+    are what is compared with it.
+    """
 
     def __init__(self, variant: Variant, splits: Splits, seed: int) -> None:
-        self._splits, self._classes = splits, len(splits.classes)
-        self.model: keras.Model = model_of(
-            variant, seed, splits.input_shape, self._classes, "float32"
-        )
+        self._classes, self._seed = len(splits.classes), seed
+        self.model: keras.Model = model_of(variant, seed, splits.input_shape, self._classes)
         self.model.optimizer.build(self.model.trainable_variables)
         self.begun: Weights = tuple(self.model.get_weights())
         self._optimizer = [variable.numpy() for variable in self.model.optimizer.variables]
@@ -176,26 +177,21 @@ class _Network:
         self._held_out = Pictures(splits.validation_pictures(), splits.validation.labels)
 
     def train(
-        self,
-        batch_size: int,
-        steps: int,
-        seed: int,
-        first: int = 0,
-        purpose: Purpose = "timed_batches",
+        self, batch_size: int, first: int, steps: int, purpose: Purpose = "timed_batches"
     ) -> None:
         for number in range(first, first + steps):
-            batch = drawn_batch(self._side, batch_size, seed, number, purpose)
+            batch = drawn_batch(self._side, batch_size, self._seed, number, purpose)
             targets = targets_for(self.model, batch.labels, self._classes)
             self.model.train_on_batch(batch.pictures, targets)
 
     def trained(
-        self, begun: Weights, batch_size: int, seed: int, first: int, steps: int
+        self, batch_size: int, begun: Weights, first: int, steps: int
     ) -> npt.NDArray[np.float32]:
         """Returns answers after training with a new optimizer."""
         self.model.set_weights(list(begun))
         for variable, value in zip(self.model.optimizer.variables, self._optimizer, strict=True):
             variable.assign(value)
-        self.train(batch_size, steps, seed, first)
+        self.train(batch_size, first, steps)
         return self.answers()
 
     def answers(self) -> npt.NDArray[np.float32]:

@@ -1,7 +1,9 @@
-"""What float32 on a CPU answers, as a file."""
+"""What float32 on a CPU answers, as a file, and how far the answers of timed programs agree."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-WEIGHT, BEGUN = "weight_", "begun_"  # names in a reference's file
+from cnnbench.records.answers import classes_of
+from cnnbench.records.measurements import Agreement
 
-
+Weights = tuple[npt.NDArray[Any], ...]  # in Keras' order
 WEIGHT, BEGUN = "weight_", "begun_"  # names in a reference's file
 
 
@@ -19,16 +22,16 @@ WEIGHT, BEGUN = "weight_", "begun_"  # names in a reference's file
 class TrainingAnswers:
     """What a few training steps make of a new network.
 
-    `weights` are those that it begins with, in Keras' order, and `probabilities` `(n, outputs)`
-    its answers to the held-out pictures after `steps` steps on the batches `first_batch`,
-    `first_batch + 1`, ... of those that the seed draws. `rounding` is by how much these answers
-    move when the weights are changed as little as rounding changes them.
+    `weights` are those that it begins with, and `probabilities` `(n, outputs)` its answers to the
+    held-out pictures after `steps` steps on the batches `first_batch`, `first_batch + 1`, ... of
+    those that the seed draws. `rounding` is by how much these answers move when the weights are
+    changed as little as rounding changes them.
     """
 
-    weights: tuple[npt.NDArray[Any], ...]
+    weights: Weights
+    probabilities: npt.NDArray[np.float32]
     first_batch: int
     steps: int
-    probabilities: npt.NDArray[np.float32]
     rounding: float
 
 
@@ -36,12 +39,12 @@ class TrainingAnswers:
 class Reference:
     """What float32 on a CPU answers, by Keras' own calls.
 
-    `weights` are in Keras' order, `probabilities` `(n, outputs)` are those of the held-out
-    pictures with these weights. `training` is `None` where nothing was trained; `not_compared` then
-    says why training has no answers. Floating point operations are those of one picture.
+    `probabilities` `(n, outputs)` are those of the held-out pictures with these `weights`.
+    `training` is `None` where nothing was trained; `not_compared` then says why. Floating point
+    operations are those of one picture.
     """
 
-    weights: tuple[npt.NDArray[Any], ...]
+    weights: Weights
     probabilities: npt.NDArray[np.float32]
     training: TrainingAnswers | None
     inference_flops: float | None
@@ -50,54 +53,70 @@ class Reference:
 
     def save(self, path: Path) -> None:
         """Writes a file without code; `load` reads it."""
-        counted = (self.inference_flops, self.training_flops)
-        given: dict[str, npt.NDArray[Any]] = {
-            "probabilities": self.probabilities,
-            "flops": np.array([np.nan if n is None else n for n in counted], np.float64),
-            "not_compared": np.array(self.not_compared),
+        facts: dict[str, Any] = {
+            "inference_flops": self.inference_flops,
+            "training_flops": self.training_flops,
+            "not_compared": self.not_compared,
         }
-        if self.training is not None:
-            made = self.training
-            given |= _named(made.weights, BEGUN)
-            given["trained"] = made.probabilities
-            given["training"] = np.array([made.first_batch, made.steps, made.rounding], np.float64)
-        np.savez(path, allow_pickle=False, **given, **_named(self.weights))
+        arrays = {"probabilities": self.probabilities} | _named(self.weights, WEIGHT)
+        if (made := self.training) is not None:
+            facts["training"] = {
+                "first_batch": made.first_batch,
+                "steps": made.steps,
+                "rounding": made.rounding,
+            }
+            arrays |= {"trained": made.probabilities} | _named(made.weights, BEGUN)
+        np.savez(path, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Reference:
         with np.load(path, allow_pickle=False) as file:
-            inference, training = file["flops"]
-            made = None
-            if "training" in file.files:
-                first, steps, rounding = file["training"]
-                begun = _weights_in(file, BEGUN)
-                made = TrainingAnswers(begun, int(first), int(steps), file["trained"], rounding)
-            return cls(
-                weights=_weights_in(file),
-                probabilities=file["probabilities"],
-                training=made,
-                inference_flops=None if np.isnan(inference) else float(inference),
-                training_flops=None if np.isnan(training) else float(training),
-                not_compared=str(file["not_compared"]),
-            )
+            facts = json.loads(str(file["facts"]))
+            made = facts.pop("training", None)
+            training = made and TrainingAnswers(_named_in(file, BEGUN), file["trained"], **made)
+            return cls(_named_in(file, WEIGHT), file["probabilities"], training, **facts)
 
 
-def save_weights(weights: list[npt.NDArray[Any]], path: Path) -> None:
+def save_weights(weights: Sequence[npt.NDArray[Any]], path: Path) -> None:
     """Writes a model's weights, in Keras' order."""
-    np.savez(path, allow_pickle=False, **_named(tuple(weights)))
+    np.savez(path, allow_pickle=False, **_named(weights, WEIGHT))
 
 
-def load_weights(path: Path) -> tuple[npt.NDArray[Any], ...]:
+def load_weights(path: Path) -> Weights:
     """Reads what `save_weights` wrote."""
     with np.load(path, allow_pickle=False) as file:
-        return _weights_in(file)
+        return _named_in(file, WEIGHT)
 
 
-def _named(
-    weights: tuple[npt.NDArray[Any], ...], prefix: str = WEIGHT
-) -> dict[str, npt.NDArray[Any]]:
+def agreement_of(
+    probabilities: npt.NDArray[np.floating[Any]],
+    reference: npt.NDArray[np.floating[Any]],
+    labels: npt.NDArray[np.int64],
+) -> Agreement:
+    """Compares answers with those of the reference.
+
+    Args:
+        probabilities: `(n, 1)` or `(n, classes)`.
+        reference: the same of float32 on a CPU.
+        labels: int64 `(n,)`, true classes.
+
+    Returns:
+        Shares and differences. An answer that is no number is wrong, and differs by 1.
+    """
+    given, known = classes_of(probabilities), classes_of(reference)
+    differences = np.abs(probabilities.astype(np.float64) - reference.astype(np.float64))
+    differences = np.where(np.isfinite(differences), differences, 1.0)
+    return Agreement(
+        pictures=len(labels),
+        equal_share=float((given == known).mean()),
+        probability_difference=float(differences.max()),
+        accuracy_difference=float((given == labels).mean() - (known == labels).mean()),
+    )
+
+
+def _named(weights: Sequence[npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:
     return {f"{prefix}{number:04d}": weight for number, weight in enumerate(weights)}
 
 
-def _weights_in(file: Any, prefix: str = WEIGHT) -> tuple[npt.NDArray[Any], ...]:
+def _named_in(file: Any, prefix: str) -> Weights:
     return tuple(file[name] for name in sorted(file.files) if name.startswith(prefix))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +15,10 @@ from cnnbench.machine.telemetry import Telemetry
 from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.data_set import Splits
-from cnnbench.records.measurements import Agreement, Measurement, Row, Workload
-from cnnbench.speed.agreement import agreement_of
-from cnnbench.speed.engines.choice import Recipe, engine_for, program_for
-from cnnbench.speed.engines.engine import Program, is_out_of_memory
-from cnnbench.speed.reference import Reference
-from cnnbench.speed.timing import is_linear, prove_timing, time_calls, time_rounds
+from cnnbench.records.measurements import Measurement, Row, Workload
+from cnnbench.speed.engines.engine import Engine, Program, engine_for, is_out_of_memory
+from cnnbench.speed.reference import Reference, agreement_of
+from cnnbench.speed.timing import is_linear, prove_timing, steps_per_round, time_calls, time_steps
 
 LATENCY_CALLS = 300  # enough for a 99th percentile with three calls above it
 LATENCY_WARMUP_CALLS = 20
@@ -102,29 +99,28 @@ def measure_row(
         not fit into memory gives a record without rounds that says so.
     """
     known = Reference.load(reference) if reference else None
+    is_training = row.workload == "train"
     flops = None
     if known is not None:
-        flops = known.training_flops if row.workload == "train" else known.inference_flops
+        flops = known.training_flops if is_training else known.inference_flops
     blank = Measurement(
         row=row,
         place=place,
         fingerprint=variant.fingerprint(),
         data_hash=splits.content_hash,
         warmup_rounds=warmup_rounds,
+        not_compared=known.not_compared if known and is_training else "",
         flops_per_picture=flops,
     )
     engine = engine_for(place)
     devices.reset_peak_memory(place.backend, place.device)
     try:
-        return _measured(variant, blank, splits, known, exported, engine, rounds)
+        found = _measured(variant, blank, splits, known, exported, engine, rounds)
     except Exception as error:  # each backend has its own for a full memory
         if not is_out_of_memory(error):
             raise
-        return replace(
-            blank,
-            out_of_memory=True,
-            peak_memory_mb=devices.peak_memory_mb(place.backend, place.device),
-        )
+        found = replace(blank, out_of_memory=True)
+    return replace(found, peak_memory_mb=devices.peak_memory_mb(place.backend, place.device))
 
 
 def _measured(
@@ -133,24 +129,15 @@ def _measured(
     splits: Splits,
     known: Reference | None,
     exported: Path | None,
-    engine: Any,
+    engine: Engine,
     rounds: int,
 ) -> Measurement:
-    row, place = blank.row, blank.place
-    side = Pictures(splits.train_pictures(), splits.train.labels)
-    classes = len(splits.classes)
-    start = time.perf_counter()
+    row, start = blank.row, time.perf_counter()
     training = known.training if known and row.workload == "train" else None
     begun = training or known
-    recipe = Recipe(
-        variant,
-        row,
-        splits.input_shape,
-        classes,
-        begun.weights if begun else None,
-        exported,
-    )
-    program = program_for(engine, place.backend, recipe)
+    weights = begun.weights if begun else None
+    program = engine.build(variant, row, splits, weights, exported)
+    side = Pictures(splits.train_pictures(), splits.train.labels)
     first = training.first_batch if training else 0
     batch = drawn_batch(side, row.batch_size, row.seed, first)
     inputs = program.inputs(batch)
@@ -158,77 +145,59 @@ def _measured(
     first_step_seconds = time.perf_counter() - start
 
     for number in range(1, training.steps if training else 1):
-        own = drawn_batch(side, row.batch_size, row.seed, first + number)
-        program.run(*program.inputs(own))
+        program.run(*program.inputs(drawn_batch(side, row.batch_size, row.seed, first + number)))
     expected = training or (known if row.workload == "inference" else None)
-    agreement = _agreement(
-        program, splits, row.batch_size, expected.probabilities if expected else None
-    )
+    agreement = None
+    if expected is not None:
+        answers = _answers(program, splits.validation_pictures(), row.batch_size)
+        agreement = agreement_of(answers, expected.probabilities, splits.validation.labels)
 
     def step() -> object:
         return program.run(*inputs)
 
-    watch = Telemetry(place.device)
-
-    def warm() -> None:
-        watch.start()
+    steps = steps_per_round(step, engine.synchronize)
+    for _ in range(blank.warmup_rounds):
+        time_steps(step, steps, engine.synchronize)
+    watch = Telemetry(blank.place.device)
+    watch.start()
+    watch.sample()
+    round_seconds = []
+    for _ in range(rounds):
+        round_seconds.append(time_steps(step, steps, engine.synchronize))
         watch.sample()
-
-    timed = time_rounds(
-        step,
-        rounds=rounds,
-        warmup_rounds=blank.warmup_rounds,
-        synchronize=engine.synchronize,
-        when_warm=warm,
-        after_round=watch.sample,
-    )
-    seen = watch.stop()
-    proof = prove_timing(step, engine.synchronize, engine.get, timed.steps_per_round)
-    for _ in range(PROOFS - 1):
+    telemetry = watch.stop()
+    for _ in range(PROOFS):
+        proof = prove_timing(step, engine.synchronize, engine.get, steps)
+        # A busy machine bends a line now and then; a timer that does not wait does so each time.
         if is_linear(proof):
             break
-        # A busy machine bends a line now and then; a timer that does not wait does so each time.
-        proof = prove_timing(step, engine.synchronize, engine.get, timed.steps_per_round)
     copies = time_calls(lambda: engine.put(batch.pictures), COPY_WARMUPS + COPIES)
     latency: tuple[float, ...] = ()
     if row.workload == "inference":
         single = batch.pictures[:1]
-        time_calls(lambda: program.answer(single), LATENCY_WARMUP_CALLS)
-        latency = time_calls(lambda: program.answer(single), LATENCY_CALLS)
+        calls = LATENCY_WARMUP_CALLS + LATENCY_CALLS
+        latency = time_calls(lambda: program.answer(single), calls)[LATENCY_WARMUP_CALLS:]
     return replace(
         blank,
-        steps_per_round=timed.steps_per_round,
-        round_seconds=timed.seconds,
+        steps_per_round=steps,
+        round_seconds=tuple(round_seconds),
         latency_seconds=latency,
-        first_step_seconds=first_step_seconds,
         copy_seconds=copies[COPY_WARMUPS:],
-        timing=proof,
-        peak_memory_mb=devices.peak_memory_mb(place.backend, place.device),
+        first_step_seconds=first_step_seconds,
         agreement=agreement,
-        not_compared=known.not_compared if known and row.workload == "train" else "",
+        timing=proof,
         placement=program.placement(),
         tf32=engine.tf32(),
         backend_flops_per_picture=program.backend_flops(),
-        telemetry=seen,
+        telemetry=telemetry,
     )
 
 
-def _agreement(
-    program: Program, splits: Splits, batch_size: int, expected: npt.NDArray[np.float32] | None
-) -> Agreement | None:
-    if expected is None:
-        return None
-    held_out = splits.validation_pictures()
-    answers = [
-        _answer(program, held_out[start : start + batch_size], batch_size)
-        for start in range(0, len(held_out), batch_size)
-    ]
-    return agreement_of(np.concatenate(answers), expected, splits.validation.labels)
-
-
-def _answer(
+def _answers(
     program: Program, pictures: npt.NDArray[np.uint8], batch_size: int
 ) -> npt.NDArray[np.float32]:
-    # Repeated up to a whole batch: the answers are then those of the program that is timed.
-    whole = pictures[np.arange(batch_size) % len(pictures)]
-    return program.answer(whole)[: len(pictures)]
+    # In whole batches: the answers are then those of the program that is timed.
+    count = len(pictures)
+    starts = range(0, count, batch_size)
+    batches = [pictures[np.arange(start, start + batch_size) % count] for start in starts]
+    return np.concatenate([program.answer(batch) for batch in batches])[:count]

@@ -1,4 +1,4 @@
-"""Clock, warm-up and rounds. Knows no model.
+"""Rounds of steps, the clock around them, and the proof that the clock waits. Knows no model.
 
 Steps are queued, and the clock is read when all work is done, before and after: a backend that
 computes later is waited for. Steps that return when they are done need no waiting for.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 from cnnbench.records.measurements import TimingProof
 
@@ -18,62 +18,57 @@ Synchronize = Callable[[Sequence[object]], None]
 
 MINIMUM_ROUND_SECONDS = 0.05
 
-
-@dataclass(frozen=True)
-class Rounds:
-    """Seconds of each timed round, and how many steps a round has."""
-
-    seconds: tuple[float, ...]
-    steps_per_round: int
+# Twice the steps must take twice the time. Overhead that is paid once makes it less, a busy machine
+# makes it more or less; a timer that does not wait is off by the length of the queue.
+LINEAR = (0.6, 1.6)
 
 
-def time_rounds(
+def time_steps(
     step: Step,
-    *,
-    rounds: int,
-    warmup_rounds: int,
+    steps: int = 1,
     synchronize: Synchronize = lambda outputs: None,
-    when_warm: Callable[[], None] = lambda: None,
-    after_round: Callable[[], None] = lambda: None,
-    minimum_seconds: float = MINIMUM_ROUND_SECONDS,
     clock: Clock = time.perf_counter,
-) -> Rounds:
-    """Times rounds of steps after a warm-up.
-
-    The number of steps a round is doubled in the first warm-up until a round lasts
-    `minimum_seconds`, so that reading the clock costs nothing beside it.
+) -> float:
+    """Returns the seconds of a round of steps, from one moment of rest to the next.
 
     Args:
         step: queues one step, or makes it.
-        rounds: timed rounds.
-        warmup_rounds: rounds of full length before, whose times are thrown away.
-        synchronize: waits for the work of a round, of whose outputs it is given all.
-        when_warm: called before the first timed round.
-        after_round: called after each timed round, when the clock has stopped.
-        minimum_seconds: shortest round.
+        steps: in the round.
+        synchronize: waits for all queued work, and for the outputs that it is given.
         clock: returns seconds.
-
-    Returns:
-        The raw seconds of each round.
     """
+    return _round(step, steps, synchronize, clock)[0]
+
+
+def _round(step: Step, steps: int, synchronize: Synchronize, clock: Clock) -> tuple[float, object]:
+    """Returns the seconds of a round, and the last output."""
+    synchronize([])
+    start = clock()
+    outputs = [step() for _ in range(steps)]
+    synchronize(outputs)
+    return clock() - start, outputs[-1]
+
+
+def time_calls(step: Step, calls: int, clock: Clock = time.perf_counter) -> tuple[float, ...]:
+    """Returns the seconds of each of `calls` single calls."""
+    return tuple(time_steps(step, clock=clock) for _ in range(calls))
+
+
+def steps_per_round(
+    step: Step, synchronize: Synchronize, *, clock: Clock = time.perf_counter
+) -> int:
+    """Doubles the steps until a round is so long that reading the clock costs nothing beside it."""
     steps = 1
-    while time_steps(step, steps, synchronize, clock) < minimum_seconds:
+    while time_steps(step, steps, synchronize, clock) < MINIMUM_ROUND_SECONDS:
         steps *= 2
-    for _ in range(warmup_rounds):
-        time_steps(step, steps, synchronize, clock)
-    when_warm()
-    seconds = []
-    for _ in range(rounds):
-        seconds.append(time_steps(step, steps, synchronize, clock))
-        after_round()
-    return Rounds(tuple(seconds), steps)
+    return steps
 
 
 def prove_timing(
     step: Step,
     synchronize: Synchronize,
     read: Callable[[object], object],
-    steps_per_round: int,
+    most_steps: int,
     *,
     tries: int = 5,
     clock: Clock = time.perf_counter,
@@ -81,55 +76,26 @@ def prove_timing(
     """Measures whether a timer waits for the work that it times.
 
     Time must grow in proportion to the steps that were queued, and when the clock has stopped,
-    nothing may be left to do: reading the answers must take no time.
+    nothing may be left to do: reading the output must take no time.
 
     Args:
         step: queues one step.
         synchronize: what the timer waits with.
         read: brings an output to the host, which every backend does only when it is computed.
-        steps_per_round: of the rounds that were timed; more than they had are not queued.
+        most_steps: to queue: those of a timed round.
         tries: measurements of each number of steps, of which the shortest counts.
         clock: returns seconds.
     """
-    most = max(4, steps_per_round)
-    counts = tuple(most * share // 4 for share in (1, 2, 4))
+    most = max(4, most_steps)
+    counts = (most // 4, most // 2, most)
     best = dict.fromkeys(counts, float("inf"))
     drains = []
     for _ in range(tries):
         for count in counts:
-            synchronize([])
-            start = clock()
-            outputs = [step() for _ in range(count)]
-            synchronize(outputs)
-            stop = clock()
-            read(outputs[-1])
-            drains.append(clock() - stop)
-            best[count] = min(best[count], stop - start)
+            seconds, output = _round(step, count, synchronize, clock)
+            drains.append(time_steps(partial(read, output), clock=clock))
+            best[count] = min(best[count], seconds)
     return TimingProof(counts, tuple(best.values()), min(drains))
-
-
-def time_calls(step: Step, calls: int, clock: Clock = time.perf_counter) -> tuple[float, ...]:
-    """Returns the seconds of each of `calls` single calls."""
-    return tuple(time_steps(step, 1, clock=clock) for _ in range(calls))
-
-
-def time_steps(
-    step: Step,
-    steps: int,
-    synchronize: Synchronize = lambda outputs: None,
-    clock: Clock = time.perf_counter,
-) -> float:
-    """Returns the seconds of a round of steps, from one moment of rest to the next."""
-    synchronize([])
-    start = clock()
-    outputs = [step() for _ in range(steps)]
-    synchronize(outputs)
-    return clock() - start
-
-
-# Twice the steps must take twice the time. Overhead that is paid once makes it less, a busy machine
-# makes it more or less; a timer that does not wait is off by the length of the queue.
-LINEAR = (0.6, 1.6)
 
 
 def linearity(proof: TimingProof | None) -> float | None:

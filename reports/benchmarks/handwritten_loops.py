@@ -30,9 +30,9 @@ from typing import Any
 import numpy as np
 
 from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, worker_variables
+from cnnbench.machine.place import Place
 from cnnbench.models.variants import variant_named
-from cnnbench.records.measurements import Row
-from cnnbench.speed.engines.choice import Recipe, engine_for, program_for
+from cnnbench.speed.engines.engine import engine_for
 from cnnbench.speed.timing import time_steps
 from cnnbench.stats.intervals import mean_of
 
@@ -141,18 +141,16 @@ def measured(
     if workload == "train":
         given.append(rng.integers(2, size=(BATCH_SIZE, 1)).astype(np.float32))
     is_exported = backend not in TRAINING_BACKENDS
-    source = str(exported) if is_exported else seeded_model(VARIANT, SEED, SHAPE, 2)
-    recipe = Recipe(
-        VARIANT,
-        Row(VARIANT.name, workload, "float32", BATCH_SIZE, SEED),
-        SHAPE,
-        2,
-        None if is_exported else source.get_weights(),
-        exported,
-    )
-    engine = engine_for(backend, "cpu", parsed.threads)
-    program = program_for(engine, backend, recipe).program
-    inputs = [engine.put(each) for each in given] + [None] * (2 - len(given))
+    engine = engine_for(Place(backend, "cpu", parsed.threads))
+    if is_exported:
+        source = str(exported)
+        program = engine.program(exported, "float32", BATCH_SIZE)
+    else:
+        from cnnbench.speed.engines.keras_model import model_of
+
+        source = seeded_model(VARIANT, SEED, SHAPE, 2)
+        program = engine.program(model_of(VARIANT, SEED, SHAPE, 2), workload)
+    inputs = [engine.put(each) for each in given]
     by_hand = importlib.import_module(f"handwritten.on_{backend}")
     make = by_hand.training if workload == "train" else by_hand.inference
     loop = make(source, *given, parsed.threads)

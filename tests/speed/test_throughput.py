@@ -1,23 +1,35 @@
-"""Measurements of real steps on tiny pictures, with TensorFlow in the tests' own process."""
+"""Measurements of real steps on tiny pictures, on each backend of Keras that is installed.
+
+TensorFlow measures in the tests' own process, the others in one process each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import engine_runs
 import numpy as np
 import pytest
+from engine_runs import BATCH_SIZE, ROWS, VARIANT
 
+from cnnbench.machine.backends import TRAINING_BACKENDS, missing, worker_variables
 from cnnbench.machine.place import Place
-from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.data_set import Splits
+from cnnbench.records.checks import CheckResult
+from cnnbench.records.codec import decode
 from cnnbench.records.measurements import Measurement, Row, Workload
 from cnnbench.speed import throughput
+from cnnbench.speed.engines.engine import is_out_of_memory
 from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine, TensorFlowProgram
+from cnnbench.speed.limits import counts_agree
 from cnnbench.speed.make_reference import make_reference
-from cnnbench.speed.reference import Reference
 from cnnbench.speed.throughput import measure_row
 from cnnbench.verdicts.checks.speed import (
     check_flops,
@@ -26,144 +38,219 @@ from cnnbench.verdicts.checks.speed import (
     check_timer_waits,
 )
 
-PLACE = Place("tensorflow", "cpu", 1)
-VARIANT = VARIANTS["single-block"]
-ROW = Row("single-block", "train", "float32", 8, 0)
+
+@dataclass(frozen=True)
+class Found:
+    """What a backend measured; only a process of its own counts and looks for peaks."""
+
+    records: dict[str, Measurement]
+    counts: list[tuple[str, Workload, float, float]] = field(default_factory=list)
+    peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    compiled_again: int = 0
 
 
-@pytest.fixture(autouse=True)
-def few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throughput, "LATENCY_CALLS", 5)
-    monkeypatch.setattr(throughput, "LATENCY_WARMUP_CALLS", 1)
+@pytest.fixture(scope="module", autouse=True)
+def few_calls() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(throughput, "LATENCY_CALLS", 5)
+        patch.setattr(throughput, "LATENCY_WARMUP_CALLS", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
-def references(tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Files of the answers that each workload is held against."""
+def folder(tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The references of each workload, by TensorFlow."""
     folder = tmp_path_factory.mktemp("references")
     workloads: tuple[Workload, ...] = ("train", "inference")
     for workload in workloads:
-        made = make_reference(VARIANT, tiny_splits, workload, 8, 0, None)
+        made = make_reference(VARIANT, tiny_splits, workload, BATCH_SIZE, 0, None)
         made.save(folder / f"{workload}.npz")
-    return {workload: folder / f"{workload}.npz" for workload in workloads}
+    return folder
 
 
-def measured(
-    splits: Splits,
-    workload: Workload = "train",
-    reference: Path | None = None,
-    **changes: Any,
-) -> Measurement:
-    row = replace(ROW, workload=workload, **changes)
-    return measure_row(VARIANT, row, splits, PLACE, rounds=3, warmup_rounds=1, reference=reference)
+@pytest.fixture(scope="module", params=TRAINING_BACKENDS)
+def found(
+    request: pytest.FixtureRequest, tiny_splits: Splits, tiny_manifest: Path, folder: Path
+) -> Found:
+    backend: str = request.param
+    if missing(backend):
+        pytest.skip(missing(backend))
+    if backend == "tensorflow":
+        return Found(
+            {
+                name: engine_runs.measured(backend, tiny_splits, folder, workload, dtype)
+                for name, workload, dtype in ROWS
+            }
+        )
+    done = subprocess.run(
+        [sys.executable, engine_runs.__file__, backend, str(tiny_manifest), str(folder)],
+        env={**os.environ, **worker_variables(backend, "cpu", 1)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    records = {name: decode(data) for name, data in told.pop("records").items()}
+    measured = {name: one for name, one in records.items() if isinstance(one, Measurement)}
+    return Found(measured, **told)
 
 
-def test_training_has_rounds_and_no_latency(tiny_splits: Splits) -> None:
-    result = measured(tiny_splits, process=3)
-    assert len(result.round_seconds) == 3
-    assert min(result.round_seconds) > 0
-    assert result.latency_seconds == ()
-    assert (result.row.workload, result.row.process, result.place.threads) == ("train", 3, 1)
-    assert result.data_hash == tiny_splits.content_hash
-    assert result.fingerprint == VARIANT.fingerprint()
+def judged(result: CheckResult | str) -> CheckResult:
+    assert not isinstance(result, str), result
+    return result
 
 
-def test_inference_has_latencies_of_single_pictures(tiny_splits: Splits) -> None:
-    result = measured(tiny_splits, "inference")
-    assert len(result.latency_seconds) == 5
-    assert result.backend_flops_per_picture
+# What every backend does
 
 
-def test_copies_to_the_device_are_measured_apart(tiny_splits: Splits) -> None:
-    result = measured(tiny_splits, "inference")
-    assert len(result.copy_seconds) == throughput.COPIES
-    assert min(result.copy_seconds) > 0
+@pytest.mark.parametrize("name", ["train", "inference", "bfloat16"])
+def test_a_right_program_passes_every_check(found: Found, name: str) -> None:
+    record = found.records[name]
+    for check in (check_same_answers, check_placement):
+        assert judged(check(record)).verdict == "pass", judged(check(record)).detail
+    if record.backend_flops_per_picture is not None:
+        assert judged(check_flops(record)).verdict == "pass"
+    # How linear time is depends on what else the machine does, which is nothing for a test.
+    assert "the timer does not wait" not in judged(check_timer_waits(record)).detail
 
 
-def test_the_first_step_is_dearer_than_a_steady_one(tiny_splits: Splits) -> None:
-    result = measured(tiny_splits)
-    steady = min(result.round_seconds) / result.steps_per_round
-    assert result.first_step_seconds > 5 * steady  # it builds and compiles
+def test_answers_are_those_of_the_reference(found: Found, tiny_splits: Splits) -> None:
+    for name in ("train", "inference"):
+        agreement = found.records[name].agreement
+        assert agreement is not None
+        assert agreement.pictures == len(tiny_splits.validation.names)
+        assert agreement.probability_difference <= 1e-4
 
 
-def test_peak_memory_is_that_of_a_real_process(tiny_splits: Splits) -> None:
-    assert 50 < measured(tiny_splits).peak_memory_mb < 24_000
+def test_placement_is_read_off_the_tensors(found: Found) -> None:
+    for name, dtype in (("train", "float32"), ("inference", "float32"), ("bfloat16", "bfloat16")):
+        placement = found.records[name].placement
+        assert placement is not None
+        assert (placement.devices, placement.weight_dtypes) == (("cpu",), ("float32",))
+        assert placement.compute_dtypes == (dtype,)
 
 
-def test_a_batch_larger_than_the_set_repeats_pictures(tiny_splits: Splits) -> None:
-    count = len(tiny_splits.train.names)
-    assert measured(tiny_splits, "inference", batch_size=2 * count).row.batch_size == 2 * count
+def test_training_has_rounds_and_no_latency(found: Found, tiny_splits: Splits) -> None:
+    record = found.records["train"]
+    assert len(record.round_seconds) == 2
+    assert record.images_per_second > 0
+    assert record.latency_seconds == ()
+    assert (record.row, record.warmup_rounds) == (Row(VARIANT.name, "train", "float32", 8, 0), 1)
+    assert record.data_hash == tiny_splits.content_hash
+    assert record.fingerprint == VARIANT.fingerprint()
+    steady = min(record.round_seconds) / record.steps_per_round
+    assert record.first_step_seconds > steady  # it builds and compiles
+    assert 50 < record.peak_memory_mb < 24_000
+    assert record.flops_per_picture is not None
+    assert record.flops_per_picture > 2 * (found.records["inference"].flops_per_picture or 0) > 0
 
 
-def test_without_a_reference_there_is_nothing_to_compare(tiny_splits: Splits) -> None:
-    result = measured(tiny_splits)
-    assert result.agreement is None
-    assert result.flops_per_picture is None
-    assert check_same_answers(result) == "there is no reference"
+def test_inference_has_latencies_of_single_pictures_and_copies(found: Found) -> None:
+    record = found.records["inference"]
+    assert len(record.latency_seconds) == 5
+    assert len(record.copy_seconds) == throughput.COPIES
+    assert min(*record.copy_seconds, *record.latency_seconds) > 0
+    assert record.backend_flops_per_picture
+    assert record.telemetry
+    assert record.tf32 == ""
 
 
-@pytest.mark.parametrize("workload", ["train", "inference"])
-def test_a_right_program_passes_every_check(
-    tiny_splits: Splits, references: dict[str, Path], workload: Workload
+def test_the_backend_counts_what_the_layers_do(found: Found) -> None:
+    for name, workload, layers, backend in found.counts:
+        assert counts_agree(layers, backend, workload), (name, workload)
+
+
+def test_peaks_are_measured_in_every_dtype(found: Found) -> None:
+    for dtype, peak in found.peaks.items():
+        assert peak["matmul_flops_per_second"] > 0
+        # Keras has no int8 convolution.
+        assert (peak["convolution_flops_per_second"] is None) == (dtype == "int8")
+
+
+def test_only_the_first_step_is_compiled(found: Found) -> None:
+    assert found.compiled_again == 0
+
+
+def test_a_timer_that_does_not_wait_is_found(found: Found) -> None:
+    if found.records["inference"].place.backend != "jax":
+        pytest.skip("on a CPU, JAX alone answers before it has computed")
+    verdict = judged(check_timer_waits(found.records["not waited for"]))
+    assert verdict.verdict == "fail"
+    assert "the timer does not wait" in verdict.detail
+
+
+# Wrong programs and other rows, on TensorFlow
+
+
+def measured(splits: Splits, workload: Workload = "train", batch_size: int = 8) -> Measurement:
+    return measure_row(
+        VARIANT,
+        Row(VARIANT.name, workload, "float32", batch_size, 0),
+        splits,
+        Place("tensorflow", "cpu", 1),
+        rounds=1,
+        warmup_rounds=0,
+    )
+
+
+def test_a_batch_larger_than_the_set_repeats_pictures_and_has_no_reference(
+    tiny_splits: Splits,
 ) -> None:
-    result = measured(tiny_splits, workload, references[workload])
-    for check in (check_same_answers, check_placement, check_flops):
-        verdict = check(result)
-        assert isinstance(verdict, str) or verdict.verdict == "pass", verdict
-    waits = check_timer_waits(result)
-    assert "the timer does not wait" not in waits.detail
-    assert result.agreement is not None
-    assert result.agreement.pictures == len(tiny_splits.validation.names)
-    assert result.agreement.probability_difference <= 1e-4
-    assert result.flops_per_picture
-
-
-def test_training_counts_more_operations_than_inference(
-    tiny_splits: Splits, references: dict[str, Path]
-) -> None:
-    known = Reference.load(references["train"])
-    blank = measured(tiny_splits, "train", references["train"])
-    other = measured(tiny_splits, "inference", references["train"])
-    assert blank.flops_per_picture == known.training_flops
-    assert other.flops_per_picture == known.inference_flops
-    assert known.training_flops is not None
-    assert known.inference_flops is not None
-    assert known.training_flops > 2 * known.inference_flops
+    count = 2 * len(tiny_splits.train.names)
+    result = measured(tiny_splits, "inference", count)
+    assert result.row.batch_size == count
+    assert result.agreement is result.flops_per_picture is None
+    assert isinstance(check_same_answers(result), str)
 
 
 def test_a_fast_wrong_answer_is_red(
-    tiny_splits: Splits, references: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    tiny_splits: Splits, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = TensorFlowEngine.program
 
     def forgets_its_weights(self: Any, model: Any, workload: Workload) -> TensorFlowProgram:
-        rng = np.random.default_rng(0)
-        # The last layer's signs change: half of the answers are wrong, and as fast as right ones.
         *others, kernel, bias = model.get_weights()
-        model.set_weights([*others, rng.normal(0, 1, kernel.shape), bias])
+        wrong = np.random.default_rng(0).normal(0, 1, kernel.shape)
+        model.set_weights([*others, wrong, bias])
         return real(self, model, workload)
 
     monkeypatch.setattr(TensorFlowEngine, "program", forgets_its_weights)
-    result = measured(tiny_splits, "inference", references["inference"])
-    verdict = check_same_answers(result)
+    verdict = judged(
+        check_same_answers(engine_runs.measured("tensorflow", tiny_splits, folder, "inference"))
+    )
     assert verdict.verdict == "fail"
     assert "largest probability difference" in verdict.detail
 
 
 def test_training_that_does_nothing_is_red(
-    tiny_splits: Splits, references: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    tiny_splits: Splits, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = TensorFlowProgram.run
+    real = TensorFlowProgram.train
 
-    def loss_alone(self: Any, pictures: Any, targets: Any = None) -> Any:
+    def loss_alone(self: Any, pictures: Any, targets: Any) -> Any:
         before = self.model.get_weights()
         loss = real(self, pictures, targets)
         self.model.set_weights(before)
         return loss
 
-    monkeypatch.setattr(TensorFlowProgram, "run", loss_alone)
-    verdict = check_same_answers(measured(tiny_splits, "train", references["train"]))
-    assert verdict.verdict == "fail"
+    monkeypatch.setattr(TensorFlowProgram, "train", loss_alone)
+    result = engine_runs.measured("tensorflow", tiny_splits, folder, "train")
+    assert judged(check_same_answers(result)).verdict == "fail"
+
+
+def test_a_wrong_dtype_and_another_device_are_red(
+    tiny_splits: Splits, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = engine_runs.measured("tensorflow", tiny_splits, folder, "inference", "bfloat16")
+    wrong = replace(
+        result,
+        row=replace(result.row, dtype="float32"),
+        place=replace(result.place, device="gpu:1"),
+    )
+    detail = judged(check_placement(wrong)).detail
+    assert "layers compute in bfloat16, expected float32" in detail
+    assert "tensors lie on cpu, expected gpu" in detail
 
 
 def test_a_full_memory_is_a_row(tiny_splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +262,8 @@ def test_a_full_memory_is_a_row(tiny_splits: Splits, monkeypatch: pytest.MonkeyP
     assert result.out_of_memory
     assert (result.round_seconds, result.steps_per_round) == ((), 0)
     assert result.peak_memory_mb > 0
-    assert check_placement(result) == "batch size 8 does not fit into memory"
+    for check in (check_timer_waits, check_placement, check_same_answers):
+        assert check(result) == "batch size 8 does not fit into memory"
 
 
 def test_any_other_error_is_raised(tiny_splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,3 +273,28 @@ def test_any_other_error_is_raised(tiny_splits: Splits, monkeypatch: pytest.Monk
     monkeypatch.setattr(TensorFlowEngine, "synchronize", broken)
     with pytest.raises(RuntimeError, match="the device is gone"):
         measured(tiny_splits)
+
+
+OutOfMemoryError = type("OutOfMemoryError", (RuntimeError,), {})  # as PyTorch's is called
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OutOfMemoryError("CUDA ran out"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_a_full_memory_is_known(error: BaseException) -> None:
+    assert is_out_of_memory(error)
+
+
+def test_tensorflows_full_memory_is_known() -> None:
+    import tensorflow as tf
+
+    error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    assert is_out_of_memory(error)
+    assert not is_out_of_memory(RuntimeError("Unexpected input data type"))

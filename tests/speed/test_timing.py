@@ -2,7 +2,7 @@ import pytest
 from factories import measurement
 
 from cnnbench.records.measurements import TimingProof
-from cnnbench.speed.timing import Rounds, prove_timing, time_calls, time_rounds, time_steps
+from cnnbench.speed.timing import linearity, prove_timing, steps_per_round, time_calls, time_steps
 from cnnbench.verdicts.checks.speed import check_timer_waits
 
 STEP = 1 / 32  # seconds that floats add up exactly
@@ -13,81 +13,13 @@ class Work:
 
     def __init__(self, *seconds: float, then: float = STEP) -> None:
         self.now = 0.0
-        self.steps = self.looks = 0
         self._seconds, self._then = list(seconds), then
 
     def step(self) -> None:
-        self.steps += 1
         self.now += self._seconds.pop(0) if self._seconds else self._then
 
     def clock(self) -> float:
-        self.looks += 1
         return self.now
-
-
-def timed(work: Work, rounds: int = 3, warmup_rounds: int = 0, minimum: float = 0.1) -> Rounds:
-    return time_rounds(
-        work.step,
-        rounds=rounds,
-        warmup_rounds=warmup_rounds,
-        minimum_seconds=minimum,
-        clock=work.clock,
-    )
-
-
-def test_steps_are_doubled_until_a_round_is_long_enough():
-    # 1 step lasts 1/32 s, 2 last 1/16, 4 last 1/8.
-    assert timed(Work()) == Rounds((0.125, 0.125, 0.125), steps_per_round=4)
-
-
-def test_a_round_of_just_the_minimum_is_long_enough():
-    assert timed(Work(), minimum=STEP).steps_per_round == 1
-
-
-def test_long_steps_are_rounds_of_their_own():
-    assert timed(Work(then=2.0), rounds=2) == Rounds((2.0, 2.0), steps_per_round=1)
-
-
-def test_warm_up_rounds_are_of_full_length_and_thrown_away():
-    found, warm = Work(), Work()
-    timed(found, rounds=2, warmup_rounds=0)
-    result = timed(warm, rounds=2, warmup_rounds=3)
-    assert warm.steps - found.steps == 3 * result.steps_per_round
-    assert len(result.seconds) == 2
-
-
-def test_what_warms_up_slowly_is_measured_when_it_is_warm():
-    work = Work(*[STEP] * 7, *[5.0] * 8)
-    assert timed(work, warmup_rounds=2).seconds == (0.125,) * 3
-
-
-def test_rounds_keep_their_own_seconds():
-    work = Work(1.0, 2.0, 3.0, 4.0)
-    assert timed(work).seconds == (2.0, 3.0, 4.0)
-
-
-def test_the_clock_is_read_around_rounds_only():
-    work = Work()
-    timed(work, rounds=3, warmup_rounds=2)
-    assert work.looks == 2 * (3 + 2 + 3)  # finding the length, warm-up, rounds
-
-
-def test_calls_are_timed_one_by_one():
-    work = Work(1.0, 2.0, 0.5)
-    assert time_calls(work.step, 3, work.clock) == (1.0, 2.0, 0.5)
-    assert work.steps == 3
-
-
-@pytest.mark.parametrize("calls", [0, 1, 5])
-def test_as_many_calls_are_timed_as_were_asked_for(calls):
-    assert len(time_calls(Work().step, calls, Work().clock)) == calls
-
-
-def test_the_usual_clock_is_a_real_one():
-    assert all(0 <= seconds < 60 for seconds in time_calls(lambda: None, 3))
-
-
-# Work that is queued
 
 
 class Queue:
@@ -96,13 +28,13 @@ class Queue:
     def __init__(self, dispatch: float = STEP / 64) -> None:
         self.now = self.free = 0.0
         self.dispatch = dispatch
-        self.queued: list[int] = []
+        self.queued = 0
 
     def step(self) -> int:
         self.now += self.dispatch
         self.free = max(self.free, self.now) + STEP
-        self.queued.append(len(self.queued))
-        return self.queued[-1]
+        self.queued += 1
+        return self.queued
 
     def wait(self, outputs: object = None) -> None:
         self.now = max(self.now, self.free)
@@ -119,6 +51,27 @@ def ignored(outputs: object) -> None:
     pass
 
 
+@pytest.mark.parametrize(("seconds", "steps"), [(1 / 64, 4), (1 / 20, 1), (2.0, 1)])
+def test_steps_are_doubled_until_a_round_is_long_enough(seconds, steps):
+    work = Work(then=seconds)
+    assert steps_per_round(work.step, ignored, clock=work.clock) == steps
+
+
+def test_finding_the_length_of_a_round_waits_for_its_work():
+    queue = Queue(dispatch=0)
+    assert steps_per_round(queue.step, queue.wait, clock=queue.clock) == 2
+
+
+def test_calls_are_timed_one_by_one():
+    work = Work(1.0, 2.0, 0.5)
+    assert time_calls(work.step, 3, work.clock) == (1.0, 2.0, 0.5)
+    assert time_calls(work.step, 0, work.clock) == ()
+
+
+def test_the_usual_clock_is_a_real_one():
+    assert all(0 <= seconds < 60 for seconds in time_calls(lambda: None, 3))
+
+
 def test_queued_work_is_waited_for_at_both_ends():
     queue = Queue()
     queue.step()  # is not yet done when the clock is to start
@@ -128,45 +81,12 @@ def test_queued_work_is_waited_for_at_both_ends():
 
 def test_what_waits_is_given_every_output_of_a_round():
     queue, given = Queue(), []
-
-    def wait(outputs):
-        given.append(list(outputs))
-        queue.wait()
-
-    time_steps(queue.step, 3, wait, queue.clock)
-    assert given == [[], [0, 1, 2]]
+    time_steps(queue.step, 3, given.append, queue.clock)
+    assert given == [[], [1, 2, 3]]
 
 
-def test_rounds_wait_for_their_own_work_alone():
-    queue = Queue()
-    found = time_rounds(
-        queue.step,
-        rounds=3,
-        warmup_rounds=1,
-        synchronize=queue.wait,
-        minimum_seconds=0.1,
-        clock=queue.clock,
-    )
-    assert found == Rounds((4 * STEP + queue.dispatch,) * 3, steps_per_round=4)
-
-
-def test_what_looks_at_the_device_looks_after_each_timed_round():
-    work, looks = Work(), []
-    time_rounds(
-        work.step,
-        rounds=3,
-        warmup_rounds=2,
-        after_round=lambda: looks.append(work.steps),
-        minimum_seconds=STEP,
-        clock=work.clock,
-    )
-    assert looks == [4, 5, 6]  # the first step finds the length, two warm up
-
-
-def proof(queue: Queue, synchronize, steps_per_round: int = 8, **more) -> TimingProof:
-    return prove_timing(
-        queue.step, synchronize, queue.read, steps_per_round, clock=queue.clock, **more
-    )
+def proof(queue: Queue, synchronize, most_steps: int = 8, **more) -> TimingProof:
+    return prove_timing(queue.step, synchronize, queue.read, most_steps, clock=queue.clock, **more)
 
 
 def test_a_timer_that_waits_proves_it():
@@ -202,15 +122,14 @@ def test_steps_that_return_when_they_are_done_need_no_waiting_for():
     work = Work()
     found = prove_timing(work.step, ignored, ignored, 16, clock=work.clock)
     assert found == TimingProof((4, 8, 16), (4 * STEP, 8 * STEP, 16 * STEP), 0.0)
+    assert linearity(found) == 1.0
     assert check_timer_waits(measurement(timing=found)).verdict == "pass"
 
 
-@pytest.mark.parametrize(
-    ("steps_per_round", "steps"), [(1, (1, 2, 4)), (4, (1, 2, 4)), (64, (16, 32, 64))]
-)
-def test_no_more_steps_are_queued_than_a_round_had(steps_per_round, steps):
+@pytest.mark.parametrize(("most", "steps"), [(1, (1, 2, 4)), (64, (16, 32, 64))])
+def test_no_more_steps_are_queued_than_a_round_had(most, steps):
     queue = Queue()
-    assert proof(queue, queue.wait, steps_per_round).steps == steps
+    assert proof(queue, queue.wait, most).steps == steps
 
 
 def test_the_shortest_of_several_tries_counts():

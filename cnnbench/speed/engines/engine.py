@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +11,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnnbench.machine.place import Place
+from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
-from cnnbench.records.measurements import Placement
+from cnnbench.pictures.data_set import Splits
+from cnnbench.records.measurements import Placement, Row
+from cnnbench.speed.timing import Step
 
 Tensor = Any  # a tensor of the backend
+Weights = Sequence[npt.NDArray[Any]]  # in Keras' order
+
+ENGINES = {
+    "tensorflow": "TensorFlowEngine",
+    "jax": "JaxEngine",
+    "torch": "TorchEngine",
+    "openvino": "OpenVinoEngine",
+    "onnxruntime": "OnnxRuntimeEngine",
+}
 
 # What the names and messages of the backends' errors have in common, in lower case.
 _OUT_OF_MEMORY = (
@@ -28,8 +42,35 @@ _OUT_OF_MEMORY = (
 )
 
 
+def engine_for(place: Place) -> Engine:
+    """Returns the engine of this process; it imports the backend."""
+    module = importlib.import_module(f"cnnbench.speed.engines.on_{place.backend}")
+    engine: Engine = getattr(module, ENGINES[place.backend])(place)
+    return engine
+
+
 class Engine(ABC):
     """One backend on one device in this process."""
+
+    @abstractmethod
+    def build(
+        self,
+        variant: Variant,
+        row: Row,
+        splits: Splits,
+        weights: Weights | None = None,
+        exported: Path | None = None,
+    ) -> Program:
+        """Makes the program of a row.
+
+        Args:
+            variant: whose model is built.
+            row: what is run.
+            splits: of the pictures that the model is for.
+            weights: replace those that the row's seed draws.
+            exported: ONNX file of the same weights, which is run instead where a backend does not
+                build Keras' models.
+        """
 
     @abstractmethod
     def send(self, array: npt.NDArray[Any]) -> Tensor:
@@ -93,8 +134,19 @@ class Program(ABC):
 class HostEngine(Engine):
     """A runtime of exported models on the CPU, with a number of threads."""
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    def __init__(self, place: Place) -> None:
+        self.threads = place.threads
+
+    def build(
+        self,
+        variant: Variant,
+        row: Row,
+        splits: Splits,
+        weights: Weights | None = None,
+        exported: Path | None = None,
+    ) -> Program:
+        assert exported is not None
+        return self.program(exported, row.dtype, row.batch_size)
 
     def synchronize(self, outputs: Sequence[Tensor]) -> None:
         """Does nothing: a step is done when it returns."""
@@ -119,6 +171,11 @@ class HostProgram(Program):
 
     def inputs(self, batch: Pictures) -> tuple[Tensor, ...]:
         return (self.engine.put(batch.pictures),)
+
+
+def host_step(engine: Engine, program: Program, batch: Pictures) -> Step:
+    """Returns a step as most code makes it, from arrays in memory to numbers in memory."""
+    return lambda: engine.get(program.run(*program.inputs(batch)))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,8 +16,9 @@ from cnnbench.models.network import targets_for
 from cnnbench.models.seeded import seeded_model
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
-from cnnbench.records.measurements import Placement, Workload
-from cnnbench.speed.engines.engine import Engine, Program, Tensor
+from cnnbench.pictures.data_set import Splits
+from cnnbench.records.measurements import Placement, Row, Workload
+from cnnbench.speed.engines.engine import Engine, Program, Tensor, Weights
 
 # Keras' names: weights stay float32, layers compute in the lower precision.
 POLICIES = {
@@ -30,6 +32,18 @@ KERNELS = ("kernel", "embeddings")  # Keras' names of what layers multiply with
 
 class KerasEngine(Engine):
     """A backend of Keras."""
+
+    def build(
+        self,
+        variant: Variant,
+        row: Row,
+        splits: Splits,
+        weights: Weights | None = None,
+        exported: Path | None = None,
+    ) -> Program:
+        classes = len(splits.classes)
+        model = model_of(variant, row.seed, splits.input_shape, classes, row.dtype, weights)
+        return self.program(model, row.workload)
 
     @abstractmethod
     def where(self, tensor: Tensor) -> tuple[str, str]:
@@ -81,7 +95,7 @@ def model_of(
     input_shape: tuple[int, int, int],
     classes: int,
     dtype: str = "float32",
-    weights: Sequence[npt.NDArray[Any]] | None = None,
+    weights: Weights | None = None,
 ) -> keras.Model:
     """Builds a variant's model that computes in a dtype.
 

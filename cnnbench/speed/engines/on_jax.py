@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from cnnbench.machine.place import Place
 from cnnbench.pictures.batches import Pictures
 from cnnbench.records.measurements import Placement, Workload
 from cnnbench.speed.engines.engine import Tensor
@@ -19,8 +20,8 @@ from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
 class JaxEngine(KerasEngine):
     """One device, `cpu` or `gpu`, of this process."""
 
-    def __init__(self, kind: str) -> None:
-        self.device = jax.devices("cpu" if kind == "cpu" else None)[0]
+    def __init__(self, place: Place) -> None:
+        self.device = jax.devices("cpu" if place.device == "cpu" else None)[0]
 
     def send(self, array: npt.NDArray[Any]) -> Tensor:
         return jax.device_put(array, self.device)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnbench.machine.backends import switch_off_telemetry
+from cnnbench.machine.place import Place
 from cnnbench.records.measurements import Placement
 from cnnbench.speed.engines.engine import HostEngine, HostProgram, Tensor
 
@@ -26,8 +27,8 @@ _PRODUCTS = ("Convolution", "FullyConnected", "MatMul")  # where nearly all oper
 class OpenVinoEngine(HostEngine):
     """The CPU of this machine, on a number of threads."""
 
-    def __init__(self, threads: int) -> None:
-        super().__init__(threads)
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
         switch_off_telemetry()
         import openvino
 

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from cnnbench.machine.backends import kind_of
+from cnnbench.machine.place import Place
 from cnnbench.records.measurements import Placement, Workload
 from cnnbench.speed.engines.engine import Tensor
 from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
@@ -18,8 +20,8 @@ from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
 class TensorFlowEngine(KerasEngine):
     """One device, `cpu` or `gpu`, of this process."""
 
-    def __init__(self, kind: str) -> None:
-        self.device = f"/{kind.upper()}:0"
+    def __init__(self, place: Place) -> None:
+        self.device = f"/{kind_of(place.device).upper()}:0"
 
     def send(self, array: npt.NDArray[Any]) -> Tensor:
         with tf.device(self.device):

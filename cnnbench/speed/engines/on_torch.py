@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from cnnbench.machine.place import Place
 from cnnbench.pictures.batches import Pictures
 from cnnbench.records.measurements import Workload
 from cnnbench.speed.engines.engine import Tensor
@@ -21,8 +22,8 @@ COUNTED_PICTURES = 2  # a batch normalization of one value would fail
 class TorchEngine(KerasEngine):
     """One device, `cpu` or `gpu`, of this process."""
 
-    def __init__(self, kind: str) -> None:
-        self.device = torch.device("cpu" if kind == "cpu" else "cuda:0")
+    def __init__(self, place: Place) -> None:
+        self.device = torch.device("cpu" if place.device == "cpu" else "cuda:0")
 
     def send(self, array: npt.NDArray[Any]) -> Tensor:
         return torch.as_tensor(array, device=self.device)

@@ -6,6 +6,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
 pytest.importorskip("tf2onnx")
 
+from cnnbench.machine.place import Place
 from cnnbench.models.network import build_model
 from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures
@@ -17,6 +18,7 @@ from cnnbench.speed.engines.onnx_export import export_onnx, quantize_onnx
 
 SHAPE = (24, 24, 3)
 PICTURES = np.random.default_rng(0).integers(0, 256, (40, *SHAPE), dtype=np.uint8)
+PLACE = Place("openvino", "cpu", 1)
 FLOAT32 = Placement(("cpu",), ("float32",), ("float32",))
 INT8 = Placement(("cpu",), ("int8",), ("int8",))
 
@@ -34,7 +36,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=[OpenVinoEngine, OnnxRuntimeEngine])
 def engine(request):
-    return request.param(threads=1)
+    return request.param(PLACE)
 
 
 def program(engine, files, dtype="float32", file=None, batch_size=8):
@@ -96,13 +98,13 @@ def needs_bfloat16(engine):
 
 
 def test_openvino_in_bfloat16_says_so(files):
-    engine = OpenVinoEngine(threads=1)
+    engine = OpenVinoEngine(PLACE)
     needs_bfloat16(engine)
     assert program(engine, files, "bfloat16", "float32").placement().compute_dtypes == ("bfloat16",)
 
 
 def test_a_precision_that_openvino_takes_by_itself_is_found_out(files, monkeypatch):
-    engine = OpenVinoEngine(threads=1)
+    engine = OpenVinoEngine(PLACE)
     needs_bfloat16(engine)
     monkeypatch.setitem(openvino.HINTS, "float32", "bf16")
     assert program(engine, files).placement().compute_dtypes == ("bfloat16",)
@@ -114,14 +116,14 @@ def test_openvino_does_what_the_cpu_does(files, dtype, capability):
         def get_property(self, device, name):
             return {"FP32", "BF16", "FP16", "INT8"} - {capability}
 
-    engine = OpenVinoEngine(threads=1)
+    engine = OpenVinoEngine(PLACE)
     engine.core = Core()
     with pytest.raises(ValueError, match=f"on this CPU.*float32, .*Received: dtype='{dtype}'"):
         program(engine, files, dtype)
 
 
 def test_openvino_has_the_threads_asked_for_and_a_program_for_single_pictures(files):
-    ready = program(OpenVinoEngine(threads=1), files)
+    ready = program(OpenVinoEngine(PLACE), files)
     ready.answer(PICTURES[:1])
     assert sorted(ready.requests) == [1, 8]
     for request in ready.requests.values():
@@ -132,11 +134,11 @@ def test_openvino_has_the_threads_asked_for_and_a_program_for_single_pictures(fi
 
 
 def test_int8_weights_that_are_multiplied_in_float32_are_found_out(files):
-    ready = program(OnnxRuntimeEngine(threads=1), files, "int8")
+    ready = program(OnnxRuntimeEngine(PLACE), files, "int8")
     ready.optimized = (files[0] / "int8.onnx").read_bytes()  # before it was optimized
     assert ready.placement() == Placement(("cpu",), ("int8",), ("float32",))
 
 
 def test_onnxruntime_has_the_threads_that_were_asked_for(files):
-    session = program(OnnxRuntimeEngine(threads=1), files).session
+    session = program(OnnxRuntimeEngine(PLACE), files).session
     assert session.get_session_options().intra_op_num_threads == 1

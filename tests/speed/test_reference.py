@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from cnnbench.records.measurements import Agreement
-from cnnbench.speed.agreement import agreement_of
-from cnnbench.speed.reference import Reference, TrainingAnswers, load_weights, save_weights
+from cnnbench.speed.reference import (
+    Reference,
+    TrainingAnswers,
+    agreement_of,
+    load_weights,
+    save_weights,
+)
 
 LABELS = np.array([0, 0, 1, 1])
 SIGMOID = np.array([[0.25], [0.75], [0.75], [0.875]], np.float32)
@@ -42,39 +47,36 @@ def test_an_answer_that_is_no_number_is_wrong_and_off_by_one(value):
     assert found == Agreement(4, 0.75, 1.0, -0.25)
 
 
-TRAINING = TrainingAnswers(tuple(2 * one for one in WEIGHTS), 6, 3, SIGMOID / 2, 1e-7)
-
-
-@pytest.mark.parametrize("flops", [None, 1e6])
-def test_a_reference_is_read_as_it_was_written(tmp_path, flops):
-    made = Reference(WEIGHTS, SIGMOID, None, flops, None if flops is None else 3 * flops)
-    made.save(tmp_path / "reference.npz")
+def test_a_reference_is_read_as_it_was_written(tmp_path):
+    training = TrainingAnswers(tuple(2 * one for one in WEIGHTS), SIGMOID / 2, 6, 3, 1e-7)
+    Reference(WEIGHTS, SIGMOID, training, 1e6, 3e6).save(tmp_path / "reference.npz")
     found = Reference.load(tmp_path / "reference.npz")
-    assert (found.inference_flops, found.training_flops) == (flops, made.training_flops)
-    assert found.training is None
+    assert (found.inference_flops, found.training_flops, found.not_compared) == (1e6, 3e6, "")
     np.testing.assert_array_equal(found.probabilities, SIGMOID)
     assert_same(found.weights, WEIGHTS)
-
-
-def test_the_answers_of_training_are_read_as_they_were_written(tmp_path):
-    Reference(WEIGHTS, SIGMOID, TRAINING, None, None).save(tmp_path / "reference.npz")
-    found = Reference.load(tmp_path / "reference.npz")
-    assert_same(found.weights, WEIGHTS)
-    assert found.training is not None
-    assert (found.training.first_batch, found.training.steps) == (6, 3)
-    assert found.training.rounding == 1e-7
+    assert (found.training.first_batch, found.training.steps, found.training.rounding) == (
+        6,
+        3,
+        1e-7,
+    )
     np.testing.assert_array_equal(found.training.probabilities, SIGMOID / 2)
-    assert_same(found.training.weights, TRAINING.weights)
+    assert_same(found.training.weights, training.weights)
+
+
+def test_a_reference_without_training_says_why(tmp_path):
+    Reference(WEIGHTS, SIGMOID, None, None, None, "by chance").save(tmp_path / "reference.npz")
+    found = Reference.load(tmp_path / "reference.npz")
+    assert (found.inference_flops, found.training_flops, found.training) == (None, None, None)
+    assert found.not_compared == "by chance"
+
+
+def test_more_than_ten_weights_keep_their_order(tmp_path):
+    weights = [np.full(2, number) for number in range(12)]
+    save_weights(weights, tmp_path / "weights.npz")
+    assert_same(load_weights(tmp_path / "weights.npz"), weights)
 
 
 def assert_same(found, known):
     for one, other in zip(found, known, strict=True):
         np.testing.assert_array_equal(one, other)
         assert one.dtype == other.dtype
-
-
-def test_more_than_ten_weights_keep_their_order(tmp_path):
-    weights = [np.full(2, number) for number in range(12)]
-    save_weights(weights, tmp_path / "weights.npz")
-    found = load_weights(tmp_path / "weights.npz")
-    assert [int(weight[0]) for weight in found] == list(range(12))

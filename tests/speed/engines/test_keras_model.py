@@ -1,0 +1,103 @@
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cnnbench.machine.place import Place
+from cnnbench.models.network import build_model
+from cnnbench.models.variants import VARIANTS, variant_named
+from cnnbench.pictures.batches import Pictures
+from cnnbench.records.measurements import Placement, Row
+from cnnbench.speed.engines.engine import engine_for, host_step
+from cnnbench.speed.engines.keras_model import (
+    compute_dtypes,
+    has_random_layers,
+    model_of,
+    quantize_int8,
+)
+
+SHAPE = (24, 24, 3)
+PICTURES = np.random.default_rng(0).integers(0, 256, (16, *SHAPE), dtype=np.uint8)
+
+
+def flat(*layers):
+    return keras.Sequential([keras.Input(SHAPE), *layers, keras.layers.Flatten()], name="own")
+
+
+@pytest.mark.parametrize("variant", ["documented", "batchnorm"])
+def test_a_quantized_model_answers_nearly_the_same(variant):
+    keras.utils.set_random_seed(1)
+    model = build_model(VARIANTS[variant], SHAPE)
+    before = np.asarray(model(PICTURES, training=False))
+    assert compute_dtypes(model) == ("float32",)
+    quantize_int8(model)
+    assert compute_dtypes(model) == ("float32", "int8")  # Keras has no int8 convolution
+    difference = np.abs(np.asarray(model(PICTURES, training=False)) - before).max()
+    assert 0 < difference < 0.01
+
+
+def test_a_dense_model_is_int8_throughout():
+    model = keras.Sequential([keras.Input((8,)), keras.Sequential([keras.layers.Dense(4)])])
+    quantize_int8(model)
+    assert compute_dtypes(model) == ("int8",)
+
+
+def test_the_dtype_of_a_mixed_model_is_that_of_its_layers():
+    assert compute_dtypes(flat(keras.layers.Conv2D(2, 3, dtype="mixed_bfloat16"))) == ("bfloat16",)
+
+
+@pytest.mark.parametrize(
+    ("layers", "named"), [((keras.layers.Conv2D, 2, 3), "Conv2D"), ((), "none")]
+)
+def test_a_model_without_dense_layers_is_an_error(layers, named):
+    made = [layers[0](*layers[1:])] if layers else []
+    with pytest.raises(ValueError, match=rf"can't quantize.*model='own', layers={named}"):
+        quantize_int8(flat(*made))
+
+
+def test_keras_keeps_its_dtype_policy():
+    model = model_of(VARIANTS["single-block"], 0, SHAPE, 2, "float16")
+    assert "float16" in compute_dtypes(model)
+    assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize(("variant", "is_random"), [("single-block", False), ("dropout", True)])
+def test_random_layers_are_seen(variant, is_random):
+    assert has_random_layers(model_of(VARIANTS[variant], 0, SHAPE, 2)) is is_random
+
+
+def test_a_timed_model_computes_no_metrics():
+    model = model_of(VARIANTS["single-block"], 0, SHAPE, 2)
+    logs = model.train_on_batch(PICTURES, np.zeros((16, 1)), return_dict=True)
+    assert set(logs) == {"loss"}
+
+
+def test_where_a_tensor_is_is_read_off_its_name():
+    engine = engine_for(Place("tensorflow", "cpu", 1))
+    device = "/job:localhost/replica:0/task:0/device:GPU:0"
+    assert engine.where(SimpleNamespace(device=device, dtype=tf.bfloat16)) == ("gpu", "bfloat16")
+    assert engine.where(engine.put(PICTURES)) == ("cpu", "uint8")
+
+
+def test_a_subclassed_model_is_placed_by_its_output():
+    model = model_of(variant_named("faults:subclassed"), 0, SHAPE, 2, "bfloat16")
+    placement = engine_for(Place("tensorflow", "cpu", 1)).program(model, "inference").placement()
+    assert placement == Placement(("cpu",), ("float32",), ("bfloat16",))
+
+
+# Steps from host to host
+
+
+@pytest.mark.parametrize("workload", ["train", "inference"])
+def test_a_step_begins_and_ends_on_the_host(tiny_splits, workload):
+    engine = engine_for(Place("tensorflow", "cpu", 1))
+    row = Row("single-block", workload, "float32", 16, 0)
+    program = engine.build(VARIANTS["single-block"], row, tiny_splits)
+    weights = program.model.get_weights()
+    found = host_step(engine, program, Pictures(PICTURES, np.zeros(16, np.int64)))()
+    assert isinstance(found, np.ndarray)
+    assert found.shape == (() if workload == "train" else (16, 1))
+    moved = any((a != b).any() for a, b in zip(weights, program.model.get_weights(), strict=True))
+    assert moved == (workload == "train")
