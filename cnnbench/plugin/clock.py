@@ -29,9 +29,9 @@ class RecordedClock:
 CLOCK = pytest.StashKey[RecordedClock]()
 
 
-def show_rounds(benchmark: Any, clock: RecordedClock, seconds: Sequence[float]) -> None:
+def show_rounds(request: pytest.FixtureRequest, benchmark: Any, seconds: Sequence[float]) -> None:
     """Hands recorded rounds to the `benchmark` fixture, a round each."""
-    rounds = iter(seconds)
+    clock, rounds = request.node.stash[CLOCK], iter(seconds)
 
     def one_round() -> None:
         # pytest-benchmark may ask for a further call (under --benchmark-cprofile, say).

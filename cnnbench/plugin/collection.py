@@ -1,26 +1,28 @@
-"""What the plugin does with test items: parameters, order, clocks and missing fixtures."""
+"""What happens to tests as pytest collects them: parameters, order and clocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 
 import pytest
 
 from cnnbench.machine.backends import can_run
 from cnnbench.plugin.clock import CLOCK, RecordedClock
-from cnnbench.plugin.gates import GATES
-from cnnbench.plugin.lifecycle import options_of
+from cnnbench.plugin.items import GATES, WORKLOAD_OF, fixtures_of, options_of, uses_cnnbench
 from cnnbench.records.measurements import Workload
 from cnnbench.session.options import Options
 
-PREFIX = "cnnbench_"
+FIXTURES = "cnnbench.plugin.fixtures"
 DATA_CHECKS = ("cnnbench_held_out", "cnnbench_near_duplicates")
+# The parts of what is measured. A backend can't do everything, so they are one parameter.
+SPOT = (
+    "cnnbench_workload",
+    "cnnbench_backend",
+    "cnnbench_device",
+    "cnnbench_dtype",
+    "cnnbench_batch_size",
+)
 WORKLOADS: tuple[Workload, ...] = ("train", "inference")
-WORKLOAD_OF: dict[str, Workload] = {
-    "cnnbench_training_throughput": "train",
-    "cnnbench_inference_throughput": "inference",
-}
 MEASUREMENTS = (*WORKLOAD_OF, "cnnbench_measured")
 
 GROUPS = {
@@ -33,79 +35,83 @@ GROUPS = {
     "cnnbench_inference_throughput": "inference: one picture (OPS = pictures/s)",
 }
 
-_PARAMETERS: dict[str, Callable[[Options], Iterable[object]]] = {
-    "cnnbench_variant": lambda options: options.variants,
-    "cnnbench_seed": lambda options: options.seeds,
-    "cnnbench_workload": lambda options: WORKLOADS,
-}
-# One parameter of several parts: not every backend does everything, and what it is not made for
-# is no test.
-_SPOT: dict[str, Callable[[Options], Iterable[object]]] = {
-    "cnnbench_workload": lambda options: WORKLOADS,
-    "cnnbench_backend": lambda options: options.backend_names(),
-    "cnnbench_device": lambda options: options.device_names(),
-    "cnnbench_dtype": lambda options: options.dtypes,
-    "cnnbench_batch_size": lambda options: options.batch_sizes,
-}
 
-
-def parametrize(metafunc: pytest.Metafunc) -> None:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs a test once for each variant, seed, place and batch size that it asks for."""
-    names = metafunc.fixturenames
-    options: Options | None = None
-    parts = [name for name in _SPOT if name in names]
-    singles = [name for name in _PARAMETERS if name in names and name not in parts]
-    if parts or singles:
-        options = options_of(metafunc.definition)
-    for name in singles:
-        assert options is not None
-        values = list(_PARAMETERS[name](options))
-        metafunc.parametrize(
-            name,
-            values,
-            ids=[getattr(value, "name", str(value)) for value in values],
-            indirect=True,
-        )
+    asked = [
+        name
+        for name in ("cnnbench_variant", "cnnbench_seed", *SPOT)
+        if name in metafunc.fixturenames and not _is_stated(metafunc, name)
+    ]
+    if not asked:
+        return
+    options = options_of(metafunc.definition)
+    if "cnnbench_variant" in asked:
+        names = [variant.name for variant in options.variants]
+        metafunc.parametrize("cnnbench_variant", options.variants, ids=names, indirect=True)
+    if "cnnbench_seed" in asked:
+        metafunc.parametrize("cnnbench_seed", options.seeds, indirect=True)
+    parts = [name for name in SPOT if name in asked]
     if parts:
-        assert options is not None
-        fixed = [WORKLOAD_OF[name] for name in names if name in WORKLOAD_OF]
-        rows = list(_spots(options, parts, fixed))
+        fixed = [WORKLOAD_OF[name] for name in metafunc.fixturenames if name in WORKLOAD_OF]
+        rows = _spots(options, parts, fixed)
         ids = ["-".join(map(str, row)) for row in rows]
-        metafunc.parametrize(parts, rows, ids=ids, indirect=True)
+        metafunc.parametrize(
+            parts, rows or [_nowhere(options, parts)], ids=ids or None, indirect=True
+        )
+
+
+def _is_stated(metafunc: pytest.Metafunc, name: str) -> bool:
+    """Returns whether the user states a fixture's value, by a parameter or a fixture of their own.
+
+    pytest has no public way to ask which fixture a test gets.
+    """
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        names = mark.args[0] if mark.args else mark.kwargs["argnames"]
+        if name in (names.replace(" ", "").split(",") if isinstance(names, str) else names):
+            return True
+    for definition in reversed(metafunc._arg2fixturedefs.get(name, ())):
+        if definition.func.__module__ == FIXTURES:
+            return False
+        if name not in definition.argnames:  # it does not ask for the fixture that it overrides
+            return True
+    return False
 
 
 def _spots(
-    options: Options, parts: list[str], fixed: list[Workload]
-) -> Iterator[tuple[object, ...]]:
-    """Yields the combinations of a test's parts that there can be."""
-    seen = set()
-    choices = [(_SPOT[name](options) if name in parts else (None,)) for name in _SPOT]
-    for combination in product(*choices):
-        given = dict(zip(_SPOT, combination, strict=True))
-        asked = given["cnnbench_workload"]
-        possible = any(
-            can_run(
-                str(given["cnnbench_backend"] or options.training_backend()),
-                str(workload),
-                str(given["cnnbench_device"] or "cpu"),
-                str(given["cnnbench_dtype"] or "float32"),
-            )
-            for workload in (fixed or WORKLOADS if asked is None else (asked,))
+    options: Options, parts: list[str], workloads: list[Workload]
+) -> list[tuple[object, ...]]:
+    """Returns the combinations of a test's parts that a backend is made for."""
+    rows: dict[tuple[object, ...], None] = {}
+    for workload, backend, device, dtype, batch_size in product(
+        workloads or WORKLOADS,
+        options.backend_names() if "cnnbench_backend" in parts else [options.training_backend()],
+        options.device_names() if "cnnbench_device" in parts else ["cpu"],
+        options.dtypes if "cnnbench_dtype" in parts else ["float32"],
+        options.batch_sizes,
+    ):
+        if can_run(backend, workload, device, dtype):
+            values = (workload, backend, device, dtype, batch_size)
+            given = dict(zip(SPOT, values, strict=True))
+            rows[tuple(given[name] for name in parts)] = None
+    return list(rows)
+
+
+def _nowhere(options: Options, parts: list[str]) -> object:
+    where = [
+        f"{what} {', '.join(names)}"
+        for what, names in (
+            ("backend", options.backend_names()),
+            ("device", options.device_names()),
+            ("dtype", options.dtypes),
         )
-        row = tuple(given[name] for name in parts)
-        if possible and row not in seen:
-            seen.add(row)
-            yield row
+    ]
+    reason = f"no backend can do this: {'; '.join(where)}"
+    return pytest.param(*[None] * len(parts), marks=pytest.mark.skip(reason=reason), id="nowhere")
 
 
-def uses_cnnbench(item: pytest.Item) -> bool:
-    """Returns whether an item belongs to cnnbench, by a fixture or by its marker."""
-    names = getattr(item, "fixturenames", ())
-    marked = item.get_closest_marker("cnnbench") is not None
-    return marked or any(name.startswith(PREFIX) for name in names)
-
-
-def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Gives each cnnbench item its clock and puts the items in the order that costs least.
 
     Raises:
@@ -124,10 +130,8 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def _refuse_silent_skips(config: pytest.Config, ours: list[pytest.Item]) -> None:
-    if not config.getoption("benchmark_only", False):
-        return
-    without = [item.nodeid for item in ours if "benchmark" not in getattr(item, "fixturenames", ())]
-    if without:
+    without = [item.nodeid for item in ours if "benchmark" not in fixtures_of(item)]
+    if without and config.getoption("benchmark_only", False):
         raise pytest.UsageError(
             "--benchmark-only would skip these checks in silence, because they request neither "
             "'benchmark' nor a cnnbench fixture that does. Add the fixture 'benchmark' and use it, "
@@ -136,10 +140,8 @@ def _refuse_silent_skips(config: pytest.Config, ours: list[pytest.Item]) -> None
 
 
 def _give_clock(item: pytest.Item) -> None:
-    clock = RecordedClock()
-    item.stash[CLOCK] = clock
-    names = getattr(item, "fixturenames", ())
-    group = next((GROUPS[name] for name in names if name in GROUPS), None)
+    clock = item.stash[CLOCK] = RecordedClock()
+    group = next((GROUPS[name] for name in fixtures_of(item) if name in GROUPS), None)
     # Unused on purpose by a check on records that another test has shown already (a second row
     # with the same numbers would only be noise), and by a test whose training failed.
     item.add_marker(pytest.mark.filterwarnings("ignore:Benchmark fixture was not used"))
@@ -151,7 +153,7 @@ def _give_clock(item: pytest.Item) -> None:
 
 
 def _stage(item: pytest.Item) -> int:
-    names = getattr(item, "fixturenames", ())
+    names = fixtures_of(item)
     if any(name in names for name in DATA_CHECKS):
         return 0
     if any(name in names for name in MEASUREMENTS):

@@ -1,13 +1,17 @@
-"""The gates of a pytest session: which tests hold one, and the jury that decides them all."""
+"""The gates of a session's tests: the rule of each one, and the jury that decides them all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from cnnbench.plugin.lifecycle import TARGETS_NAME, options_of, params_of, targets_of
+from cnnbench.plugin.items import GATES, PREFIX, fixtures_of, options_of, planned_variant
+from cnnbench.verdicts.targets import Targets, stated_in
 
 if TYPE_CHECKING:
     from cnnbench.models.variants import Variant
@@ -16,174 +20,153 @@ if TYPE_CHECKING:
     from cnnbench.stats.intervals import Spread
     from cnnbench.verdicts.gates.baselines import Baseline
     from cnnbench.verdicts.gates.evidence import Rule
-    from cnnbench.verdicts.gates.jury import Gate, Jury
-
-JURY_KEY = pytest.StashKey["Jury"]()
-
-
-def jury_of(bench: Session, items: Iterable[pytest.Item]) -> Jury:
-    """Returns the jury over the gates of all tests of the session.
-
-    Raises:
-        ValueError, OSError: if the baseline is unusable or of something else.
-    """
-    from cnnbench.verdicts.gates.evidence import Levels
-    from cnnbench.verdicts.gates.jury import Jury
-
-    options = bench.options
-    params = map(params_of, items := list(items))
-    used = [each["cnnbench_variant"] for each in params if "cnnbench_variant" in each]
-    variants = {variant.name: variant for variant in used}
-    gates = [
-        gate
-        for item in items
-        for name in GATES
-        if name in getattr(item, "fixturenames", ())
-        and not isinstance(gate := gate_of(bench, item, name), str)
-    ]
-    return Jury(
-        gates,
-        Levels(options.alpha, options.beta, options.max_seeds),
-        bench.data_set.validation_labels,
-        lambda wanted: bench.train_all([(variants[name], seed) for name, seed in wanted]),
-        bench.may_train,
-        bench.progress.note,
-    )
-
-
-def gate_of(bench: Session, item: pytest.Item | Any, name: str) -> Gate | str:
-    """Returns the gate that a test asks for by a fixture's name, or why there is none."""
     from cnnbench.verdicts.gates.jury import Gate
 
-    rule = GATES[name](bench, item)
-    if isinstance(rule, str):
-        return rule
-    return Gate(rule, _variant(item), options_of(item).seeds)
+TARGETS_NAME = "targets.toml"
+ReadTargets = Callable[[Path], Targets]
 
 
-def _variant(item: pytest.Item | Any) -> str:
-    return str(params_of(item)["cnnbench_variant"].name)
+def targets_of(item: pytest.Item, read: ReadTargets) -> Targets:
+    """Returns what a test's marker states, and the file that is named or beside the test.
+
+    Raises:
+        ValueError, OSError: if either is unusable.
+    """
+    beside = item.path.parent / TARGETS_NAME
+    path = options_of(item).targets or (beside if beside.is_file() else None)
+    targets = read(path) if path else Targets()
+    marker = item.get_closest_marker("cnnbench")
+    return replace(targets, stated=stated_in(marker.kwargs)) if marker else targets
 
 
-def _threshold(bench: Session, item: pytest.Item | Any, name: str) -> float | None:
-    return targets_of(item).get(name, bench.data_set.name, _variant(item))
+def no_target(name: str, data: str, variant: str) -> str:
+    """Returns why a test without a threshold is skipped."""
+    return f"{TARGETS_NAME} has no {name!r} for the pictures {data!r} and the variant {variant!r}"
 
 
-def _known(bench: Session, item: pytest.Item | Any, name: str) -> Spread:
+class Gates:
+    """All gates of a session: they share its error rate.
+
+    `asked` has a test's gate, or why there is none, by the test's id and the name of the fixture.
+
+    Args:
+        session: whose trainings are judged.
+        items: tests; gates are known of those whose variant is known before they run.
+        read: returns the targets in a file.
+
+    Raises:
+        ValueError, OSError: if a threshold or the baseline is unusable.
+    """
+
+    def __init__(self, session: Session, items: Sequence[pytest.Item], read: ReadTargets) -> None:
+        from cnnbench.verdicts.gates.baselines import read_baselines
+        from cnnbench.verdicts.gates.evidence import Levels
+        from cnnbench.verdicts.gates.jury import Gate, Jury
+
+        self._session, self._read = session, read
+        self._baselines = cache(read_baselines)
+        self.asked = {
+            (item.nodeid, fixture): self._gate(item, variant, fixture.removeprefix(PREFIX))
+            for item in items
+            if (variant := planned_variant(item)) is not None
+            for fixture in GATES
+            if fixture in fixtures_of(item)
+        }
+        self.gates = [gate for gate in self.asked.values() if isinstance(gate, Gate)]
+        variants = {variant.name: variant for variant in map(planned_variant, items) if variant}
+        options = session.options
+        self.jury = Jury(
+            self.gates,
+            Levels(options.alpha, options.beta, options.max_seeds),
+            session.data_set.validation_labels,
+            lambda wanted: session.train_all([(variants[name], seed) for name, seed in wanted]),
+            session.may_train,
+            session.progress.note,
+        )
+
+    def _gate(self, item: pytest.Item, variant: Variant, check: str) -> Gate | str:
+        from cnnbench.verdicts.gates.jury import Gate
+
+        rule = self._rule(item, variant, check)
+        return rule if isinstance(rule, str) else Gate(rule, variant.name, options_of(item).seeds)
+
+    def _rule(self, item: pytest.Item, variant: Variant, check: str) -> Rule | str:
+        from cnnbench.verdicts.gates import rules
+
+        targets, data = targets_of(item, self._read), self._session.data_set.name
+        threshold = targets.get(check, data, variant.name)
+        if check == "accuracy_drop":
+            baseline = self._baseline(options_of(item), variant)
+            return (
+                baseline if isinstance(baseline, str) else rules.AccuracyDrop(baseline, threshold)
+            )
+        if threshold is None:
+            return no_target(check, data, variant.name)
+        if check == "validation_loss_rise":
+            return rules.ValidationLossRiseLimit(threshold)
+        known = _known(
+            check,
+            targets.get(f"{check}_sd", data, variant.name),
+            targets.get(f"{check}_seeds", data, variant.name),
+        )
+        if check == "accuracy":
+            return rules.AccuracyTarget(threshold, known)
+        if check == "train_accuracy":
+            return rules.TrainAccuracyTarget(threshold, known)
+        return rules.GeneralizationGapLimit(threshold, known)
+
+    def _baseline(self, options: Options, variant: Variant) -> Baseline | str:
+        """Returns the baseline of a variant, compared with what is known before any training."""
+        from cnnbench.verdicts.gates.jury import usable_seeds
+
+        path = options.baseline
+        if path is None:
+            return (
+                "there is no baseline; give --cnnbench-baseline=FILE, made by `cnnbench baseline`"
+            )
+        baseline = self._baselines(path).get(variant.name)
+        if baseline is None:
+            return f"{path} has no baseline of the variant {variant.name!r}"
+        protocol = options.training_protocol()
+        now = {
+            "fingerprint": variant.fingerprint(),
+            "data_hash": self._session.data_set.content_hash,
+            "protocol": protocol.name,
+            "epochs": protocol.epochs,
+            "backend": options.training_backend(),
+            "device": self._session.training_device(),
+        }
+        other = [
+            f"{name} is {value!r} here and {baseline.identity.get(name)!r} there"
+            for name, value in now.items()
+            if value != baseline.identity.get(name)
+        ]
+        if other:
+            raise ValueError(
+                f"--cnnbench-baseline: {path} was recorded under other conditions: "
+                f"{'; '.join(other)}. Make a new one with `cnnbench baseline`, or use the options "
+                f"that it was made with. Received: variant={variant.name!r}"
+            )
+        both = set(usable_seeds(options.seeds, options.max_seeds)).intersection(baseline.seeds)
+        if both:
+            raise ValueError(
+                f"--cnnbench-baseline: {path} was made with seeds that this session may train too, "
+                "so its runs are no new evidence; make one of other seeds (default: 1000 to 1019), "
+                f"or use other --cnnbench-seeds. Received: seeds={sorted(both)}"
+            )
+        return baseline
+
+
+def _known(check: str, sd: float | None, seeds: float | None) -> Spread:
+    """Returns the spread over seeds that is stated to be known from earlier runs."""
     from cnnbench.stats.intervals import Spread
 
-    sd = _threshold(bench, item, f"{name}_sd")
-    seeds = _threshold(bench, item, f"{name}_seeds")
     if sd is None and seeds is None:
         return Spread()
     if sd is None or seeds is None or sd <= 0 or seeds < 2:
         raise ValueError(
-            f"A spread from earlier runs is stated as {name}_sd, more than 0, with {name}_seeds, "
+            f"A spread from earlier runs is stated as {check}_sd, more than 0, with {check}_seeds, "
             f"at least 2, the number of seeds that it was measured with. "
-            f"Received: {name}_sd={sd}, {name}_seeds={seeds}"
+            f"Received: {check}_sd={sd}, {check}_seeds={seeds}"
         )
     return Spread(sd, seeds - 1)
-
-
-def _accuracy(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.verdicts.gates.rules import AccuracyTarget
-
-    target = _threshold(bench, item, "accuracy")
-    if target is None:
-        return _no_target(bench, item, "accuracy")
-    return AccuracyTarget(target, _known(bench, item, "accuracy"))
-
-
-def _train_accuracy(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.verdicts.gates.rules import TrainAccuracyTarget
-
-    target = _threshold(bench, item, "train_accuracy")
-    if target is None:
-        return _no_target(bench, item, "train_accuracy")
-    return TrainAccuracyTarget(target, _known(bench, item, "train_accuracy"))
-
-
-def _no_target(bench: Session, item: pytest.Item | Any, name: str) -> str:
-    return (
-        f"{TARGETS_NAME} has no {name!r} for the pictures {bench.data_set.name!r} and the variant "
-        f"{_variant(item)!r}"
-    )
-
-
-def _accuracy_drop(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.verdicts.gates.rules import AccuracyDrop
-
-    path = options_of(item).baseline
-    if path is None:
-        return "there is no baseline; give --cnnbench-baseline=FILE, made by `cnnbench baseline`"
-    from cnnbench.verdicts.gates.baselines import read_baselines
-
-    baseline = read_baselines(path).get(_variant(item))
-    if baseline is None:
-        return f"{path} has no baseline of the variant {_variant(item)!r}"
-    _refuse_other(bench, params_of(item)["cnnbench_variant"], baseline, str(path))
-    _refuse_own_seeds(options_of(item), baseline, str(path))
-    return AccuracyDrop(baseline, _threshold(bench, item, "accuracy_drop"))
-
-
-def _refuse_other(bench: Session, variant: Variant, baseline: Baseline, path: str) -> None:
-    """Compares what is known before anything is trained."""
-    job = bench.train_job(variant, 0)
-    now = {
-        "fingerprint": job.variant.fingerprint(),
-        "data_hash": bench.data_set.content_hash,
-        "protocol": job.protocol.name,
-        "epochs": job.protocol.epochs,
-        "backend": bench.options.training_backend(),
-        "device": bench.training_device(),
-    }
-    other = [
-        f"{name} is {value!r} here and {baseline.identity.get(name)!r} there"
-        for name, value in now.items()
-        if value != baseline.identity.get(name)
-    ]
-    if other:
-        raise ValueError(
-            f"--cnnbench-baseline: {path} was recorded under other conditions: "
-            f"{'; '.join(other)}. Make a new one with `cnnbench baseline`, or use the options "
-            f"that it was made with. Received: variant={baseline.variant!r}"
-        )
-
-
-def _refuse_own_seeds(options: Options, baseline: Baseline, path: str) -> None:
-    """Refuses seeds of the baseline: such runs are no new evidence."""
-    from cnnbench.verdicts.gates.jury import usable_seeds
-
-    usable = usable_seeds(options.seeds, options.max_seeds)
-    both = sorted(set(usable).intersection(baseline.seeds))
-    if both:
-        raise ValueError(
-            f"--cnnbench-baseline: {path} was made with seeds that this session may train too; "
-            "make one of other seeds (default: 1000 to 1019), or use other "
-            f"--cnnbench-seeds. Received: seeds={both}"
-        )
-
-
-def _generalization_gap(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.verdicts.gates.rules import GeneralizationGapLimit
-
-    limit = _threshold(bench, item, "generalization_gap")
-    assert limit is not None  # it has a default
-    return GeneralizationGapLimit(limit, _known(bench, item, "generalization_gap"))
-
-
-def _validation_loss_rise(bench: Session, item: pytest.Item | Any) -> Rule | str:
-    from cnnbench.verdicts.gates.rules import ValidationLossRiseLimit
-
-    limit = _threshold(bench, item, "validation_loss_rise")
-    assert limit is not None  # it has a default
-    return ValidationLossRiseLimit(limit)
-
-
-GATES: dict[str, Callable[[Session, pytest.Item | Any], Rule | str]] = {
-    "cnnbench_accuracy": _accuracy,
-    "cnnbench_accuracy_drop": _accuracy_drop,
-    "cnnbench_train_accuracy": _train_accuracy,
-    "cnnbench_generalization_gap": _generalization_gap,
-    "cnnbench_validation_loss_rise": _validation_loss_rise,
-}

@@ -1,81 +1,84 @@
-"""Which gate a test asks for, as far as targets and options say it; the rest needs a session."""
+"""Which gate a test asks for: what targets, marker, options and baseline say."""
 
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 from factories import data_set, training_run
+from made_up import MadeUp, World
 
 from cnnbench.models.variants import VARIANTS
-from cnnbench.plugin.gates import gate_of
-from cnnbench.plugin.lifecycle import OPTIONS_KEY
+from cnnbench.plugin.gates import Gates
 from cnnbench.session.options import Options
 from cnnbench.stats.intervals import UNKNOWN, Spread
-from cnnbench.training.protocols import Protocol
 from cnnbench.verdicts.gates.baselines import Baseline, identity_of, write_baselines
 from cnnbench.verdicts.gates.rules import (
+    AccuracyDrop,
     AccuracyTarget,
     GeneralizationGapLimit,
+    TrainAccuracyTarget,
     ValidationLossRiseLimit,
 )
+from cnnbench.verdicts.targets import read_targets
 
-JOB = SimpleNamespace(
-    variant=SimpleNamespace(fingerprint=lambda: "f00d"), protocol=Protocol("one-pass", epochs=2)
-)
-BENCH = SimpleNamespace(
-    data_set=data_set(),
-    options=Options(),
-    train_job=lambda variant, seed: JOB,
-    training_device=lambda: "cpu",
-)
+WIDE = VARIANTS["wide"]
+TARGETS = "[pets]\naccuracy = 0.7\ntrain_accuracy = 0.8\n"
 
 
 @pytest.fixture
-def asked(tmp_path):
-    """Returns the gate of a test beside which this targets file stands."""
+def asked(pytester):
+    """Returns the gate of a test beside which there is this targets file."""
 
-    def ask(name: str, targets: str = "", options: Options | None = None, **marker: object):
-        (tmp_path / "targets.toml").write_text(targets)
-        item = SimpleNamespace(
-            config=SimpleNamespace(stash={OPTIONS_KEY: options or Options()}),
-            nodeid="test_own.py::test_own",
-            path=tmp_path / "test_own.py",
-            callspec=SimpleNamespace(params={"cnnbench_variant": VARIANTS["wide"]}),
-            get_closest_marker=lambda _: SimpleNamespace(kwargs=marker) if marker else None,
+    def ask(name: str, targets: str = TARGETS, *arguments: str, marker: str = ""):
+        (pytester.path / "targets.toml").write_text(targets)
+        path = pytester.makepyfile(
+            test_own=f"import pytest\n@pytest.mark.cnnbench({marker})\n"
+            f"def test_it(cnnbench_{name}): pass"
         )
-        return gate_of(BENCH, item, f"cnnbench_{name}")
+        items, _ = pytester.inline_genitems(str(path), "--cnnbench-variants=wide", *arguments)
+        session = MadeUp(World(), Options(), Path(), print)
+        (gate,) = Gates(session, items, read_targets).asked.values()
+        return gate
 
     return ask
 
 
-def test_a_gate_has_the_rule_the_variant_and_the_seeds(asked):
-    gate = asked("accuracy", "[pets]\naccuracy = 0.7\n", Options(seeds=(4, 5)))
-    assert (gate.rule, gate.variant, gate.seeds) == (AccuracyTarget(0.7), "wide", (4, 5))
-    assert gate.title() == "accuracy of wide"
-
-
-def test_limits_have_defaults(asked):
-    assert asked("generalization_gap").rule == GeneralizationGapLimit(0.10, UNKNOWN)
-    assert asked("validation_loss_rise").rule == ValidationLossRiseLimit(0.30)
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("accuracy", AccuracyTarget(0.7, UNKNOWN)),
+        ("train_accuracy", TrainAccuracyTarget(0.8, UNKNOWN)),
+        ("generalization_gap", GeneralizationGapLimit(0.10, UNKNOWN)),
+        ("validation_loss_rise", ValidationLossRiseLimit(0.30)),
+    ],
+)
+def test_a_gate_has_the_rule_the_variant_and_the_seeds(asked, name, rule):
+    gate = asked(name, TARGETS, "--cnnbench-seeds=4-5")
+    assert (gate.rule, gate.variant, gate.seeds) == (rule, "wide", (4, 5))
 
 
 def test_a_marker_goes_before_the_file(asked):
-    gate = asked("accuracy", "[pets]\naccuracy = 0.7\n", accuracy=0.9, seeds=[7])
+    gate = asked("accuracy", marker="accuracy=0.9, seeds=[7]")
     assert (gate.rule, gate.seeds) == (AccuracyTarget(0.9), (7,))
 
 
-def test_without_a_target_or_a_baseline_there_is_a_reason(asked):
-    assert asked("accuracy").startswith(
-        "targets.toml has no 'accuracy' for the pictures 'pets' and the variant 'wide'"
-    )
-    assert asked("accuracy_drop").startswith("there is no baseline; give --cnnbench-baseline=FILE")
+def test_a_file_that_is_named_goes_before_the_one_beside_the_test(asked, pytester):
+    other = pytester.path / "other.toml"
+    other.write_text("[pets]\naccuracy = 0.6\n")
+    assert asked("accuracy", TARGETS, f"--cnnbench-targets={other}").rule == AccuracyTarget(0.6)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "generalization_gap"])
+@pytest.mark.parametrize("name", ["accuracy", "train_accuracy"])
+def test_without_a_target_there_is_a_reason(asked, name):
+    reason = f"targets.toml has no {name!r} for the pictures 'pets' and the variant 'wide'"
+    assert asked(name, "") == reason
+
+
+@pytest.mark.parametrize("name", ["accuracy", "train_accuracy", "generalization_gap"])
 def test_a_known_spread_has_the_degrees_of_freedom_of_its_seeds(asked, name):
-    targets = f"[pets]\naccuracy = 0.7\n{name}_sd = 0.02\n{name}_seeds = 20\n"
+    targets = f"{TARGETS}{name}_sd = 0.02\n{name}_seeds = 20\n"
     assert asked(name, targets).rule.known == Spread(0.02, 19)
 
 
@@ -88,59 +91,89 @@ def test_a_known_spread_has_the_degrees_of_freedom_of_its_seeds(asked, name):
         ("accuracy_sd = 0.02\naccuracy_seeds = 1", "accuracy_sd=0.02, accuracy_seeds=1.0"),
     ],
 )
-def test_a_spread_without_its_seeds_is_told(asked, targets, received):
+def test_a_spread_without_its_seeds_is_an_error(asked, targets, received):
     message = f"stated as accuracy_sd, more than 0, with accuracy_seeds, .* Received: {received}"
     with pytest.raises(ValueError, match=message):
-        asked("accuracy", f"[pets]\naccuracy = 0.7\n{targets}\n")
+        asked("accuracy", f"{TARGETS}{targets}\n")
 
 
-# Seeds of a baseline
+# Baselines
+
+
+def baseline(seeds: tuple[int, ...], **changes: object) -> Baseline:
+    run = training_run(variant="wide", fingerprint=WIDE.fingerprint(), epochs=10)
+    identity = {**identity_of(run), "data_hash": data_set().content_hash, **changes}
+    return Baseline("wide", identity, seeds, tuple(0.9 for _ in seeds))
 
 
 @pytest.fixture
 def against(asked, tmp_path):
-    """Returns the gate against a baseline of these seeds."""
+    """Returns the gate of a test against this baseline."""
 
-    def ask(stored: tuple[int, ...], **options: object):
-        path = tmp_path / "baseline.json"
-        accuracies = tuple(0.9 for _ in stored)
-        write_baselines(
-            path, [Baseline("wide", identity_of(training_run()), stored, accuracies)], {}
-        )
-        return asked("accuracy_drop", options=Options(baseline=path, **options))
+    def ask(stored: Baseline, *arguments: str):
+        write_baselines(tmp_path / "baseline.json", [stored], {})
+        path = f"--cnnbench-baseline={tmp_path / 'baseline.json'}"
+        return asked("accuracy_drop", "[pets]\naccuracy_drop = 0.02\n", path, *arguments)
 
     return ask
 
 
+def test_a_drop_is_judged_by_the_baseline_and_its_margin(against):
+    stored = baseline((1000, 1001))
+    assert against(stored).rule == AccuracyDrop(stored, 0.02)
+
+
+def test_without_a_baseline_there_is_a_reason(asked):
+    assert asked("accuracy_drop").startswith("there is no baseline; give --cnnbench-baseline=FILE")
+
+
 # A session uses the seeds that it was given and as many after the largest as there may be in all.
 @pytest.mark.parametrize(
-    ("seeds", "max_seeds", "stored"),
+    ("seeds", "most", "stored"),
     [
-        ((0, 1, 2), 8, (8, 9)),
-        ((0, 1, 2), 3, (3, 4)),
-        ((0, 1, 2), 2, (3, 4)),
-        ((0, 5), 3, (1, 2, 3, 4, 7)),
-        ((5, 0), 3, (1, 2, 3, 4, 7)),
-        ((9,), 1, (8, 10)),
-        ((0, 1, 2), 8, tuple(range(1000, 1020))),
+        ("0-2", 8, (8, 9)),
+        ("0-2", 3, (3, 4)),
+        ("0,5", 3, (1, 2, 3, 4, 7)),
+        ("5,0", 3, (1, 2, 3, 4, 7)),
+        ("9-9", 1, (8, 10)),
+        ("0-2", 8, tuple(range(1000, 1020))),
     ],
 )
-def test_seeds_that_can_not_be_used_may_stand_in_the_baseline(against, seeds, max_seeds, stored):
-    gate = against(stored, seeds=seeds, max_seeds=max_seeds)
-    assert (gate.rule.baseline.seeds, gate.seeds) == (stored, seeds)
+def test_a_baseline_may_have_seeds_that_the_session_can_not_use(against, seeds, most, stored):
+    gate = against(baseline(stored), f"--cnnbench-seeds={seeds}", f"--cnnbench-max-seeds={most}")
+    assert gate.rule.baseline.seeds == stored
 
 
 @pytest.mark.parametrize(
-    ("seeds", "max_seeds", "stored", "both"),
+    ("seeds", "most", "stored", "both"),
     [
-        ((0, 1, 2), 8, (7, 8), [7]),
-        ((0, 1, 2), 2, (2, 3), [2]),
-        ((0, 5), 3, (0, 1, 6, 7), [0, 6]),
-        ((5, 0), 4, (6, 7, 8), [6, 7]),
-        ((9,), 1, (9, 10), [9]),
+        ("0-2", 8, (7, 8), [7]),
+        ("0-2", 3, (2, 3), [2]),
+        ("0,5", 3, (0, 1, 6, 7), [0, 6]),
+        ("5,0", 4, (6, 7, 8), [6, 7]),
+        ("9-9", 1, (9, 10), [9]),
     ],
 )
-def test_seeds_that_may_be_used_must_not(against, seeds, max_seeds, stored, both):
-    message = rf"this session may train too; .* Received: seeds={re.escape(str(both))}$"
+def test_a_baseline_must_not_have_seeds_that_the_session_may_use(
+    against, seeds, most, stored, both
+):
+    message = rf"this session may train too, .* Received: seeds={re.escape(str(both))}$"
     with pytest.raises(ValueError, match=message):
-        against(stored, seeds=seeds, max_seeds=max_seeds)
+        against(baseline(stored), f"--cnnbench-seeds={seeds}", f"--cnnbench-max-seeds={most}")
+
+
+def test_a_baseline_of_something_else_is_an_error_that_names_all_differences(against):
+    other = baseline((1000, 1001), fingerprint="beef", device="gpu")
+    with pytest.raises(ValueError, match="was recorded under other conditions: ") as caught:
+        against(other)
+    message = str(caught.value)
+    assert f"fingerprint is {WIDE.fingerprint()!r} here and 'beef' there" in message
+    assert "device is 'cpu' here and 'gpu' there" in message
+    assert "epochs is" not in message
+
+
+def test_a_baseline_of_another_variant_is_none(asked, tmp_path):
+    path = tmp_path / "b.json"
+    write_baselines(path, [Baseline("dropout", {}, (8, 9), (0.9, 0.9))], {})
+    reason = asked("accuracy_drop", "", f"--cnnbench-baseline={path}")
+    assert reason == f"{path} has no baseline of the variant 'wide'"

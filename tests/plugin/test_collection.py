@@ -1,0 +1,195 @@
+"""Which tests there are, in which order, and what is refused before anything starts."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SUITES = Path(__file__).parents[2] / "suites"
+SPEED = "def test_speed(cnnbench_inference_throughput): pass\n"
+HEAVY = ("keras", "tensorflow", "jax", "torch", "pandas", "numpy", "PIL", "scipy")
+
+
+@pytest.fixture
+def collected(pytester: pytest.Pytester):
+    """Returns the names of the tests that pytest collects, in order."""
+
+    def collect(tests: str | Path, *arguments: str) -> list[str]:
+        if isinstance(tests, str):
+            tests = pytester.makepyfile(test_own=f"import pytest\n{tests}")
+        done = pytester.runpytest_inprocess(str(tests), "--collect-only", "-q", *arguments)
+        return [line.partition("::")[2] for line in done.outlines if "::" in line]
+
+    return collect
+
+
+def test_a_foreign_project_loads_nothing_heavy_and_sees_nothing(pytester):
+    """In a process of its own, since this one has loaded everything."""
+    pytester.makepyfile("def test_nothing(): pass")
+    pytester.makeconftest(
+        "import sys\n"
+        "def pytest_unconfigure():\n"
+        f"    print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-s"],
+        cwd=pytester.path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "LOADED []" in done.stdout
+    assert "cnnbench:" not in done.stdout
+    assert not (pytester.path / "reports").exists()
+
+
+# The suites
+
+
+def test_pictures_come_first_then_trainings_gates_and_measurements(collected):
+    names = collected(SUITES, "--cnnbench-variants=documented", "--cnnbench-seeds=0")
+    order = [name.partition("[")[0] for name in names]
+    gates = ("accuracy", "train_accuracy", "accuracy_drop", "generalization_gap")
+    places = [order.index(f"test_{name}") for name in gates]
+    assert order[:2] == ["test_held_out", "test_near_duplicates"]
+    assert order.index("test_shuffled_labels") < min(places)
+    assert max(places) < order.index("test_same_answers") < order.index("test_training_throughput")
+
+
+def test_ids_name_the_variant_the_seed_and_the_place(collected):
+    names = collected(SUITES, "--cnnbench-variants=wide", "--cnnbench-seeds=4-4")
+    assert {
+        "test_training_finished[wide-4]",
+        "test_accuracy[wide]",
+        "test_inference_throughput[wide-tensorflow-cpu-float32-32]",
+        "test_same_answers[wide-train-tensorflow-cpu-float32-32]",
+    } < set(names)
+
+
+# Parameters
+
+
+def test_a_marker_takes_the_place_of_options(collected):
+    tests = "@pytest.mark.cnnbench(variants='wide', seeds=[4, 5])\ndef test_it(cnnbench_run): pass"
+    names = collected(tests, "--cnnbench-variants=dropout")
+    assert names == ["test_it[wide-4]", "test_it[wide-5]"]
+
+
+def test_the_ini_file_gives_defaults(pytester, collected):
+    pytester.makeini("[pytest]\ncnnbench_variants = wide\ncnnbench_seeds = 3-3")
+    tests = "def test_it(cnnbench_run): pass"
+    assert collected(tests, "--cnnbench-seeds=8-8") == ["test_it[wide-8]"]
+
+
+def test_every_combination_that_a_backend_can_do_is_a_test(collected):
+    tests = (
+        "def test_it(cnnbench_backend, cnnbench_workload, cnnbench_dtype): pass\n"
+        "def test_training(cnnbench_dtype, cnnbench_training_throughput): pass\n"
+    )
+    names = collected(
+        tests,
+        "--cnnbench-backends=jax,openvino",
+        "--cnnbench-dtypes=float32,int8",
+        "--cnnbench-variants=wide",
+        "--cnnbench-devices=cpu",
+    )
+    assert names == [
+        "test_it[train-jax-float32]",
+        "test_it[inference-jax-float32]",
+        "test_it[inference-jax-int8]",
+        "test_it[inference-openvino-float32]",
+        "test_it[inference-openvino-int8]",
+        "test_training[wide-jax-cpu-float32-32]",
+    ]
+
+
+def test_where_nothing_can_be_measured_a_skip_says_why(world, own):
+    run = own(
+        "def test_it(cnnbench_training_throughput): pass",
+        "--cnnbench-backends=openvino",
+        "--cnnbench-devices=cpu",
+        "--cnnbench-variants=wide",
+    )
+    reason = "no backend can do this: backend openvino; device cpu; dtype float32"
+    assert reason in run.messages["test_it[wide-nowhere]"]
+
+
+@pytest.mark.parametrize(
+    ("devices", "places"),
+    [(("cpu",), ["cpu"]), (("cpu", "gpu"), ["cpu", "gpu"])],
+)
+def test_auto_tests_the_devices_that_there_are(monkeypatch, collected, devices, places):
+    monkeypatch.setattr("cnnbench.session.options.auto_devices", lambda: devices)
+    assert collected("def test_it(cnnbench_device): pass") == [f"test_it[{p}]" for p in places]
+
+
+# What is refused
+
+
+def test_bad_options_are_one_error(own):
+    run = own("", "--cnnbench-seeds=one", "--cnnbench-epochs=0")
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: --cnnbench-seeds: expected a whole number of at least 0" in run.output
+    assert "--cnnbench-epochs: expected a whole number of at least 1" in run.output
+
+
+def test_a_folder_that_is_not_there_is_one_error(own):
+    run = own("", "--cnnbench-data=no/such/folder")
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: --cnnbench-data: no such folder" in run.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ("variant='wide'", "takes variants, seeds, .*Received: variant"),
+        ("seeds=3", "--cnnbench-seeds: a lone number is ambiguous; write 0-2"),
+        ("seeds='0-2'", "--cnnbench-max-seeds: expected at least 3, .*Received: '2'"),
+    ],
+)
+def test_a_bad_marker_is_one_error(own, arguments, problem):
+    tests = f"@pytest.mark.cnnbench({arguments})\ndef test_it(cnnbench_run): pass"
+    run = own(tests, "--cnnbench-seeds=0-1", "--cnnbench-max-seeds=2")
+    assert run.code == pytest.ExitCode.INTERRUPTED
+    (message,) = run.messages.values()
+    assert "test_own.py" in message
+    assert re.search(problem, message)
+    assert "Traceback" not in run.output
+
+
+def test_fewer_seeds_than_are_asked_for_are_refused(own):
+    run = own("", "--cnnbench-max-seeds=2")
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert "--cnnbench-max-seeds: expected at least 3, the number of seeds asked for" in run.output
+    assert own("", "--cnnbench-seeds=0-8").code == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_a_check_that_benchmark_only_would_skip_is_an_error(own):
+    tests = "@pytest.mark.cnnbench\ndef test_mine(): pass\ndef test_other(): pass"
+    run = own(tests, "--benchmark-only")
+    assert run.code == pytest.ExitCode.USAGE_ERROR
+    assert "--benchmark-only would skip these checks in silence" in run.output
+    assert "test_own.py::test_mine" in run.output
+    assert "test_other" not in run.output
+
+
+def test_every_test_of_the_suites_is_one_of_cnnbench(pytester):
+    items, _ = pytester.inline_genitems(str(SUITES))
+    assert all(item.get_closest_marker("cnnbench") for item in items)
+
+
+def test_options_and_types_of_fixtures_are_documented(pytester):
+    pytester.runpytest_inprocess("--help").stdout.fnmatch_lines(
+        ["*--cnnbench-variants=NAMES*", "*cnnbench_seeds (string):*"]
+    )
+    lines = pytester.runpytest_inprocess("--fixtures").outlines
+    shown = [number for number, line in enumerate(lines) if line.startswith("cnnbench_")]
+    assert len(shown) == 24
+    for number in shown:
+        assert lines[number + 1].strip().startswith(("`", "Function")), lines[number]

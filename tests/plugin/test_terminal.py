@@ -1,0 +1,85 @@
+"""What people see, in a terminal of no more than 120 columns."""
+
+from __future__ import annotations
+
+import pytest
+
+SPEEDS = """
+def test_inference_throughput(cnnbench_inference_throughput): pass
+def test_training_throughput(cnnbench_training_throughput): pass
+def test_finished(cnnbench_run): pass
+def test_memorization(cnnbench_memorization): pass
+def test_shuffled_labels(cnnbench_shuffled_labels): pass
+"""
+
+
+def tables(output: str) -> list[str]:
+    """Returns the lines of pytest-benchmark's tables."""
+    lines = output.splitlines()
+    first = next(n for n, line in enumerate(lines) if line.lstrip("- ").startswith("benchmark '"))
+    return lines[first : lines.index("Legend:")]
+
+
+def test_tables_of_benchmarks_fit(world, own):
+    variants = "early-stopping,three-blocks"
+    lines = tables(
+        own(SPEEDS, f"--cnnbench-variants={variants}", "--cnnbench-devices=gpu:1").output
+    )
+    assert max(map(len, lines)) <= 120
+    names = {line.split()[0] for line in lines if line and line[0].isalpha()} - {"Name"}
+    assert "early-stopping-tensorflow-gpu:1-float32-32" in names
+    assert "early-stopping-0" in names
+    # Two tests of one group keep their names.
+    assert {"memorization[three-blocks]", "shuffled_labels[three-blocks]"} <= names
+    titles = [line.split() for line in lines if line.startswith("Name (time in s)")]
+    assert titles[0][4:] == ["Min", "Median", "OPS", "Rounds"]
+
+
+def test_columns_that_a_user_chose_stay(world, own):
+    lines = tables(own(SPEEDS, "--benchmark-columns=mean", "--cnnbench-variants=wide").output)
+    (title, *_) = [line.split() for line in lines if line.startswith("Name (time in s)")]
+    assert title[4:] == ["Mean"]
+
+
+def test_tables_of_other_tests_stay(own):
+    assert "StdDev" in own("def test_it(benchmark): benchmark.pedantic(int)\n").output
+
+
+PLAN = """
+def test_run(cnnbench_run): pass
+@pytest.mark.cnnbench(accuracy=0.1)
+def test_gate(cnnbench_accuracy): pass
+"""
+
+
+def plan(output: str) -> list[str]:
+    return [line.removeprefix("cnnbench: ") for line in output.splitlines() if "cnnbench: " in line]
+
+
+def test_the_plan_is_three_short_lines(world, own, monkeypatch):
+    monkeypatch.setattr("cnnbench.session.options.auto_devices", lambda: ("cpu",))
+    run = own(PLAN, "--cnnbench-variants=wide,dropout")
+    assert plan(run.output)[:3] == [
+        "pets: 8 training and 4 held-out pictures; no GPU found; report: reports/made-up",
+        "6 trainings planned (one-pass, 10 epochs)",
+        "2 gates; chance of any false alarm: at most 0.01; if undecided, up to 10 more trainings",
+    ]
+
+
+def test_the_plan_counts_in_english(world, own):
+    arguments = ("--cnnbench-variants=wide", "--cnnbench-seeds=0", "--cnnbench-epochs=1")
+    run = own(PLAN, *arguments, "--cnnbench-max-seeds=2", "--cnnbench-devices=cpu")
+    assert plan(run.output)[:3] == [
+        "pets: 8 training and 4 held-out pictures; report: reports/made-up",
+        "1 training planned (one-pass, 1 epoch)",
+        "1 gate; chance of any false alarm: at most 0.01; if undecided, up to 1 more training",
+    ]
+
+
+def test_pictures_alone_need_no_trainings(world, own):
+    assert len(plan(own("def test_it(cnnbench_held_out): pass").output)) == 1
+
+
+@pytest.mark.parametrize(("flags", "lines"), [((), 1), (("-q",), 1), (("-qq",), 0)])
+def test_progress_is_silent_under_two_q(world, own, flags, lines):
+    assert len(plan(own("def test_it(cnnbench_held_out): pass", *flags).output)) == lines
