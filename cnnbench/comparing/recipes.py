@@ -10,7 +10,7 @@ import pandas as pd
 
 from cnnbench.report.frames import Report
 
-NONE = -1  # the majority of votes that are tied
+NONE = -1  # an answer that is no number, or the majority of votes that are tied
 CONDITIONS = (
     "fingerprint",
     "protocol",
@@ -104,7 +104,7 @@ def recipe_of(report: Report, variant: str, label: str) -> Recipe:
         )
     # A report without an environment does not contain their order.
     stated = (report.environment.get("data") or {}).get("classes")
-    classes = tuple(stated or sorted({*rows["true_class"], *rows["predicted_class"]}))
+    classes = tuple(stated or sorted({*rows["true_class"], *rows["predicted_class"]} - {""}))
     return Recipe(
         label=label,
         data=str(runs["data"].iloc[0]),
@@ -120,4 +120,4 @@ def recipe_of(report: Report, variant: str, label: str) -> Recipe:
 
 def _numbers(names: pd.Series, classes: tuple[str, ...]) -> npt.NDArray[np.int64]:
     number = {name: at for at, name in enumerate(classes)}
-    return np.array([number[name] for name in names], np.int64)
+    return np.array([number.get(name, NONE) for name in names], np.int64)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 
@@ -24,20 +26,17 @@ def new_report_folder(
     Raises:
         OSError: if it can't be made; says what to do.
     """
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    base = f"{prefix}{stamp}_{commit or 'nocommit'}"
+    base = f"{prefix}{datetime.now(UTC):%Y%m%dT%H%M%SZ}_{commit or 'nocommit'}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        for number in range(1, 1000):
+        for number in count(1):
             directory = parent / (base if number == 1 else f"{base}-{number}")
-            try:
+            with suppress(FileExistsError):
                 directory.mkdir()
-            except FileExistsError:
-                continue
-            return directory
+                break
     except OSError as error:
         raise OSError(
             f"Can't write reports there: {error.strerror}. Name a folder that can be written with "
             f"{option}. Received: report_dir={str(parent)!r}"
         ) from error
-    raise OSError(f"No free name for a report. Received: report_dir={str(parent)!r}")
+    return directory

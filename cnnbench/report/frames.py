@@ -14,7 +14,8 @@ from cnnbench.records.codec import Record
 from cnnbench.records.journal import JOURNAL_NAME, read_journal
 from cnnbench.records.runs import Environment
 from cnnbench.report.pack import unpacked
-from cnnbench.report.tables import SCHEMA, derive
+from cnnbench.report.rows import tables_of
+from cnnbench.report.tables import SCHEMA
 
 ENVIRONMENT_NAME = "environment.json"
 # How Python writes a file name that is no UTF-8, as old archives hold them.
@@ -39,13 +40,11 @@ class Report:
         return f"Report(rows: {rows})"
 
     def _repr_html_(self) -> str:
-        """Returns a short table for notebooks: the mean of each variant over seeds."""
-        columns = ["val_accuracy", "generalization_gap", "seconds"]
-        means = self.runs.groupby("variant", sort=False)[columns].mean()
-        means.insert(0, "seeds", self.runs.groupby("variant", sort=False).size())
-        failed = (self.checks["verdict"] == "fail").sum()
-        title = f"{len(self.checks)} checks, {failed} failed. Tables: {', '.join(self.tables())}"
-        return f"{means.to_html(float_format='{:.4f}'.format)}<p>{title}</p>"
+        """Returns the tables of the summary, for notebooks."""
+        from cnnbench.report.summary import accuracy_frame, speed_frame
+
+        frames = [accuracy_frame(self), speed_frame(self)]
+        return "".join(f"<p>{frame.to_html(index=False)}</p>" for frame in frames if len(frame))
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Returns the tables by name."""
@@ -58,7 +57,7 @@ def report_of(records: Iterable[Record]) -> Report:
     environment = next((r.content for r in records if isinstance(r, Environment)), {})
     frames = {
         name: pd.DataFrame(rows, columns=list(SCHEMA[name])).astype(SCHEMA[name])
-        for name, rows in derive(records).items()
+        for name, rows in tables_of(records).items()
     }
     return Report(environment=environment, **frames)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from cnnbench.records.codec import Record
 from cnnbench.records.measurements import Measurement, Peak
 from cnnbench.records.runs import SanityRun, TrainingRun
-from cnnbench.report.rows import throughput_row
 
 
 def in_words(record: Record) -> str:
@@ -20,9 +19,9 @@ def in_words(record: Record) -> str:
     if isinstance(record, Measurement):
         if record.out_of_memory:
             return "the batch does not fit into memory"
-        return f"{throughput_row(record)['images_per_second']:.0f} images/s"
+        return f"{record.images_per_second:.0f} images/s"
     if isinstance(record, Peak):
         found = (record.matmul_flops_per_second, record.convolution_flops_per_second)
         known = [f"{value / 1e9:.0f} GFLOP/s" for value in found if value is not None]
-        return f"{' and '.join(known) or 'not to be had'} (matrix product, convolution)"
+        return f"{' and '.join(known) or 'not available'} (matrix product, convolution)"
     return "done"

@@ -1,104 +1,169 @@
-"""Rows of the tables of speed: what follows from raw seconds."""
+"""Rows of every table, derived from records: what follows from raw seconds and probabilities."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from statistics import median, quantiles
 from typing import Any
 
+import numpy as np
+
 from cnnbench.machine.telemetry import concerns
+from cnnbench.records.answers import classes_of
+from cnnbench.records.checks import CheckResult
+from cnnbench.records.codec import Record
 from cnnbench.records.measurements import Measurement, Peak
+from cnnbench.records.runs import DataSet, TrainingRun
+from cnnbench.report.tables import KEY, SCHEMA
 from cnnbench.speed.limits import percent_of_peak
 from cnnbench.speed.timing import linearity
 
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 
-# The key columns of every table, with their pandas dtypes.
-KEY = {
-    "variant": "str",
-    "seed": "Int64",
-    "backend": "str",
-    "device": "str",
-    "dtype": "str",
-    "batch_size": "Int64",
+# Jobs finish in another order each time; the rows of these tables do not.
+ORDER = {
+    "runs": KEY,
+    "epochs": (*KEY, "epoch"),
+    "predictions": KEY,
+    "throughput": (*KEY, "workload", "process"),
+    "rounds": (*KEY, "workload", "process", "round"),
 }
-_SAME_NAME = ("equal_share", "probability_difference", "accuracy_difference")
 
 
-def throughput_row(measurement: Measurement, peak: Peak | None = None) -> Row:
-    """Returns the derived figures of a measurement.
+def tables_of(records: Iterable[Record]) -> dict[str, list[TableRow]]:
+    """Returns the rows of every table of `SCHEMA`."""
+    records = list(records)
+    data = next((one for one in records if isinstance(one, DataSet)), None)
+    peaks = {(one.place, one.dtype): one for one in reversed(records) if isinstance(one, Peak)}
+    tables: dict[str, list[TableRow]] = {name: [] for name in SCHEMA}
+    for record in records:
+        if isinstance(record, TrainingRun):
+            tables["runs"].append(_run_row(record, data))
+            tables["epochs"] += _epoch_rows(record)
+            tables["predictions"] += _prediction_rows(record, data) if data else []
+        elif isinstance(record, Measurement):
+            peak = peaks.get((record.place, record.row.dtype))
+            tables["throughput"].append(throughput_row(record, peak))
+            tables["rounds"] += _round_rows(record)
+        elif isinstance(record, Peak):
+            tables["peaks"].append(_row("peaks", record))
+        elif isinstance(record, CheckResult):
+            tables["checks"].append(_row("checks", record))
+    for name, columns in ORDER.items():
+        tables[name].sort(key=lambda row: [row[column] for column in columns])
+    return tables
 
-    Step time is the median over rounds, images per second follow from it, and the
-    spread is the interquartile range. Latencies are of single pictures (batch size 1).
-    A batch that did not fit into memory has none of them.
+
+def throughput_row(measurement: Measurement, peak: Peak | None = None) -> TableRow:
+    """Returns the row of `throughput.csv` that a measurement makes.
+
+    Step time is the median over rounds, images per second follow from it, and the spread is the
+    interquartile range. A batch that did not fit into memory has none of them.
 
     Args:
         measurement: the record.
         peak: of the same backend, device, dtype and threads.
     """
-    key = {**asdict(measurement.row), **asdict(measurement.place)}
-    speeds = _speeds(measurement)
-    rate = speeds["images_per_second"]
-    flops = measurement.flops_per_picture
-    agreement, placement = measurement.agreement, measurement.placement
-    telemetry, proof = measurement.telemetry, measurement.timing
-    counted = measurement.backend_flops_per_picture
-    calls, copies = measurement.latency_seconds, measurement.copy_seconds
-    pictures = (
-        measurement.row.batch_size * measurement.steps_per_round * len(measurement.round_seconds)
-    )
-    watts, seconds = telemetry.get("watts"), sum(measurement.round_seconds)
-    # Where some layers compute in another dtype (Keras' int8), no single peak is the limit.
-    one = placement is None or len(placement.compute_dtypes) == 1
-    return {
-        **{name: key[name] for name in (*KEY, "workload", "process", "threads")},
-        **speeds,
-        "latency_p50_ms": median(calls) * 1e3 if calls else None,
-        "latency_p90_ms": percentile(calls, 0.9) * 1e3 if calls else None,
-        "latency_p99_ms": percentile(calls, 0.99) * 1e3 if calls else None,
-        "first_step_seconds": measurement.first_step_seconds,
-        "copy_ms": median(copies) * 1e3 if copies else None,
-        "peak_memory_mb": measurement.peak_memory_mb,
-        "out_of_memory": "yes" if measurement.out_of_memory else "",
-        **{name: getattr(agreement, name, None) for name in _SAME_NAME},
-        "queue_linearity": linearity(proof),
-        "drain_ms": proof.drain_seconds * 1e3 if proof else None,
-        "placed_on": "+".join(placement.devices) if placement else "",
-        "weight_dtype": "+".join(placement.weight_dtypes) if placement else "",
-        "compute_dtype": "+".join(placement.compute_dtypes) if placement else "",
-        "tf32": measurement.tf32,
-        "flops_per_picture": flops,
-        "backend_flops_per_picture": counted,
-        "percent_of_peak": percent_of_peak(rate, flops, peak) if rate and peak and one else None,
-        "watts": watts,
-        "joules_per_1000": watts * seconds / pictures * 1000 if watts and pictures else None,
-        "clock_mhz": telemetry.get("clock_mhz_last"),
-        "throttled": str(telemetry.get("throttled", "")),
-        "concerns": "; ".join(concerns(telemetry)),
-        "rounds": len(measurement.round_seconds),
-        "steps_per_round": measurement.steps_per_round,
-        "warmup_rounds": measurement.warmup_rounds,
-        "latency_calls": len(calls),
-        "fingerprint": measurement.fingerprint,
-        "data_hash": measurement.data_hash,
-    }
-
-
-def _speeds(measurement: Measurement) -> Row:
     steps = [seconds / measurement.steps_per_round for seconds in measurement.round_seconds]
-    if not steps:
-        return dict.fromkeys(("images_per_second", "step_time_ms", "step_time_iqr_ms"))
-    step = median(steps)
-    low, _, high = quantiles(steps, n=4, method="inclusive") if len(steps) > 1 else (step,) * 3
-    return {
-        "images_per_second": measurement.images_per_second,
-        "step_time_ms": step * 1e3,
-        "step_time_iqr_ms": (high - low) * 1e3,
-    }
+    low, _, high = quantiles(steps, n=4, method="inclusive") if len(steps) > 1 else (0.0,) * 3
+    calls, copies = measurement.latency_seconds, measurement.copy_seconds
+    placement, proof = measurement.placement, measurement.timing
+    telemetry = measurement.telemetry
+    watts, pictures = telemetry.get("watts"), measurement.row.batch_size * len(steps)
+    # Where some layers compute in another dtype (Keras' int8), no single peak is the limit.
+    has_limit = placement is None or len(placement.compute_dtypes) == 1
+    return _row(
+        "throughput",
+        measurement,
+        **(vars(measurement.agreement) if measurement.agreement else {}),
+        images_per_second=measurement.images_per_second if steps else None,
+        step_time_ms=median(steps) * 1e3 if steps else None,
+        step_time_iqr_ms=(high - low) * 1e3 if steps else None,
+        latency_p50_ms=median(calls) * 1e3 if calls else None,
+        latency_p90_ms=_percentile(calls, 0.9) * 1e3 if calls else None,
+        latency_p99_ms=_percentile(calls, 0.99) * 1e3 if calls else None,
+        copy_ms=median(copies) * 1e3 if copies else None,
+        out_of_memory="yes" if measurement.out_of_memory else "",
+        queue_linearity=linearity(proof),
+        drain_ms=proof.drain_seconds * 1e3 if proof else None,
+        placed_on="+".join(placement.devices) if placement else "",
+        weight_dtype="+".join(placement.weight_dtypes) if placement else "",
+        compute_dtype="+".join(placement.compute_dtypes) if placement else "",
+        percent_of_peak=(
+            percent_of_peak(measurement.images_per_second, measurement.flops_per_picture, peak)
+            if steps and has_limit and peak
+            else None
+        ),
+        watts=watts,
+        joules_per_1000=watts * sum(steps) / pictures * 1000 if watts and pictures else None,
+        clock_mhz=telemetry.get("clock_mhz_last"),
+        throttled=str(telemetry.get("throttled", "")),
+        concerns="; ".join(concerns(telemetry)),
+        rounds=len(steps),
+        latency_calls=len(calls),
+    )
 
 
-def percentile(values: Sequence[float], share: float) -> float:
+def _percentile(values: Sequence[float], share: float) -> float:
     """Returns the nearest-rank percentile: a value that was really measured."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def _row(table: str, record: Record, **derived: Any) -> TableRow:
+    """Returns a row of a table: what was derived, else the record's field of that name."""
+    found = vars(record) | derived
+    for part in ("row", "place"):
+        found |= vars(found[part]) if part in found else {}
+    return {column: found.get(column) for column in SCHEMA[table]}
+
+
+def _run_row(run: TrainingRun, data: DataSet | None) -> TableRow:
+    return _row(
+        "runs",
+        run,
+        data=data.name if data else "",
+        generalization_gap=run.generalization_gap,
+        unchanged_weights=len(run.unchanged_weights),
+        worst_dead_share=max(run.dead_units.values(), default=None),
+    )
+
+
+def _epoch_rows(run: TrainingRun) -> list[TableRow]:
+    # A column that the history lacks is empty, and not the run's own field of that name.
+    unknown = dict.fromkeys(set(SCHEMA["epochs"]) - set(KEY))
+    histories = [{name: each[epoch] for name, each in run.history.items()}
+                 for epoch in range(run.epochs)]  # fmt: skip
+    return [
+        _row("epochs", run, **unknown | history | {"epoch": number})
+        for number, history in enumerate(histories, start=1)
+    ]
+
+
+def _round_rows(measurement: Measurement) -> list[TableRow]:
+    steps = measurement.steps_per_round
+    return [
+        _row("rounds", measurement, round=number, steps=steps, seconds=seconds)
+        for number, seconds in enumerate(measurement.round_seconds, start=1)
+    ]
+
+
+def _prediction_rows(run: TrainingRun, data: DataSet) -> list[TableRow]:
+    rows = []
+    answered = classes_of(np.array(run.val_probabilities))
+    for name, label, answer, predicted in zip(
+        data.validation_names, data.validation_labels, run.val_probabilities, answered, strict=True
+    ):
+        shares = (1 - answer[0], answer[0]) if len(answer) == 1 else answer
+        rows.append(
+            _row(
+                "predictions",
+                run,
+                picture=name,
+                true_class=data.classes[label],
+                predicted_class=data.classes[predicted] if predicted >= 0 else "",
+                probability=shares[predicted] if predicted >= 0 else math.nan,
+                probability_of_true=shares[label],
+            )
+        )
+    return rows

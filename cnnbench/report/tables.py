@@ -1,16 +1,16 @@
-"""The schema of every table, written once, and its rows, derived from records."""
+"""The schema of every table, written once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
-from typing import Any
-
-from cnnbench.records.checks import CheckResult
-from cnnbench.records.codec import Record
-from cnnbench.records.measurements import Measurement, Peak
-from cnnbench.records.runs import DataSet, TrainingRun
-from cnnbench.report.rows import KEY, Row, throughput_row
+# The key columns of most tables, with their pandas dtypes.
+KEY = {
+    "variant": "str",
+    "seed": "Int64",
+    "backend": "str",
+    "device": "str",
+    "dtype": "str",
+    "batch_size": "Int64",
+}
 
 # Column -> pandas dtype. Names contain units; nothing is rounded.
 SCHEMA: dict[str, dict[str, str]] = {
@@ -123,118 +123,3 @@ SCHEMA: dict[str, dict[str, str]] = {
         "probability_of_true": "float64",
     },
 }
-
-
-def derive(records: Iterable[Record]) -> dict[str, list[Row]]:
-    """Returns the rows of every table of `SCHEMA`."""
-    records = list(records)
-    data = next((r for r in records if isinstance(r, DataSet)), None)
-    tables: dict[str, list[Row]] = {name: [] for name in SCHEMA}
-    for record in records:
-        if isinstance(record, TrainingRun):
-            tables["runs"].append(_run_row(record, data))
-            tables["epochs"] += _epoch_rows(record)
-            if data is not None:
-                tables["predictions"] += _prediction_rows(record, data)
-        elif isinstance(record, Measurement):
-            tables["throughput"].append(throughput_row(record, _peak_of(record, records)))
-            tables["rounds"] += _round_rows(record)
-        elif isinstance(record, Peak):
-            row = {**asdict(record), **asdict(record.place)}
-            tables["peaks"].append({column: row[column] for column in SCHEMA["peaks"]})
-        elif isinstance(record, CheckResult):
-            tables["checks"].append(_fields(record, SCHEMA["checks"]))
-    for name, order in _ORDERS.items():
-        tables[name].sort(key=order)
-    return tables
-
-
-def _by_key(row: Row) -> tuple[Any, ...]:
-    return tuple(row[column] for column in KEY)
-
-
-def _by_workload(row: Row) -> tuple[Any, ...]:
-    return (*_by_key(row), row["workload"], row["process"])
-
-
-# Runs finish in another order each time; their tables do not.
-_ORDERS: dict[str, Callable[[Row], tuple[Any, ...]]] = {
-    "runs": _by_key,
-    "epochs": lambda row: (*_by_key(row), row["epoch"]),
-    "predictions": _by_key,
-    "throughput": _by_workload,
-    "rounds": lambda row: (*_by_workload(row), row["round"]),
-}
-
-
-def _fields(record: Record, columns: Iterable[str]) -> Row:
-    return {column: getattr(record, column) for column in columns}
-
-
-def _key(record: TrainingRun) -> Row:
-    return _fields(record, KEY)
-
-
-def _run_row(run: TrainingRun, data: DataSet | None) -> Row:
-    derived = {
-        "data": data.name if data else "",
-        "unchanged_weights": len(run.unchanged_weights),
-        "worst_dead_share": max(run.dead_units.values(), default=None),
-    }
-    return {column: derived.get(column, getattr(run, column, None)) for column in SCHEMA["runs"]}
-
-
-def _epoch_rows(run: TrainingRun) -> list[Row]:
-    names = [name for name in SCHEMA["epochs"] if name not in KEY and name != "epoch"]
-    return [
-        {
-            **_key(run),
-            "epoch": epoch + 1,
-            **{name: run.history[name][epoch] if name in run.history else None for name in names},
-        }
-        for epoch in range(run.epochs)
-    ]
-
-
-def _round_rows(measurement: Measurement) -> list[Row]:
-    key = {**asdict(measurement.row), **asdict(measurement.place)}
-    return [
-        {
-            **{name: key[name] for name in (*KEY, "workload", "process")},
-            "round": number,
-            "steps": measurement.steps_per_round,
-            "seconds": seconds,
-        }
-        for number, seconds in enumerate(measurement.round_seconds, start=1)
-    ]
-
-
-def _prediction_rows(run: TrainingRun, data: DataSet) -> list[Row]:
-    rows = []
-    names, labels = data.validation_names, data.validation_labels
-    for name, label, answer in zip(names, labels, run.val_probabilities, strict=True):
-        shares = (1 - answer[0], answer[0]) if len(answer) == 1 else answer
-        predicted = max(range(len(shares)), key=shares.__getitem__)
-        rows.append(
-            {
-                **_key(run),
-                "picture": name,
-                "true_class": data.classes[label],
-                "predicted_class": data.classes[predicted],
-                "probability": shares[predicted],
-                "probability_of_true": shares[label],
-            }
-        )
-    return rows
-
-
-def _peak_of(measurement: Measurement, records: Iterable[Record]) -> Peak | None:
-    return next(
-        (
-            record
-            for record in records
-            if isinstance(record, Peak)
-            and (record.place, record.dtype) == (measurement.place, measurement.row.dtype)
-        ),
-        None,
-    )

@@ -1,80 +1,35 @@
+"""Where a report goes."""
+
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from cnnbench.report import folder
 from cnnbench.report.folder import new_report_folder
 
 
-class Noon:
-    """Stands in for `datetime`: it is always noon, UTC."""
-
-    @staticmethod
-    def now(zone):
-        assert zone is UTC
-        return datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
-
-
-@pytest.fixture
-def noon(monkeypatch):
-    monkeypatch.setattr(folder, "datetime", Noon)
-
-
-@pytest.mark.usefixtures("noon")
 def test_a_report_is_named_by_time_and_commit(tmp_path):
-    made = new_report_folder(tmp_path, "abc1234567")
-    assert made == tmp_path / "20260301T120005Z_abc1234567"
+    before = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    made = new_report_folder(tmp_path / "a" / "b", "abc1234567", prefix="ab-")
+    stamp, commit = made.name.removeprefix("ab-").split("_")
+    assert made.parent == tmp_path / "a" / "b"
     assert made.is_dir()
+    assert commit == "abc1234567"
+    assert before <= stamp <= f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
 
-@pytest.mark.usefixtures("noon")
-def test_a_report_without_a_commit_says_so(tmp_path):
-    assert new_report_folder(tmp_path, None).name == "20260301T120005Z_nocommit"
-
-
-@pytest.mark.usefixtures("noon")
 def test_reports_of_the_same_second_get_folders_of_their_own(tmp_path):
-    names = [new_report_folder(tmp_path, "abc").name for _ in range(3)]
-    assert names == [f"20260301T120005Z_abc{end}" for end in ("", "-2", "-3")]
+    names = [new_report_folder(tmp_path, None).name for _ in range(20)]
+    assert len(set(names)) == 20
+    assert all(re.fullmatch(r"\d{8}T\d{6}Z_nocommit(-\d+)?", name) for name in names)
+    assert any(name.endswith("_nocommit-2") for name in names)
 
 
-def test_the_time_is_now_in_utc(tmp_path):
-    before = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    stamp = new_report_folder(tmp_path, None).name.split("_")[0]
-    assert before <= stamp <= datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-
-
-def test_folders_above_are_made(tmp_path):
-    parent = tmp_path / "a" / "b"
-    assert new_report_folder(parent, None).parent == parent
-
-
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
-    parent = tmp_path / "file" / "reports"
+@pytest.mark.parametrize(
+    ("parent", "reason"), [("file/reports", "Not a directory"), ("file", "File exists")]
+)
+def test_a_place_that_cannot_be_written_is_named(tmp_path, parent, reason):
     (tmp_path / "file").touch()
-    message = (
-        r"Can't write reports there: Not a directory\. .*--cnnbench-report-dir\. "
-        + re.escape(f"Received: report_dir='{parent}'")
-    )
+    message = rf"{reason}\. .*--cnnbench-report-dir\. Received: report_dir='{tmp_path / parent}'"
     with pytest.raises(OSError, match=message):
-        new_report_folder(parent, None)
-
-
-def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
-    parent = tmp_path / "reports"
-    parent.touch()
-    with pytest.raises(OSError, match="Can't write reports there: File exists"):
-        new_report_folder(parent, None)
-
-
-def test_it_gives_up_when_no_name_is_free(tmp_path, monkeypatch):
-    def taken(path, parents=False, exist_ok=False):
-        if not exist_ok:
-            raise FileExistsError
-
-    monkeypatch.setattr(Path, "mkdir", taken)
-    message = re.escape(f"No free name for a report. Received: report_dir='{tmp_path}'")
-    with pytest.raises(OSError, match=message):
-        new_report_folder(tmp_path, "abc")
+        new_report_folder(tmp_path / parent, None)

@@ -281,4 +281,4 @@ def test_kept_examples_are_read(folder):
 def test_what_a_notebook_shows_of_a_report_is_short():
     report = report_of([training_run(variant="wide", val_accuracy=0.75)])
     assert repr(report).startswith("Report(rows: runs=1, ")
-    assert "<td>0.7500</td>" in report._repr_html_()
+    assert "<td>0.750</td>" in report._repr_html_()

@@ -1,39 +1,224 @@
+"""Rows of every table: figures against literal numbers, and what is read off a record."""
+
+import math
 import random
 from statistics import quantiles
 
 import pytest
-from factories import agreement, measurement, peak, placement, timing_proof
+from factories import (
+    agreement,
+    check_result,
+    data_set,
+    measurement,
+    peak,
+    placement,
+    sanity_run,
+    timing_proof,
+    training_run,
+)
 
-from cnnbench.report.rows import percentile, throughput_row
-from cnnbench.report.tables import derive
+from cnnbench.records.runs import Environment
+from cnnbench.report.rows import tables_of, throughput_row
+from cnnbench.report.tables import KEY, SCHEMA
 
-# Throughput and rounds
-
-
-def test_throughput_follows_from_the_median_step():
-    # Rounds of 4 steps: 0.5, 1.0 and 9.0 s; the median step takes 0.25 s for 32 pictures.
-    row = throughput_row(measurement(steps_per_round=4, round_seconds=(9.0, 0.5, 1.0)))
-    assert (row["step_time_ms"], row["images_per_second"]) == (250.0, 128.0)
-
-
-def test_the_median_of_an_even_number_is_between_the_middle_two():
-    row = throughput_row(measurement(steps_per_round=1, round_seconds=(1.0, 2.0, 4.0, 8.0)))
-    assert row["step_time_ms"] == 3000.0
-
-
-def test_the_spread_is_the_interquartile_range():
-    # numpy.percentile([1, 2, 4, 8, 16], [25, 75]) is [2, 8].
-    rounds = (16.0, 1.0, 8.0, 2.0, 4.0)
-    row = throughput_row(measurement(steps_per_round=1, round_seconds=rounds))
-    assert row["step_time_iqr_ms"] == 6000.0
+EVERYTHING = (
+    Environment({}),
+    data_set(),
+    training_run(),
+    sanity_run(),
+    measurement(),
+    measurement(workload="train", latency_seconds=()),
+    peak(),
+    check_result(),
+)
 
 
-def test_a_single_round_has_no_spread():
-    assert throughput_row(measurement(round_seconds=(1.0,)))["step_time_iqr_ms"] == 0.0
+@pytest.mark.parametrize("table", SCHEMA)
+def test_rows_have_the_columns_of_the_schema_and_the_key_first(table):
+    rows = tables_of(EVERYTHING)[table]
+    assert rows
+    assert all(list(row) == list(SCHEMA[table]) for row in rows)
+    key = [name for name in SCHEMA[table] if name in KEY]
+    assert key == (["backend", "device", "dtype"] if table == "peaks" else list(KEY))
+
+
+def test_rows_do_not_depend_on_the_order_in_which_jobs_finished():
+    records = [
+        data_set(),
+        *(training_run(variant=v, seed=s) for v in ("wide", "documented") for s in (0, 10, 2)),
+        *(
+            measurement(workload=w, device=d, batch_size=b, process=p)
+            for w in ("train", "inference")
+            for d in ("gpu", "cpu")
+            for b in (8, 128)
+            for p in (0, 1)
+        ),
+    ]
+    expected = tables_of(records)
+    keys = [(row["variant"], row["seed"]) for row in expected["runs"]]
+    assert keys == [(name, seed) for name in ("documented", "wide") for seed in (0, 2, 10)]
+    for seed in range(5):
+        random.Random(seed).shuffle(records)
+        assert tables_of(iter(records)) == expected
+
+
+def test_checks_stay_in_the_order_in_which_they_were_judged():
+    names = ["weights_moved", "accuracy", "training_finished"]
+    rows = tables_of([check_result(check=name) for name in names])["checks"]
+    assert [row["check"] for row in rows] == names
+
+
+# Runs, epochs and predictions
+
+
+def test_a_run_has_what_follows_from_it():
+    run = training_run(unchanged_weights=("a", "b"))
+    (row,) = tables_of([data_set(), run])["runs"]
+    assert (row["generalization_gap"], row["data"], row["unchanged_weights"]) == (0.125, "pets", 2)
+    assert (row["worst_dead_share"], row["val_accuracy"], row["data_hash"]) == (
+        *(0.125, 0.75, "c0ffee"),
+    )
+    tables = tables_of([training_run(dead_units={})])
+    assert (tables["runs"][0]["data"], tables["runs"][0]["worst_dead_share"]) == ("", None)
+    assert tables["predictions"] == []
+
+
+def test_epochs_are_counted_from_one():
+    rows = tables_of([training_run()])["epochs"]
+    assert [(row["epoch"], row["loss"], row["val_loss"]) for row in rows] == [
+        (1, 0.6, 0.65),
+        (2, 0.4, 0.5),
+    ]
+
+
+def test_what_the_history_lacks_is_missing():
+    (row,) = tables_of([training_run(epochs=1, history={"loss": (0.5,)})])["epochs"]
+    missing = ("accuracy", "val_loss", "val_accuracy", "monitor_loss")
+    assert {row[name] for name in missing} == {None}
+
+
+def predictions(*answers, classes=("cats", "dogs")):
+    """Returns class, its probability and that of the true class, which is the first."""
+    data = data_set(
+        classes=classes,
+        validation_names=tuple(map(str, range(len(answers)))),
+        validation_labels=(0,) * len(answers),
+    )
+    rows = tables_of([data, training_run(val_probabilities=answers)])["predictions"]
+    return [
+        (row["predicted_class"], row["probability"], row["probability_of_true"]) for row in rows
+    ]
+
+
+def test_a_sigmoid_has_the_probability_of_the_second_class():
+    found = predictions((0.25,), (0.75,), (0.5,))
+    assert found == [("cats", 0.75, 0.75), ("dogs", 0.75, 0.25), ("cats", 0.5, 0.5)]
+
+
+def test_a_softmax_has_the_probability_of_each_class():
+    found = predictions((0.25, 0.5, 0.25), classes=("cats", "dogs", "owls"))
+    assert found == [("dogs", 0.5, 0.25)]
+
+
+def test_an_answer_that_is_no_number_is_no_class():
+    ((name, probability, _),) = predictions((math.nan,))
+    assert (name, math.isnan(probability)) == ("", True)
+
+
+def test_predictions_name_pictures_and_their_classes():
+    rows = tables_of([data_set(), training_run()])["predictions"]
+    assert [(row["picture"], row["true_class"]) for row in rows] == [
+        ("val/cats/1.jpg", "cats"),
+        ("val/cats/2.jpg", "cats"),
+        ("val/dogs/1.jpg", "dogs"),
+        ("val/dogs/2.jpg", "dogs"),
+    ]
+
+
+def test_answers_for_other_pictures_are_an_error():
+    with pytest.raises(ValueError, match="argument 3 is shorter"):
+        tables_of([data_set(), training_run(val_probabilities=((0.5,),))])
+
+
+# Throughput
 
 
 @pytest.mark.parametrize(
-    ("calls", "p99"), [(1, 1), (2, 2), (99, 99), (100, 99), (101, 100), (200, 198), (300, 297)]
+    ("changes", "expected"),
+    [
+        # Rounds of 4 steps: 0.5, 1.0 and 9.0 s; the median step takes 0.25 s for 32 pictures.
+        (
+            {"steps_per_round": 4, "round_seconds": (9.0, 0.5, 1.0)},
+            {"step_time_ms": 250.0, "images_per_second": 128.0, "rounds": 3},
+        ),
+        ({"steps_per_round": 1, "round_seconds": (1.0, 2.0, 4.0, 8.0)}, {"step_time_ms": 3000.0}),
+        # numpy.percentile([1, 2, 4, 8, 16], [25, 75]) is [2, 8].
+        (
+            {"steps_per_round": 1, "round_seconds": (16.0, 1.0, 8.0, 2.0, 4.0)},
+            {"step_time_iqr_ms": 6000.0},
+        ),
+        ({"round_seconds": (1.0,)}, {"step_time_iqr_ms": 0.0}),
+        ({"latency_seconds": (0.5, 0.125, 0.25)}, {"latency_p50_ms": 250.0}),
+        ({"latency_seconds": (0.5, *(0.125,) * 8, 0.25)}, {"latency_p90_ms": 250.0}),
+        (
+            {"latency_seconds": ()},
+            {"latency_p50_ms": None, "latency_p99_ms": None, "latency_calls": 0},
+        ),
+        # 192 pictures in 3 s at 64 W are 1 J per picture.
+        (
+            {"telemetry": {"watts": 64.0, "throttled": "power"}},
+            {
+                "watts": 64.0,
+                "joules_per_1000": 1000.0,
+                "throttled": "power",
+                "concerns": "The device was throttled: power.",
+            },
+        ),
+        (
+            {
+                "agreement": agreement(equal_share=0.999, accuracy_difference=-0.001),
+                "timing": timing_proof(drain_seconds=0.002),
+                "placement": placement(weight_dtypes=("float32", "int8"), compute_dtypes=("int8",)),
+                "copy_seconds": (0.5, 0.25, 1.0),
+            },
+            {
+                "equal_share": 0.999,
+                "accuracy_difference": -0.001,
+                "queue_linearity": pytest.approx(1.0),
+                "drain_ms": 2.0,
+                "placed_on": "cpu",
+                "weight_dtype": "float32+int8",
+                "compute_dtype": "int8",
+                "copy_ms": 500.0,
+            },
+        ),
+        (
+            {},
+            {
+                "equal_share": None,
+                "queue_linearity": None,
+                "drain_ms": None,
+                "copy_ms": None,
+                "watts": None,
+                "percent_of_peak": None,
+                "placed_on": "",
+                "weight_dtype": "",
+                "concerns": "",
+                "out_of_memory": "",
+                "threads": 2,
+                "warmup_rounds": 1,
+                "peak_memory_mb": 512.0,
+            },
+        ),
+    ],
+)
+def test_figures_follow_from_raw_numbers(changes, expected):
+    row = throughput_row(measurement(**changes))
+    assert {name: row[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("calls", "p99"), [(1, 1), (2, 2), (99, 99), (100, 99), (101, 100), (300, 297)]
 )
 def test_p99_is_the_nearest_rank(calls, p99):
     # The nearest rank is ceil(0.99 n), counted from 1: a latency that really occurred.
@@ -43,41 +228,17 @@ def test_p99_is_the_nearest_rank(calls, p99):
     assert row["latency_p99_ms"] == p99 * 1e3
 
 
-def test_p90_is_the_nearest_rank():
-    row = throughput_row(measurement(latency_seconds=(0.5, *(0.125,) * 8, 0.25)))
-    assert row["latency_p90_ms"] == 250.0
-
-
-def test_p50_is_the_median():
-    row = throughput_row(measurement(latency_seconds=(0.5, 0.125, 0.25)))
-    assert row["latency_p50_ms"] == 250.0
-
-
-def test_without_latencies_they_are_missing():
-    row = throughput_row(measurement(workload="train", latency_seconds=()))
-    latencies = [row[f"latency_p{share}_ms"] for share in (50, 90, 99)]
-    assert (latencies, row["latency_calls"]) == ([None, None, None], 0)
-
-
-def test_the_sizes_of_a_measurement_stand_beside_it():
-    row = throughput_row(measurement(round_seconds=(1.0,) * 7, latency_seconds=(1.0,) * 9))
-    assert (row["rounds"], row["steps_per_round"], row["warmup_rounds"]) == (7, 2, 1)
-    assert (row["latency_calls"], row["threads"], row["peak_memory_mb"]) == (9, 2, 512.0)
-
-
 def test_nothing_is_rounded():
     seconds = (0.1, 0.2, 0.1 + 0.2)
     row = throughput_row(measurement(steps_per_round=3, round_seconds=seconds, batch_size=7))
-    low, middle, high = quantiles([s / 3 for s in seconds], n=4, method="inclusive")
-    assert row["images_per_second"] == 7 / middle
+    low, _, high = quantiles([s / 3 for s in seconds], n=4, method="inclusive")
+    assert row["images_per_second"] == 7 * 3 / 0.2
     assert row["step_time_iqr_ms"] == (high - low) * 1e3
-
-
-def test_rounds_are_raw_seconds_counted_from_one():
-    rows = derive([measurement(round_seconds=(0.5, 0.1 + 0.2))])["rounds"]
-    assert [(row["round"], row["steps"], row["seconds"]) for row in rows] == [
-        (1, 2, 0.5),
-        (2, 2, 0.1 + 0.2),
+    rounds = tables_of([measurement(round_seconds=seconds)])["rounds"]
+    assert [(row["round"], row["steps"], row["seconds"]) for row in rounds] == [
+        (1, 2, 0.1),
+        (2, 2, 0.2),
+        (3, 2, 0.1 + 0.2),
     ]
 
 
@@ -86,48 +247,17 @@ def test_a_batch_that_did_not_fit_has_a_row_without_figures():
     row = throughput_row(full, peak())
     assert (row["out_of_memory"], row["rounds"]) == ("yes", 0)
     empty = ("images_per_second", "step_time_ms", "step_time_iqr_ms", "percent_of_peak")
-    assert {row[name] for name in (*empty, "queue_linearity", "equal_share")} == {None}
-    assert derive([full])["rounds"] == []
+    assert {row[name] for name in empty} == {None}
+    assert tables_of([full])["rounds"] == []
 
 
-def test_processes_stand_in_both_tables():
-    tables = derive([measurement(process=1), measurement(process=0)])
-    assert [row["process"] for row in tables["throughput"]] == [0, 1]
-    assert [row["process"] for row in tables["rounds"]] == [0, 0, 0, 1, 1, 1]
+# Peaks
 
 
-def test_what_proves_a_speed_stands_beside_it():
-    row = throughput_row(
-        measurement(
-            agreement=agreement(equal_share=0.999, accuracy_difference=-0.001),
-            timing=timing_proof(drain_seconds=0.002),
-            placement=placement(weight_dtypes=("float32", "int8"), compute_dtypes=("int8",)),
-            copy_seconds=(0.5, 0.25, 1.0),
-            tf32="off",
-            data_hash="c0ffee",
-        )
-    )
-    assert (row["equal_share"], row["accuracy_difference"]) == (0.999, -0.001)
-    assert (row["queue_linearity"], row["drain_ms"]) == (pytest.approx(1.0), 2.0)
-    assert (row["placed_on"], row["weight_dtype"]) == ("cpu", "float32+int8")
-    assert (row["compute_dtype"], row["copy_ms"]) == ("int8", 500.0)
-    assert (row["tf32"], row["data_hash"], row["out_of_memory"]) == ("off", "c0ffee", "")
-
-
-def test_what_was_not_found_out_is_missing():
-    row = throughput_row(measurement())
-    numbers = ("equal_share", "queue_linearity", "drain_ms", "copy_ms", "watts", "clock_mhz")
-    assert {row[name] for name in (*numbers, "percent_of_peak")} == {None}
-    assert {row[name] for name in ("placed_on", "weight_dtype", "throttled", "concerns")} == {""}
-
-
-def test_percent_of_peak_is_of_the_larger_limit():
-    # 64 pictures a second of 1e9 operations each are 64 % of 1e11.
+def test_percent_of_peak_is_of_the_larger_limit_and_of_one_dtype():
+    # 64 pictures per second of 1e9 operations each are 64 % of 1e11.
     row = throughput_row(measurement(flops_per_picture=1e9), peak())
     assert row["percent_of_peak"] == pytest.approx(64.0)
-
-
-def test_a_model_of_two_dtypes_has_no_single_peak():
     mixed = placement(compute_dtypes=("float32", "int8"))
     row = throughput_row(measurement(flops_per_picture=1e9, placement=mixed), peak())
     assert row["percent_of_peak"] is None
@@ -137,28 +267,13 @@ def test_a_model_of_two_dtypes_has_no_single_peak():
 def test_a_peak_belongs_to_its_place(other):
     timed = measurement(flops_per_picture=1e9)
     elsewhere = peak(**{other: 4 if other == "threads" else "elsewhere"})
-    (row,) = derive([elsewhere, timed])["throughput"]
+    (row,) = tables_of([elsewhere, timed])["throughput"]
     assert row["percent_of_peak"] is None
-    (row,) = derive([elsewhere, timed, peak()])["throughput"]
+    (row,) = tables_of([elsewhere, timed, peak()])["throughput"]
     assert row["percent_of_peak"] == pytest.approx(64.0)
 
 
-def test_energy_is_of_a_thousand_pictures():
-    # 192 pictures in 3 s at 64 W are 1 J a picture.
-    telemetry = {"watts": 64.0, "clock_mhz_last": 1500.0, "throttled": "power"}
-    row = throughput_row(measurement(telemetry=telemetry))
-    assert (row["watts"], row["joules_per_1000"]) == (64.0, 1000.0)
-    assert (row["clock_mhz"], row["throttled"]) == (1500.0, "power")
-    assert row["concerns"] == "The device was throttled: power."
-
-
-# Peaks
-
-
 def test_a_peak_is_a_row_of_its_own():
-    (row,) = derive([peak(convolution_flops_per_second=None)])["peaks"]
-    assert (row["matmul_flops_per_second"], row["convolution_flops_per_second"]) == (1e11, None)
-
-
-def test_the_percentile_of_one_value_is_that_value():
-    assert percentile((3.0,), 0.01) == percentile((3.0,), 1.0) == 3.0
+    (row,) = tables_of([peak(convolution_flops_per_second=None)])["peaks"]
+    assert (row["threads"], row["matmul_flops_per_second"]) == (2, 1e11)
+    assert row["convolution_flops_per_second"] is None
