@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cnnbench.commands.flags import add_flags
 from cnnbench.session.option_parsers import at_least, fraction, one_of, rate, words
-from cnnbench.session.option_table import Option, parse_all
+from cnnbench.session.option_table import option, options_in, parse_all
 
 if TYPE_CHECKING:
     from cnnbench.comparing.ratio_gate import SpeedVerdict
@@ -19,72 +19,64 @@ if TYPE_CHECKING:
     from cnnbench.comparing.recipes import Recipe
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 10}
-SPEED_ONLY = ("across", "fail_on", "alpha", "allow_missing", "markdown", "picture")
-OPTIONS = {
-    option.field: option
-    for option in (
-        Option(
-            "only",
-            one_of(("speed", "answers")),
-            "PART",
-            "speed or answers; default: what the reports contain",
-        ),
-        Option(
-            "variants",
+SPEED_ONLY = ("across", "fail_on", "alpha", "markdown", "picture")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of the command."""
+
+    only: Annotated[
+        str,
+        option(one_of(("speed", "answers")), "PART", "speed or answers; default: what there is"),
+    ] = ""
+    variants: Annotated[
+        Sequence[str],
+        option(
             words,
             "NAMES",
             "with one report: variants to compare with the first of them; with more: which to "
-            "compare (default: all in common)",
+            "compare; default: all in common",
         ),
-        Option(
-            "csv",
+    ] = ()
+    csv: Annotated[
+        Path | None,
+        option(
             Path,
             "FILE",
             "write the ratios of speed, or the three questions about answers; if there are both, "
             "answers go to FILE-answers.csv",
         ),
-        Option("pictures", at_least(0), "N", "pictures with changed answers to name; default: 5"),
-        Option(
-            "across",
+    ] = None
+    pictures: Annotated[int, option(at_least(0), "N", "pictures with changed answers to name")] = 5
+    across: Annotated[
+        Sequence[str],
+        option(
             words,
             "COLUMNS",
-            "columns that may differ between compared rows: variant, backend, device, dtype, "
-            "batch_size; with one report, what to compare within it",
+            "columns that may differ between compared rows, of variant, backend, device, dtype and "
+            "batch_size; with one report, what to compare within it; default: none",
         ),
-        Option(
-            "fail_on",
+    ] = ()
+    fail_on: Annotated[
+        float | None,
+        option(
             fraction,
             "SHARE",
             "gate: fail if a row takes that share more time, for example 5%%; exit codes: "
             "0 pass, 1 fail, 10 inconclusive",
         ),
-        Option(
-            "alpha",
-            rate,
-            "RATE",
-            "probability that any row fails although none is slower; default: 0.01",
-        ),
-        Option("markdown", Path, "FILE", "write the speed as Markdown"),
-        Option("picture", Path, "FILE", "draw the ratios: a .png or .svg file"),
-    )
-}
+    ] = None
+    alpha: Annotated[
+        float, option(rate, "RATE", "probability that any row fails although none is slower")
+    ] = 0.01
+    markdown: Annotated[Path | None, option(Path, "FILE", "write the speed as Markdown")] = None
+    picture: Annotated[
+        Path | None, option(Path, "FILE", "draw the ratios: a .png or .svg file")
+    ] = None
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What the user asked for; `OPTIONS` says what each field is."""
-
-    reports: Sequence[Path]
-    only: str = ""
-    variants: Sequence[str] = ()
-    csv: Path | None = None
-    pictures: int = 5
-    across: Sequence[str] = ()
-    fail_on: float | None = None
-    alpha: float = 0.01
-    allow_missing: bool = False
-    markdown: Path | None = None
-    picture: Path | None = None
+OPTIONS = options_in(Asked)
 
 
 def add_to(commands: Any) -> None:
@@ -112,20 +104,16 @@ def add_to(commands: Any) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
     given = {name: text for name in OPTIONS if (text := getattr(parsed, name)) is not None}
-    asked = Asked(
-        reports=parsed.reports,
-        allow_missing=parsed.allow_missing,
-        **parse_all(OPTIONS, given, prefix="--"),
-    )
-    speed_flags = [OPTIONS[name].stem for name in SPEED_ONLY if name in given]
-    speed_flags += ["allow-missing"] if asked.allow_missing else []
-    if asked.only == "answers" and speed_flags:
+    asked, reports = Asked(**parse_all(OPTIONS, given, prefix="--")), parsed.reports
+    flags = [f"--{OPTIONS[name].stem}" for name in SPEED_ONLY if name in given]
+    flags += ["--allow-missing"] if parsed.allow_missing else []
+    if asked.only == "answers" and flags:
         raise ValueError(
-            "--only answers: these options need the speed part. Received: "
-            f"{', '.join(f'--{stem}' for stem in speed_flags)}"
+            f"--only answers: these options need the speed part. Received: {', '.join(flags)}"
         )
-    speed = _speed(asked, must=asked.only == "speed" or bool(speed_flags))
-    recipes, refusal = _recipes(asked, must=speed is None)
+    must = asked.only == "speed" or bool(flags)
+    speed = _speed(reports, asked, must=must, allow_missing=parsed.allow_missing)
+    recipes, refusal = _recipes(reports, asked, must=speed is None)
     verdict = None if speed is None else speed[1]
     # Files first, since they can be refused.
     lines = _write(asked, speed, recipes)
@@ -145,16 +133,18 @@ def run(parsed: argparse.Namespace) -> int:
     return 0 if verdict is None else EXIT_CODES[verdict.verdict]
 
 
-def _speed(asked: Asked, *, must: bool) -> tuple[list[SpeedComparison], SpeedVerdict | None] | None:
+def _speed(
+    reports: Sequence[Path], asked: Asked, *, must: bool, allow_missing: bool
+) -> tuple[list[SpeedComparison], SpeedVerdict | None] | None:
     """Returns the speed part; `None` where nobody asked for it and the reports have none."""
     from cnnbench.comparing.ratio_gate import judge_speeds
     from cnnbench.comparing.ratios import compare_all
     from cnnbench.comparing.speeds import read_speeds
     from cnnbench.verdicts.gates.ratio import RatioRule
 
-    if asked.only == "answers" or (len(asked.reports) == 1 and not must):
+    if asked.only == "answers" or (len(reports) == 1 and not must):
         return None
-    found = [read_speeds(path) for path in asked.reports]
+    found = [read_speeds(path) for path in reports]
     if asked.variants:
         found = [
             replace(one, rows=tuple(row for row in one.rows if row.variant in asked.variants))
@@ -171,18 +161,20 @@ def _speed(asked: Asked, *, must: bool) -> tuple[list[SpeedComparison], SpeedVer
     if asked.fail_on is None:
         return comparisons, None
     rule = RatioRule(asked.fail_on, asked.alpha)
-    return comparisons, judge_speeds(comparisons, rule, allow_missing=asked.allow_missing)
+    return comparisons, judge_speeds(comparisons, rule, allow_missing=allow_missing)
 
 
-def _recipes(asked: Asked, *, must: bool) -> tuple[list[RecipeComparison], str]:
+def _recipes(
+    reports: Sequence[Path], asked: Asked, *, must: bool
+) -> tuple[list[RecipeComparison], str]:
     """Returns the comparisons of answers, and why there are none beside a comparison of speed."""
     from cnnbench.comparing.recipe_comparison import compare_recipes
 
-    is_within = len(asked.reports) == 1 and len(asked.variants) < 2
+    is_within = len(reports) == 1 and len(asked.variants) < 2
     if asked.only == "speed" or (not must and is_within):
         return [], ""
     try:
-        return [compare_recipes(*pair) for pair in _pairs(asked.reports, asked.variants)], ""
+        return [compare_recipes(*pair) for pair in _pairs(reports, asked.variants)], ""
     except ValueError as error:
         if must:
             raise
