@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from cnnbench.commands.flags import add_flags, options_of
-from cnnbench.commands.one_worker import one_worker
+from cnnbench.machine.backends import require_backends
 from cnnbench.machine.environment import usable_cpus
+from cnnbench.machine.place import Place
 from cnnbench.session.workers.jobs import Predict
+from cnnbench.session.workers.process import WorkerProcess
 
 OPTIONS = ("backends",)
 
@@ -28,6 +30,7 @@ def add_to(commands: Any) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
     options = options_of(parsed, OPTIONS)
+    require_backends(options.backends)
     # Wrong paths are reported at once, not after seconds of importing a backend.
     pictures = tuple(_pictures(parsed.pictures))
 
@@ -46,7 +49,7 @@ def run(parsed: argparse.Namespace) -> int:
                 f"{answer['class']}\t{answer['probability']:.4f}\t{answer['picture']}", flush=True
             )
 
-    with one_worker(options.backends[0], "cpu", usable_cpus()) as worker:
+    with WorkerProcess(Place(options.backends[0], "cpu", usable_cpus())) as worker:
         worker.do(Predict(parsed.classifier, pictures), tell)
     return 1 if failed else 0
 

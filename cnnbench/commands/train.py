@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from cnnbench.commands.flags import add_flags, options_of
-from cnnbench.commands.one_worker import one_worker
+from cnnbench.machine.backends import require_backends
 from cnnbench.machine.environment import may_have_gpu, usable_cpus
+from cnnbench.machine.place import Place
 from cnnbench.session.workers.jobs import FindGpus, Train
+from cnnbench.session.workers.process import WorkerProcess
 
 OPTIONS = (
     "data",
@@ -44,6 +46,7 @@ def add_to(commands: Any) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
     options = options_of(parsed, OPTIONS)
+    require_backends(options.backends)
     from cnnbench.models.variants import variant_named
 
     variant = variant_named(parsed.variant)
@@ -66,7 +69,8 @@ def run(parsed: argparse.Namespace) -> int:
         f"pictures of {', '.join(splits.classes)}, {protocol.epochs} epochs",
         flush=True,
     )
-    with tempfile.TemporaryDirectory() as scratch, one_worker(backend, device, threads) as worker:
+    place = Place(backend, device, threads)
+    with tempfile.TemporaryDirectory() as scratch, WorkerProcess(place) as worker:
         manifest = Path(scratch, "pictures.json")
         splits.save(manifest)
         out = parsed.out.absolute()
@@ -83,7 +87,7 @@ def _device(backend: str, threads: int) -> str:
     """Returns `gpu` if the backend sees one."""
     if not may_have_gpu():
         return "cpu"
-    with one_worker(backend, "gpu", threads) as worker:
+    with WorkerProcess(Place(backend, "gpu", threads)) as worker:
         return "gpu" if worker.do(FindGpus()) else "cpu"
 
 

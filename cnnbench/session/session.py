@@ -290,7 +290,7 @@ class Session:
             why = outcome.reason if isinstance(outcome, JobError) else str(outcome)
             text = "failed for the same reason" if why in self._reasons else f"failed: {why}"
             self._reasons.add(why)
-            self.progress.finished(title, text, counted=job.counted)
+            self.progress.finished(title, text, counted=job.is_recorded())
         elif isinstance(outcome, Record):
             self._record(outcome)
             self.progress.finished(title, in_words(outcome))

@@ -84,7 +84,7 @@ def test_predict_ends_in_silence_when_nobody_reads_on(classifier: Path, tiny_fol
 def test_a_wrong_classifier_is_reported_before_a_backend_is_loaded(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(predict, "one_worker", None)
+    monkeypatch.setattr(predict, "WorkerProcess", None)
     assert main(["predict", str(tiny_folder), str(tiny_folder)]) == 2
     assert "No classifier there: model.json is absent" in capsys.readouterr().err
 

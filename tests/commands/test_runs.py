@@ -67,8 +67,8 @@ def test_a_leak_trains_nothing(monkeypatch):
 
 
 def test_a_failed_training_stores_nothing_but_the_report(monkeypatch):
-    monkeypatch.setattr(Idle, "broken", JobError("ended by signal 9"))
-    message = "A training failed, so nothing was stored: ended by signal 9"
+    monkeypatch.setattr(Idle, "broken", JobError("training", "ended by signal 9"))
+    message = "A training failed, so nothing was stored: training: ended by signal 9"
     with pytest.raises(ValueError, match=message):
         runs.trained(OPTIONS)
     assert Idle.asked[-1] == "finish"

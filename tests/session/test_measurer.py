@@ -180,7 +180,7 @@ def test_processes_measure_everything_in_turn() -> None:
 
 
 def test_another_row_that_fails_is_reported_by_its_own_test() -> None:
-    crew = FakeCrew(lambda row: JobError("broken") if row.workload == "train" else 100.0)
+    crew = FakeCrew(lambda row: JobError("timing", "broken") if row.workload == "train" else 100.0)
     bench = measures(crew, processes=2)
     bench.plan([(PLACE, TRAIN), (PLACE, JOB)], {})
     assert len(bench.measurements(PLACE, JOB)) == 2

@@ -10,7 +10,7 @@ from typing import Any
 from cnnbench.machine.place import Place
 from cnnbench.session.progress import Progress
 from cnnbench.session.workers.jobs import Job, R
-from cnnbench.session.workers.pool import WorkerPool
+from cnnbench.session.workers.pool import Finished, WorkerPool
 
 
 class Crew:
@@ -25,7 +25,7 @@ class Crew:
     def __init__(
         self,
         progress: Progress,
-        finished: Callable[[Job[Any], str, object], None],
+        finished: Finished,
         size: Callable[[Place], int] = lambda place: 1,
     ) -> None:
         self._progress, self._finished, self._size = progress, finished, size
@@ -46,7 +46,7 @@ class Crew:
 
     def expect(self, place: Place, job: Job[Any]) -> None:
         """Counts a job that will be submitted later among those that are to be done."""
-        if job.counted and (place, job) not in self._expected:
+        if job.is_recorded() and (place, job) not in self._expected:
             self._expected.add((place, job))
             self._progress.plan(1)
 

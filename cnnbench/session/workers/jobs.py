@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import Variant
-from cnnbench.records.codec import from_data
+from cnnbench.records.codec import Record
 from cnnbench.records.measurements import Measurement, Peak, Row, Workload
 from cnnbench.records.runs import SanityKind, SanityRun, TrainingRun
 from cnnbench.training.protocols import Protocol
@@ -18,24 +17,25 @@ R = TypeVar("R", covariant=True)
 
 
 @dataclass(frozen=True)
-class Job(ABC, Generic[R]):
-    """Something that a worker does; `R` is what it comes to. Equal jobs are done once.
+class Job(Generic[R]):
+    """Something that a worker does; `R` is what it comes to. Equal jobs are done once."""
 
-    Those that are `counted` leave a record.
-    """
+    words: ClassVar[str]  # what is done, for people who wait; `str.format` fills them in
 
-    counted: ClassVar[bool] = False
-
-    @abstractmethod
     def title(self, place: Place) -> str:
-        """Returns what is done, for people who wait."""
+        """Returns what is done, in words."""
+        return self.words.format(job=self, place=place)
 
     @classmethod
-    def result_from(cls, data: Any) -> R:
-        """Rebuilds a result from the data of a line of JSON."""
-        (base,) = vars(cls)["__orig_bases__"]  # Job[R]
-        result: R = from_data(get_args(base)[0], data)
-        return result
+    def result(cls) -> Any:
+        """Returns the type `R`."""
+        (base,) = vars(cls)["__orig_bases__"]
+        return get_args(base)[0]
+
+    @classmethod
+    def is_recorded(cls) -> bool:
+        """Returns whether it comes to a record."""
+        return cls.result() in get_args(Record)
 
     def when_killed(self, place: Place) -> R | None:
         """Returns what it means that the system killed the process; `None`: an error."""
@@ -46,27 +46,23 @@ class Job(ABC, Generic[R]):
 class FindGpus(Job[tuple[str, ...]]):
     """Asks the backend for the names of the GPUs that it sees."""
 
-    def title(self, place: Place) -> str:
-        return f"looking for GPUs of {place.backend}"
+    words = "looking for GPUs of {place.backend}"
 
 
 @dataclass(frozen=True)
 class CheckModels(Job[tuple[str, ...]]):
     """Builds each variant once and returns the problems, before anything is trained."""
 
+    words = "building each model once"
     variants: tuple[Variant, ...]
     splits: Path
-
-    def title(self, place: Place) -> str:
-        return "building each model once"
 
 
 @dataclass(frozen=True)
 class Train(Job[TrainingRun]):
     """One training run; `weights` is a file for the final ones, `classifier` a new folder."""
 
-    counted = True
-
+    words = "training {job.variant.name} seed {job.seed}"
     variant: Variant
     splits: Path
     seed: int
@@ -74,24 +70,17 @@ class Train(Job[TrainingRun]):
     weights: Path | None = None
     classifier: Path | None = None
 
-    def title(self, place: Place) -> str:
-        return f"training {self.variant.name} seed {self.seed}"
-
 
 @dataclass(frozen=True)
 class Sanity(Job[SanityRun]):
     """One training with an outcome that is known beforehand."""
 
-    counted = True
-
+    words = "{job.kind} {job.variant.name}"
     kind: SanityKind
     variant: Variant
     splits: Path
     seed: int
     protocol: Protocol
-
-    def title(self, place: Place) -> str:
-        return f"{self.kind} {self.variant.name}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +90,7 @@ class MakeReference(Job[None]):
     `weights` is the file of a training's, if there was one.
     """
 
+    words = "reference answers of {job.variant.name}"
     variant: Variant
     splits: Path
     workload: Workload
@@ -109,42 +99,37 @@ class MakeReference(Job[None]):
     weights: Path
     target: Path
 
-    def title(self, place: Place) -> str:
-        return f"reference answers of {self.variant.name}"
-
 
 @dataclass(frozen=True)
 class Export(Job[None]):
     """Writes the ONNX file of a reference's weights."""
 
+    words = "exporting {job.variant.name}"
     variant: Variant
     splits: Path
     seed: int
     reference: Path
     target: Path
 
-    def title(self, place: Place) -> str:
-        return f"exporting {self.variant.name}"
-
 
 @dataclass(frozen=True)
 class Quantize(Job[None]):
     """Writes an ONNX file again in int8."""
 
+    words = "quantizing {job.source.name}"
     splits: Path
     source: Path
     target: Path
-
-    def title(self, place: Place) -> str:
-        return f"quantizing {self.source.name}"
 
 
 @dataclass(frozen=True)
 class Measure(Job[Measurement]):
     """One throughput measurement; `exported` is for backends that run ONNX files."""
 
-    counted = True
-
+    words = (
+        "timing {job.row.workload} of {job.row.variant}, {place}, {job.row.dtype}, "
+        "batch size {job.row.batch_size}"
+    )
     variant: Variant
     row: Row
     splits: Path
@@ -154,12 +139,8 @@ class Measure(Job[Measurement]):
     exported: Path | None = None
 
     def title(self, place: Place) -> str:
-        row = self.row
-        again = f", process {row.process + 1}" if row.process else ""
-        return (
-            f"timing {row.workload} of {row.variant}, {place}, {row.dtype}, "
-            f"batch size {row.batch_size}{again}"
-        )
+        process = self.row.process
+        return super().title(place) + (f", process {process + 1}" if process else "")
 
     def when_killed(self, place: Place) -> Measurement:
         from cnnbench.pictures.data_set import Splits
@@ -178,20 +159,14 @@ class Measure(Job[Measurement]):
 class MeasurePeak(Job[Peak]):
     """Measures what the backend reaches at best."""
 
-    counted = True
-
+    words = "peak of {place}, {job.dtype}"
     dtype: str
-
-    def title(self, place: Place) -> str:
-        return f"peak of {place}, {self.dtype}"
 
 
 @dataclass(frozen=True)
 class Predict(Job[None]):
     """Classifies pictures, each of which is reported as it is done."""
 
+    words = "classifying with {job.classifier}"
     classifier: Path
     pictures: tuple[Path, ...]
-
-    def title(self, place: Place) -> str:
-        return f"classifying with {self.classifier}"

@@ -12,6 +12,8 @@ from cnnbench.machine.place import Place
 from cnnbench.session.workers.jobs import Job, R
 from cnnbench.session.workers.process import WorkerDied, WorkerProcess
 
+Finished = Callable[[Job[Any], str, object], None]
+
 
 class WorkerPool:
     """Runs jobs in up to `size` worker processes; jobs start in the order of submission.
@@ -31,19 +33,18 @@ class WorkerPool:
         place: Place,
         size: int,
         progress: Callable[[str, dict[str, Any]], None] = lambda title, values: None,
-        finished: Callable[[Job[Any], str, object], None] = lambda job, title, outcome: None,
+        finished: Finished = lambda job, title, outcome: None,
     ) -> None:
         self.place = place
         self._progress, self._finished = progress, finished
         self._executor = ThreadPoolExecutor(size, thread_name_prefix="cnnbench-worker")
         self._lock = threading.Lock()
-        self._idle: list[WorkerProcess] = []
-        self._all: set[WorkerProcess] = set()
+        self._workers: dict[int, WorkerProcess] = {}  # by the thread that waits for it
         self._closed = False
 
-    def warm_up(self) -> None:
+    def warm_up(self) -> Future[WorkerProcess]:
         """Starts a process ahead, so that it imports the backend while data is read."""
-        self._give_back(self._start())
+        return self._executor.submit(self._worker)
 
     def submit(self, job: Job[R], after: Future[Any] | None = None) -> Future[R]:
         """Queues a job; the future raises `JobError` if it fails.
@@ -59,7 +60,7 @@ class WorkerPool:
         """Ends every process and drops the jobs that wait."""
         with self._lock:
             self._closed = True
-            workers, self._all, self._idle = list(self._all), set(), []
+            workers = list(self._workers.values())
         self._executor.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.stop()
@@ -77,40 +78,26 @@ class WorkerPool:
         return result
 
     def _do(self, job: Job[R], title: str) -> R:
-        worker = self._take()
+        worker = self._worker()
         try:
             return worker.do(job, lambda values: self._progress(title, values))
         except WorkerDied as error:
             with self._lock:
-                self._all.discard(worker)
+                if self._closed:
+                    raise
+                del self._workers[threading.get_ident()]
             worker.stop()
             # Linux kills with this signal when memory ends.
-            killed = error.signal == signal.SIGKILL and not self._closed
-            result = job.when_killed(self.place) if killed else None
+            result = job.when_killed(self.place) if error.signal == signal.SIGKILL else None
             if result is None:
                 raise
             return result
-        finally:
-            self._give_back(worker)
 
-    def _take(self) -> WorkerProcess:
+    def _worker(self) -> WorkerProcess:
+        thread = threading.get_ident()
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        return self._start()
-
-    def _start(self) -> WorkerProcess:
-        worker = WorkerProcess(self.place)
-        with self._lock:
-            closed = self._closed
-            if not closed:
-                self._all.add(worker)
-        if closed:
-            worker.stop()
-            raise RuntimeError("The pool of workers is closed.")
-        return worker
-
-    def _give_back(self, worker: WorkerProcess) -> None:
-        with self._lock:
-            if worker in self._all:
-                self._idle.append(worker)
+            if self._closed:
+                raise RuntimeError("The pool of workers is closed.")
+            if thread not in self._workers:
+                self._workers[thread] = WorkerProcess(self.place)
+            return self._workers[thread]

@@ -11,52 +11,49 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Self
 
 from cnnbench.machine.backends import worker_environment
 from cnnbench.machine.place import Place
+from cnnbench.records.codec import from_data
 from cnnbench.session.workers.jobs import Job, R
 
 LOG_END = 4000  # characters of a log that are shown
 
 
-class JobError(RuntimeError):
-    """A job failed; `details` holds the worker's traceback, or the end of its log.
+class ProcessEnded(RuntimeError):
+    """A process ended instead of answering: how, and the end of its log."""
 
-    `reason` is the message without the job: other jobs may fail for the same one.
+    def __init__(self, exit_code: int, log: str) -> None:
+        self.exit_code, self.log = exit_code, log
+        self.signal = -exit_code if exit_code < 0 else None
+        super().__init__(
+            f"by signal {self.signal}" if self.signal else f"with exit code {exit_code}"
+        )
+
+
+class JobError(RuntimeError):
+    """A job failed.
+
+    `reason` is the message without the job, since other jobs may fail for the same one; `details`
+    holds the worker's traceback, or the end of its log.
     """
 
-    def __init__(self, message: str, details: str = "", reason: str = "") -> None:
-        super().__init__(message)
-        self.details = details
-        self.reason = reason or message
+    def __init__(self, title: str, reason: str, details: str = "") -> None:
+        super().__init__(f"{title}: {reason}")
+        self.reason, self.details = reason, details
 
 
 class WorkerDied(JobError):
-    """The process ended in the middle of a job; another one can take its place.
+    """The process ended in the middle of a job, by a `signal` or not; another takes its place."""
 
-    `exit_code` is what the process returned; `signal` is what ended it, if one did.
-    """
-
-    def __init__(
-        self, message: str, details: str = "", reason: str = "", *, exit_code: int
-    ) -> None:
-        super().__init__(message, details, reason)
-        self.exit_code = exit_code
-        self.signal = -exit_code if exit_code < 0 else None
-
-
-class ProcessEnded(RuntimeError):
-    """A process ended instead of answering; the message says how, `log` is the end of its log."""
-
-    def __init__(self, exit_code: int, log: str) -> None:
-        how = f"by signal {-exit_code}" if exit_code < 0 else f"with exit code {exit_code}"
-        super().__init__(f"ended {how}")
-        self.exit_code, self.log = exit_code, log
+    def __init__(self, title: str, place: Place, ended: ProcessEnded) -> None:
+        super().__init__(title, f"the worker process ended {ended} ({place})", ended.log)
+        self.signal = ended.signal
 
 
 class LineProcess:
-    """A Python process that takes and answers lines of JSON.
+    """A Python process that takes and answers lines of JSON; a context manager.
 
     What it prints goes to a log. It leads a process group: whatever it starts ends with it.
 
@@ -79,8 +76,14 @@ class LineProcess:
         )
         self.pid = self._process.pid
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
     def send(self, message: dict[str, Any]) -> None:
-        """Sends a line; to a process that has ended, too: `read` tells."""
+        """Sends a line. If the process has ended, `read` reports it, with the log."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError, ValueError):
             self._process.stdin.write(json.dumps(message, default=os.fspath) + "\n")
@@ -141,15 +144,11 @@ class WorkerProcess(LineProcess):
         while True:
             try:
                 message = self.read()
-            except ProcessEnded as error:
-                reason = f"the worker process {error} ({self.place})"
-                raise WorkerDied(
-                    f"{title}: {reason}", error.log, reason, exit_code=error.exit_code
-                ) from error
-            if "progress" in message:
-                progress(message["progress"])
-            elif "error" in message:
-                text = message["error"]
-                raise JobError(f"{title}: {text}", message["details"], text)
-            else:
-                return job.result_from(message["result"])
+            except ProcessEnded as ended:
+                raise WorkerDied(title, self.place, ended) from ended
+            if "error" in message:
+                raise JobError(title, message["error"], message["details"])
+            if "result" in message:
+                result: R = from_data(job.result(), message["result"])
+                return result
+            progress(message["progress"])

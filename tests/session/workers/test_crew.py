@@ -37,7 +37,7 @@ class Worker:
             self.go.wait(10)
         self.done.append(job)
         if job == BROKEN:
-            raise JobError("broken")
+            raise JobError("a job", "broken")
         return "done"
 
     def stop(self) -> None:
@@ -48,7 +48,9 @@ class Worker:
 def crew(monkeypatch: pytest.MonkeyPatch) -> Iterator[Crew]:
     Worker.started, Worker.done, Worker.go = [], [], Event()
     monkeypatch.setattr(pools, "WorkerProcess", Worker)
-    made = Crew(Progress(lambda line: None), lambda job, title, outcome: None, lambda place: 2)
+    made = Crew(
+        Progress(lambda line: None), lambda job, title, outcome: None, {PLACE: 2, OTHER: 1}.get
+    )
     yield made
     Worker.go.set()
     made.close()
@@ -79,10 +81,10 @@ def test_a_job_is_done_once(crew: Crew) -> None:
 
 
 def test_a_worker_that_was_warmed_up_does_the_job(crew: Crew) -> None:
-    crew.warm_up(PLACE)
-    crew.warm_up(PLACE)
-    crew.submit(PLACE, SECOND).result(10)
-    assert Worker.started == [PLACE]
+    crew.warm_up(OTHER)
+    crew.warm_up(OTHER)
+    crew.submit(OTHER, SECOND).result(10)
+    assert Worker.started == [OTHER]
 
 
 def test_nothing_is_warmed_up_while_all_is_closed(crew: Crew) -> None:

@@ -88,7 +88,7 @@ def test_what_a_worker_started_ends_when_it_dies(spawning: Place) -> None:
         process.kill()
         with pytest.raises(WorkerDied) as died:
             worker.do(FindGpus())
-        assert (died.value.exit_code, died.value.signal) == (-signal.SIGKILL, signal.SIGKILL)
+        assert died.value.signal == signal.SIGKILL
     assert psutil.wait_procs(found, timeout=10)[1] == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -161,7 +162,6 @@ def test_trained_weights_are_kept_where_the_job_says(
 
 def test_a_closed_pool_ends_its_processes() -> None:
     pool = new_pool()
-    pool.warm_up()
-    process = next(iter(pool._all))._process
+    worker = pool.warm_up().result()
     pool.close()
-    assert process.poll() is not None
+    assert worker.wait() == -signal.SIGKILL
