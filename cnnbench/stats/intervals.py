@@ -29,10 +29,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Spread:
-    """A standard deviation with the degrees of freedom that it was measured with.
-
-    None at all (`df` 0) says nothing and adds nothing when pooled.
-    """
+    """A standard deviation and its degrees of freedom; with none (0) it adds nothing if pooled."""
 
     sd: float = 0.0
     df: float = 0.0
@@ -94,13 +91,7 @@ def spread_of(values: Sequence[float]) -> Spread:
 
 
 def mean_of(values: Sequence[float], known: Spread = UNKNOWN) -> Estimate:
-    """Returns the mean with its standard error.
-
-    Args:
-        values: a sample, one value a seed.
-        known: spread of earlier samples of the same recipe, pooled with this one's; it lets three
-            seeds decide.
-    """
+    """Returns the mean with its standard error; a `known` spread of earlier samples is pooled."""
     pooled = spread_of(values).pooled(known)
     return Estimate(float(np.mean(values)), pooled.sd / math.sqrt(len(values)), pooled.df)
 
@@ -124,9 +115,8 @@ def picture_error(
     Pictures and seeds are crossed. With a variance between pictures `P`, between seeds `S`
     and of their interaction `I`, the mean over all has variance `P/N + S/n + I/(nN)`. The
     variance of seeds' accuracies over n is already `S/n + I/(nN)`; what is missing is `P/N`, the
-    variance of pictures' means over N less `I/(nN)` (two-way random effects, Searle,
-    Casella & McCulloch, "Variance Components", 1992, ch. 4). With one seed `P` and `I` can't be
-    told apart: the variance is that of the pictures' means.
+    variance of pictures' means over N less `I/(nN)` (Searle, Casella & McCulloch, "Variance
+    Components", 1992, ch. 4). With one seed it is the variance of pictures' means.
 
     Args:
         first: whether each seed was right on each picture, of shape `(seeds, pictures)`.

@@ -87,7 +87,7 @@ def sequential_p_value(p_values: Sequence[float], shares: tuple[float, ...]) -> 
     sequential trials", JASA, 2008), and so can enter Holm's procedure.
 
     Args:
-        p_values: of the looks so far, in order; 1 without any.
+        p_values: of the looks so far, in order; without any it is 1.
         shares: of all planned looks, as in `nominal_levels`.
     """
     if len(shares) == 1 and p_values:

@@ -23,11 +23,7 @@ Runs = Sequence[TrainingRun]
 def drawn(runs: Runs, count: int, rng: np.random.Generator, *, again: bool = False) -> Runs:
     """Returns `count` runs of a pool in random order, with seeds 0, 1, 2, ...
 
-    Args:
-        runs: the pool.
-        count: how many.
-        rng: source of chance.
-        again: whether a run may be drawn twice (a bootstrap, for pools that are small).
+    With `again` a run may be drawn twice (a bootstrap, for pools that are small).
     """
     chosen = rng.choice(len(runs), count, replace=again)
     return [replace(runs[index], seed=seed) for seed, index in enumerate(chosen)]
@@ -36,15 +32,9 @@ def drawn(runs: Runs, count: int, rng: np.random.Generator, *, again: bool = Fal
 def with_drop(
     run: TrainingRun, share: float, labels: Sequence[int], rng: np.random.Generator
 ) -> TrainingRun:
-    """Returns the run with `share` of the held-out pictures answered wrongly that were right.
+    """Returns the run with this share of the held-out pictures answered wrongly that were right.
 
-    Training accuracy stays: the drop is one of generalization.
-
-    Args:
-        run: whatever its number of classes.
-        share: of all held-out pictures; 0.02 is a drop of two points. No more than are right.
-        labels: of the held-out pictures.
-        rng: source of chance.
+    No more than are right; training accuracy stays, so the drop is one of generalization.
     """
     right = np.flatnonzero(answers_of(run) == np.asarray(labels))
     count = min(round(share * len(labels)), len(right))

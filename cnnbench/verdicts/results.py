@@ -23,15 +23,7 @@ def result_of(
 ) -> CheckResult:
     """Returns the result of a check that passes or fails.
 
-    Args:
-        check: its name.
-        checked: what is of the variant and was made in the place that the result names; the
-            pictures of a session have neither.
-        passed: the verdict.
-        observed: what was seen.
-        threshold: what that is compared with.
-        detail: a sentence with the numbers.
-        seed: of a check of one seed.
+    `checked` has the variant and the place that the result names; pictures have neither.
     """
     return CheckResult(
         check=check,

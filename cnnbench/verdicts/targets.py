@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# What holds where nobody has said anything else. `accuracy` has no default on purpose:
-# it belongs to a data set, and pictures without a stated target are not judged by one.
+# What holds where nothing is stated. `accuracy` has no default on purpose: it belongs to a data
+# set, and pictures without a stated target are not judged by one.
 DEFAULTS: dict[str, float] = {
     "generalization_gap": 0.10,
     "validation_loss_rise": 0.30,
@@ -22,12 +22,18 @@ DEFAULTS: dict[str, float] = {
     "repeatable_inference": 1e-4,
     "dead_units": 0.995,
 }
-# Stated or not: accuracies, the drop against a baseline that is to be found, and what is known
-# of seeds' spread from earlier runs (`_sd`, measured with `_seeds` seeds).
+# Have no default: accuracies, the drop from a baseline that must be found, and seeds' spread in
+# earlier runs (`_sd`, measured with `_seeds` seeds).
 STATED = (
-    *("accuracy", "accuracy_sd", "accuracy_seeds", "accuracy_drop"),
-    *("train_accuracy", "train_accuracy_sd", "train_accuracy_seeds"),
-    *("generalization_gap_sd", "generalization_gap_seeds"),
+    "accuracy",
+    "accuracy_sd",
+    "accuracy_seeds",
+    "accuracy_drop",
+    "train_accuracy",
+    "train_accuracy_sd",
+    "train_accuracy_seeds",
+    "generalization_gap_sd",
+    "generalization_gap_seeds",
 )
 PROPERTIES = (*STATED, *DEFAULTS)
 

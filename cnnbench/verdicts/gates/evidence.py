@@ -99,13 +99,9 @@ def least_sd(accuracies: Sequence[float], pictures: int) -> float:
 
 
 def seed_mean(values: Sequence[float], known: Spread = UNKNOWN, least: float = 0.0) -> Estimate:
-    """Returns the mean over seeds.
+    """Returns the mean over seeds, with a `known` spread from earlier runs pooled with theirs.
 
-    Args:
-        values: one a seed.
-        known: spread over seeds from earlier runs, pooled with these runs'.
-        least: the standard deviation of values that are all alike: few equal values are no proof
-            that all are.
+    Values that are all alike have the standard deviation `least`: few are no proof that all are.
     """
     estimate = mean_of(values, known)
     if least and estimate.error < ROUNDING:
@@ -133,8 +129,9 @@ def mean_rule(
         pictures: variance that other held-out pictures would add, and its degrees of freedom.
     """
     estimate = widened(seeds, *pictures)
-    p_values = estimate.p_below(threshold), estimate.p_above(threshold)
-    p_fail, p_pass = p_values if good > 0 else p_values[::-1]
+    p_fail, p_pass = estimate.p_below(threshold), estimate.p_above(threshold)
+    if good < 0:
+        p_fail, p_pass = p_pass, p_fail
     sd, distance = seeds.error * math.sqrt(values), (seeds.value - threshold) * good
     if math.isnan(sd):
         advice = (

@@ -1,0 +1,108 @@
+"""The verdict over ratios of times, of whatever the estimates are made."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cnnbench.stats.intervals import Estimate, mean_of
+from cnnbench.stats.power import values_needed
+from cnnbench.stats.sequential import look_plan, nominal_levels, shares_of
+from cnnbench.verdicts.gates.ratio import RatioRule, judge_ratios, ratio_values_needed
+
+RULE = RatioRule(0.05)
+LOOKS = RatioRule(0.03, looks=(5, 8, 12), narrow=True)
+
+
+def ratio(change: float, error: float, df: float = 10) -> Estimate:
+    return Estimate(math.log1p(change), error, df)
+
+
+def verdict(*seen, rule=RULE):
+    (found,) = judge_ratios([seen], rule)
+    return found.verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "expected"),
+    [
+        (0.3, 0.01, "fail"),
+        (0.3, 0.2, "inconclusive"),  # not sure that it is slower
+        (0.04, 0.001, "pass"),  # surely slower, but by less than the margin
+        (0.04, 0.01, "inconclusive"),
+        (0.0, 0.01, "pass"),
+        (-0.5, 0.01, "pass"),
+        (0.0, 0.05, "inconclusive"),  # noise neither passes nor fails
+    ],
+)
+def test_one_look_is_judged_by_both_error_rates(change, error, expected):
+    assert verdict(ratio(change, error)) == expected
+
+
+def test_p_values_are_students_and_the_levels_are_the_rules():
+    (found,) = judge_ratios([[ratio(0.1, 0.03)]], RULE)
+    assert found.p_slower == pytest.approx(stats.t.sf(math.log(1.1) / 0.03, 10))
+    assert found.p_margin == pytest.approx(stats.t.sf(math.log(1.05 / 1.1) / 0.03, 10))
+    for rate, expected in ((1.01, "fail"), (0.99, "inconclusive")):
+        rule = RatioRule(0.05, alpha=rate * found.p_slower)
+        assert verdict(ratio(0.1, 0.03), rule=rule) == expected
+    (found,) = judge_ratios([[ratio(0.0, 0.03)]], RULE)
+    for rate, expected in ((1.01, "pass"), (0.99, "inconclusive")):
+        rule = RatioRule(0.05, beta=rate * found.p_margin)
+        assert verdict(ratio(0.0, 0.03), rule=rule) == expected
+
+
+def test_ratios_share_alpha_by_holm_and_each_has_its_beta():
+    slow, equal = [ratio(0.1, 0.02)], [ratio(0.0, 0.002)]
+    alone, *_ = judge_ratios([slow], RULE)
+    together = judge_ratios([slow, slow, equal], RULE)
+    assert together[0].p_slower == pytest.approx(3 * alone.p_slower)
+    assert together[0].p_margin == alone.p_margin
+    assert together[2].verdict == "pass"
+    assert judge_ratios([], RULE) == []
+
+
+def test_looks_share_both_error_rates():
+    shares = shares_of(LOOKS.looks)
+    first = nominal_levels(0.01, shares)[0]
+    for share, expected in ((0.98, "fail"), (1.05, "inconclusive")):
+        error = math.log(1.5) / stats.t.isf(first * share, 4)
+        assert verdict(ratio(0.5, error, 4), rule=LOOKS) == expected
+    # What the first look saw is not forgotten, but the verdict is about the last estimate.
+    sure = ratio(0.2, 0.001, 4)
+    later, *_ = judge_ratios([[sure, ratio(0.2, 0.2, 7)]], LOOKS)
+    assert (later.verdict, later.p_slower < 0.001) == ("fail", True)
+    assert verdict(sure, ratio(0.02, 0.2, 7), rule=LOOKS) == "inconclusive"
+    assert verdict(rule=LOOKS) == "inconclusive"
+
+
+def test_a_wide_interval_passes_only_where_none_is_asked_to_be_narrow():
+    wide = ratio(-0.5, 0.05)
+    assert verdict(wide) == "pass"
+    assert verdict(wide, rule=RatioRule(0.05, narrow=True)) == "inconclusive"
+    assert verdict(ratio(-0.5, 0.02), rule=RatioRule(0.05, narrow=True)) == "pass"
+
+
+def test_as_many_values_are_needed_as_would_decide():
+    margin = RULE.log_margin
+    assert ratio_values_needed(0.2, 0.1, RULE) == values_needed(0.2, 0.1, 0.01)
+    assert ratio_values_needed(0.2, 0.1, RULE, 5) == values_needed(0.2, 0.1, 0.002)
+    assert ratio_values_needed(0.02, 0.1, RULE, 5) == values_needed(margin - 0.02, 0.1, 0.05)
+    assert ratio_values_needed(margin - 1e-9, 0.1, RULE) is None
+    narrow = RatioRule(0.05, narrow=True)
+    assert ratio_values_needed(-0.5, 0.1, narrow) == values_needed(margin, 0.1, 0.025)
+    assert ratio_values_needed(0.02, 0.1, narrow) == values_needed(margin - 0.02, 0.1, 0.05)
+    assert ratio_values_needed(-0.5, 1.0, narrow) is None
+
+
+@pytest.mark.parametrize(("slower", "wrong", "rate"), [(0.0, "fail", 0.05), (0.03, "pass", 0.05)])
+def test_wrong_verdicts_are_as_rare_as_stated(slower, wrong, rate):
+    rule = RatioRule(0.03, alpha=0.05, looks=look_plan(5, 30), narrow=True)
+    logs = np.random.default_rng(5).normal(math.log1p(slower), 0.04, (150, 30))
+    found = 0
+    for values in logs:
+        seen = [mean_of(values[:look]) for look in rule.looks]
+        taken = (verdict(*seen[: n + 1], rule=rule) for n in range(len(seen)))
+        found += next((one for one in taken if one != "inconclusive"), "") == wrong
+    assert found <= stats.binom.isf(1e-3, 150, rate)
