@@ -345,7 +345,7 @@ def session(p_fail, levels: Levels, p_pass=None) -> list[str]:
     ("alpha", "gates", "sessions", "least", "most"),
     # At most alpha * sessions are expected; the upper bounds are 2.33 standard errors above. Where
     # many are expected, there must be some: a jury that never alarms is none.
-    [(0.01, 20, 400, 0, 8), (0.2, 3, 100, 8, 29)],
+    [(0.01, 20, 200, 0, 5), (0.2, 3, 100, 8, 29)],
 )
 def test_false_alarms_of_a_session_stay_below_alpha(alpha, gates, sessions, least, most):
     drawn = student_p_values(np.random.default_rng(1), sessions, gates)
