@@ -34,9 +34,9 @@ def run(parsed: argparse.Namespace) -> int:
     # Wrong paths are reported at once, not after seconds of importing a backend.
     pictures = tuple(_pictures(parsed.pictures))
 
-    from cnnbench.training.classifier import read_classifier
+    from cnnbench.training.classifier import load_classifier
 
-    read_classifier(parsed.classifier)
+    load_classifier(parsed.classifier)
     failed = 0
 
     def tell(answer: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ SHIFT = 0.08  # of the width and height: "small shifts", about 5 of 64 pixels
 def build_model(
     variant: Variant, input_shape: tuple[int, int, int] = (64, 64, 3), classes: int = 2
 ) -> keras.Model:
-    """Builds and compiles a variant's model.
+    """Builds and compiles a variant's model. Seed Keras before: weights are drawn here.
 
     Args:
         variant: the configuration, or a user's own model (`builder`).
@@ -35,21 +35,41 @@ def build_model(
     Input shape:
         `(batch_size, height, width, channels)`, uint8 values from 0 to 255.
 
-    Returns:
-        A compiled `keras.Model` with output shape `(batch_size, 1)` for two classes
-        and `(batch_size, classes)` for more. Seed Keras before the call: weights are
-        drawn here.
+    Output shape:
+        `(batch_size, 1)` for two classes and `(batch_size, classes)` for more.
 
     Raises:
-        ValueError: if the model can't be built on this input, or if a user's model is
-            not to be found, is no Keras model or has another output shape.
+        ValueError: if the model can't be built on this input, or if a user's model can't be
+            found, is no Keras model or has another output shape.
     """
-    model = (
-        own_model(variant.builder, input_shape, classes)
-        if variant.builder is not None
-        else _built_in(variant, input_shape, classes)
-    )
-    return _compiled(model, variant, classes)
+    if variant.builder is None:
+        return _compiled(_built_in(variant, input_shape, classes), variant)
+    return _compiled(own_model(variant.builder, input_shape, classes), variant)
+
+
+def seeded_model(
+    variant: Variant,
+    seed: int,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    policy: str = "float32",
+) -> keras.Model:
+    """Returns a new model whose weights depend on the seed and on nothing that ran before.
+
+    Args:
+        variant: what is built.
+        seed: of the weights, and of what its layers draw.
+        input_shape: `(height, width, channels)` of a picture.
+        classes: number of classes.
+        policy: Keras' dtype policy of its layers.
+    """
+    keras.backend.clear_session()  # forgets a dtype policy, too
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(policy)
+    try:
+        return build_model(variant, input_shape, classes)
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 def _built_in(variant: Variant, input_shape: tuple[int, int, int], classes: int) -> keras.Model:
@@ -108,7 +128,7 @@ def _with_relu(variant: Variant, layer: type[keras.Layer], *shape: int) -> list[
     ]
 
 
-def _compiled(model: keras.Model, variant: Variant, classes: int) -> keras.Model:
+def _compiled(model: keras.Model, variant: Variant) -> keras.Model:
     """Compiles with the documented optimizer and loss, or with those a user's model brought."""
     own = variant.builder is not None and getattr(model, "compiled", False)
     optimizer: Any = model.optimizer if own else keras.optimizers.Adam(variant.learning_rate)
@@ -121,12 +141,7 @@ def _compiled(model: keras.Model, variant: Variant, classes: int) -> keras.Model
 
 
 def targets_for(model: keras.Model, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Returns labels in the form that the model's loss takes.
-
-    Args:
-        model: compiled.
-        labels: int64 `(n,)`.
-        classes: number of classes.
+    """Returns labels, int64 `(n,)`, in the form that the loss of a compiled model takes.
 
     Returns:
         float32 `(n, 1)` for a sigmoid, one-hot float32 `(n, classes)` for a categorical

@@ -10,7 +10,8 @@ import importlib.metadata
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,31 +33,37 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class StoredClassifier:
-    """What the folder of a classifier holds."""
+class Classifier:
+    """A saved classifier; its model is built when it is first used."""
 
     variant: Variant
     classes: tuple[str, ...]
     input_shape: tuple[int, int, int]
-    weights: tuple[npt.NDArray[Any], ...]
+    weights: tuple[npt.NDArray[Any], ...] = field(repr=False)
 
+    @cached_property
+    def model(self) -> keras.Model:
+        """The Keras model with the saved weights.
 
-@dataclass(frozen=True)
-class Classifier:
-    """A rebuilt model and what its answers mean."""
+        Raises:
+            ValueError: if the weights are not those of the variant.
+        """
+        from cnnbench.models.network import build_model
 
-    model: keras.Model
-    classes: tuple[str, ...]
-    input_shape: tuple[int, int, int]
+        model = build_model(self.variant, self.input_shape, len(self.classes))
+        try:
+            model.set_weights(list(self.weights))
+        except ValueError as error:
+            raise ValueError(
+                f"{WEIGHTS_NAME} does not hold the weights of {self.variant.name!r}: {error}"
+            ) from error
+        return model
 
-    def predict(self, pictures: np.ndarray) -> list[tuple[str, float]]:
-        """Classifies pictures.
-
-        Args:
-            pictures: uint8 `(n, height, width, channels)`.
+    def predict(self, pictures: npt.NDArray[np.uint8]) -> list[tuple[str, float]]:
+        """Classifies pictures, `(n, height, width, channels)`.
 
         Returns:
-            For each picture the likeliest class and its probability.
+            The likeliest class of each picture and its probability.
         """
         answers = np.asarray(self.model.predict_on_batch(pictures), dtype=np.float64)
         if answers.shape[1] == 1:
@@ -102,8 +109,8 @@ def save(trained: Trained, folder: str | Path) -> None:
     (folder / MODEL_NAME).write_text(text, encoding="utf-8")
 
 
-def read_classifier(folder: str | Path) -> StoredClassifier:
-    """Reads what `save` wrote, without Keras and a backend, whose import takes seconds.
+def load_classifier(folder: str | Path) -> Classifier:
+    """Reads a classifier that `save` or `cnnbench train` wrote.
 
     Raises:
         FileNotFoundError: if the folder or one of its files is absent.
@@ -116,6 +123,7 @@ def read_classifier(folder: str | Path) -> StoredClassifier:
                 f"No classifier there: {name} is absent. Expected a folder that `cnnbench train "
                 f"--out` wrote. Received: folder={str(folder)!r}"
             )
+    name = MODEL_NAME
     try:
         description = json.loads((folder / MODEL_NAME).read_text(encoding="utf-8"))
         if description["format"] != FORMAT:
@@ -123,41 +131,13 @@ def read_classifier(folder: str | Path) -> StoredClassifier:
         variant = Variant.from_dict(description["variant"])
         classes = tuple(map(str, description["classes"]))
         height, width, channels = map(int, description["input_shape"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"Damaged {folder / MODEL_NAME}: {error}") from error
-    try:
+        name = WEIGHTS_NAME
         # Numbers only: without pickles a file can't bring code along.
-        with (
-            (folder / WEIGHTS_NAME).open("rb") as opened,
-            np.load(opened, allow_pickle=False) as file,
-        ):
-            weights = tuple(file[name] for name in sorted(file.files))
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(
-            f"{folder / WEIGHTS_NAME} does not hold the weights of {variant.name!r}: {error}"
-        ) from error
-    return StoredClassifier(variant, classes, (height, width, channels), weights)
-
-
-def load_classifier(folder: str | Path) -> Classifier:
-    """Rebuilds a classifier that `save` wrote.
-
-    Raises:
-        FileNotFoundError: if the folder or one of its files is absent.
-        ValueError: if a file is damaged, of another format or does not fit the model.
-    """
-    from cnnbench.models.network import build_model
-
-    stored = read_classifier(folder)
-    model = build_model(stored.variant, stored.input_shape, len(stored.classes))
-    try:
-        model.set_weights(list(stored.weights))
-    except ValueError as error:
-        raise ValueError(
-            f"{Path(folder) / WEIGHTS_NAME} does not hold the weights of {stored.variant.name!r}: "
-            f"{error}"
-        ) from error
-    return Classifier(model, stored.classes, stored.input_shape)
+        with (folder / name).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            weights = tuple(file[weight] for weight in sorted(file.files))
+    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"Damaged {folder / name}: {error}") from error
+    return Classifier(variant, classes, (height, width, channels), weights)
 
 
 def predict(folder: str | Path, pictures: Sequence[str | Path]) -> list[tuple[str, float]]:

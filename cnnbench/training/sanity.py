@@ -10,8 +10,7 @@ import numpy as np
 
 from cnnbench.machine.place import Place
 from cnnbench.models.evaluation import evaluate_side
-from cnnbench.models.network import targets_for
-from cnnbench.models.seeded import seeded_model
+from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.data_set import Splits
@@ -97,27 +96,20 @@ def train_on_shuffled(
     )
 
 
-def shuffled_labels(splits: Splits, seed: int) -> np.ndarray:
-    """Returns training labels without meaning: every class gets the same mixture of labels.
+def with_shuffled_labels(splits: Splits, seed: int) -> Splits:
+    """Returns splits whose training labels have no meaning: each class has the same mixture.
 
     A plain permutation leaves each class with a few per cent more of one label, which a
     network that separates the classes amplifies into an accuracy far from chance. Here
     each true class carries the labels in equal shares, as far as its size divides.
     """
     rng = random_stream(seed, "shuffled_labels")
-    labels = splits.train.labels
+    labels, classes = splits.train.labels, len(splits.classes)
     mixed = np.empty_like(labels)
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == label))
-        mixed[rows] = (np.arange(len(rows)) + rng.integers(len(splits.classes))) % len(
-            splits.classes
-        )
-    return mixed
-
-
-def with_shuffled_labels(splits: Splits, seed: int) -> Splits:
-    """Returns the splits with `shuffled_labels` in training and the held-out set as it is."""
-    return replace(splits, train=replace(splits.train, labels=shuffled_labels(splits, seed)))
+        mixed[rows] = (np.arange(len(rows)) + rng.integers(classes)) % classes
+    return replace(splits, train=replace(splits.train, labels=mixed))
 
 
 def _by_heart(accuracy: float, loss: float) -> bool:

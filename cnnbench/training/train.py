@@ -17,8 +17,7 @@ from cnnbench.machine.devices import place_of_this_process
 from cnnbench.machine.place import Place
 from cnnbench.models.evaluation import evaluate_side
 from cnnbench.models.inspection import INSPECTED_PICTURES, dead_units, prediction_difference
-from cnnbench.models.network import targets_for
-from cnnbench.models.seeded import seeded_model
+from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.batches import Pictures, epoch_batches
 from cnnbench.pictures.data_set import Splits

@@ -128,7 +128,7 @@ def measured(
 ) -> dict[str, Any]:
     """Measures both in this process; `export` writes the ONNX file instead."""
     from cnnbench.machine.devices import limit_threads
-    from cnnbench.models.seeded import seeded_model
+    from cnnbench.models.network import seeded_model
     from cnnbench.speed.engines.onnx_export import export_onnx
 
     if workload == "export":

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from cnnbench.models.network import build_model, targets_for
-from cnnbench.models.seeded import seeded_model
+from cnnbench.models.network import build_model, seeded_model, targets_for
 from cnnbench.models.variants import VARIANTS, Variant, variant_named
 
 

@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from pathlib import Path
 
 import faults
 import keras
 import numpy as np
 import pytest
+from tiny import write_pictures
 
 from cnnbench.models.inspection import dead_units
-from cnnbench.models.network import build_model, targets_for
-from cnnbench.models.own_models import try_own_model
-from cnnbench.models.seeded import seeded_model
+from cnnbench.models.network import build_model
+from cnnbench.models.trial import try_model
 from cnnbench.models.user_errors import BadModel, blaming, first_line
 from cnnbench.models.variants import variant_named
 from cnnbench.pictures.data_set import Splits
+from cnnbench.pictures.load import load_splits
 from cnnbench.training.train import train
 
 SHAPE = (24, 24, 3)
 
 
-def tried(name: str, classes: int = 2) -> None:
-    model = seeded_model(variant_named(f"faults:{name}"), 0, SHAPE, classes)
-    pictures = np.random.default_rng(0).integers(0, 256, (2, *SHAPE), np.uint8)
-    try_own_model(
-        model, f"faults:{name}", pictures, targets_for(model, np.array([0, 1]), classes), classes
-    )
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory: pytest.TempPathFactory, own_cache: Path) -> dict[int, Splits]:
+    """Pictures of two and of three classes."""
+    made = {}
+    for classes in (2, 3):
+        root = tmp_path_factory.mktemp("pictures") / f"{classes}"
+        write_pictures(root, ("cats", "dogs", "owls")[:classes], train=1, validation=1)
+        made[classes] = load_splits(root, image_size=24, cache=own_cache)
+    return made
+
+
+@pytest.fixture
+def tried(splits: dict[int, Splits]) -> Callable[..., None]:
+    def tried(name: str, classes: int = 2) -> None:
+        try_model(variant_named(f"faults:{name}"), splits[classes])
+
+    return tried
 
 
 def line_of(text: str) -> str:
@@ -39,11 +53,15 @@ def line_of(text: str) -> str:
 @pytest.mark.parametrize(
     "name", ["healthy", "subclassed", "subclassed_and_called", "frozen", "hasty", "dead"]
 )
-def test_what_answers_with_probabilities_can_be_tried(name: str) -> None:
+def test_what_answers_with_probabilities_can_be_tried(
+    tried: Callable[..., None], name: str
+) -> None:
     tried(name)
 
 
-def test_a_softmax_over_the_classes_can_be_tried() -> None:
+def test_a_softmax_over_the_classes_can_be_tried(
+    tried: Callable[..., None],
+) -> None:
     tried("three_classes", classes=3)
     tried("three_classes", classes=2)
 
@@ -68,7 +86,9 @@ def test_a_softmax_over_the_classes_can_be_tried() -> None:
         ),
     ],
 )
-def test_an_error_names_the_users_line(name: str, line: str, message: str) -> None:
+def test_an_error_names_the_users_line(
+    tried: Callable[..., None], name: str, line: str, message: str
+) -> None:
     with pytest.raises(BadModel) as raised:
         tried(name)
     text = str(raised.value)
@@ -88,7 +108,7 @@ def test_an_error_names_the_users_line(name: str, line: str, message: str) -> No
     ],
 )
 def test_another_output_shape_is_told_with_the_shapes_that_are_expected(
-    name: str, message: str
+    tried: Callable[..., None], name: str, message: str
 ) -> None:
     with pytest.raises(BadModel, match=message) as raised:
         tried(name)
@@ -99,7 +119,9 @@ def test_another_output_shape_is_told_with_the_shapes_that_are_expected(
     assert "(None, 2)." in str(raised.value)
 
 
-def test_another_input_size_is_told() -> None:
+def test_another_input_size_is_told(
+    tried: Callable[..., None],
+) -> None:
     with pytest.raises(BadModel, match=r"input shape \(None, 24, .*=\(None, 40, 40, 3\)"):
         tried("wrong_input")
 
@@ -112,7 +134,9 @@ def test_another_input_size_is_told() -> None:
         ("two_sigmoids", "add up to 1 for each picture: end it with a softmax. Received: sums"),
     ],
 )
-def test_answers_that_are_no_probabilities_are_told(name: str, message: str) -> None:
+def test_answers_that_are_no_probabilities_are_told(
+    tried: Callable[..., None], name: str, message: str
+) -> None:
     with pytest.raises(BadModel, match=message):
         tried(name)
 

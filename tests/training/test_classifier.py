@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,39 +11,45 @@ import pytest
 
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.data_set import Splits
-from cnnbench.training.classifier import (
-    MODEL_NAME,
-    WEIGHTS_NAME,
-    load_classifier,
-    read_classifier,
-    save,
-)
-from cnnbench.training.train import train
+from cnnbench.training.classifier import MODEL_NAME, WEIGHTS_NAME, load_classifier, save
+from cnnbench.training.train import Trained, train
 
 
-def kept(folder: Path, splits: Splits, variant: str) -> np.ndarray:
-    """Trains and keeps a classifier; returns its answers to the held-out pictures."""
-    trained = train(variant, splits, epochs=2)
+def kept(splits: Splits, folder: Path, variant: str) -> Trained:
+    trained = train(variant, splits, epochs=1)
     save(trained, folder)
-    return np.asarray(trained.model.predict_on_batch(splits.validation_pictures()))
+    return trained
 
 
-@pytest.mark.parametrize("name", ["documented", "batchnorm", "faults:healthy"])
+@pytest.fixture(scope="module")
+def saved(tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("classifier")
+    kept(tiny_splits, folder, "single-block")
+    return folder
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A classifier of its own for a test that damages it."""
+    return shutil.copytree(saved, tmp_path / "classifier")
+
+
+@pytest.mark.parametrize("name", ["batchnorm", "faults:healthy"])
 def test_a_loaded_classifier_answers_as_the_trained_one(
     name: str, tiny_splits: Splits, tmp_path: Path
 ) -> None:
-    answers = kept(tmp_path, tiny_splits, name)[:, 0]
-    said = load_classifier(tmp_path).predict(tiny_splits.validation_pictures())
+    pictures = tiny_splits.validation_pictures()
+    answers = kept(tiny_splits, tmp_path, name).model.predict_on_batch(pictures)[:, 0]
+    said = load_classifier(tmp_path).predict(pictures)
     expected = [("dogs", p) if p > 0.5 else ("cats", 1 - p) for p in answers.astype(float)]
     assert [name for name, _ in said] == [name for name, _ in expected]
     assert [p for _, p in said] == pytest.approx([p for _, p in expected], abs=1e-12)
 
 
-def test_weights_are_numbers_only(tiny_splits: Splits, tmp_path: Path) -> None:
-    kept(tmp_path, tiny_splits, "single-block")
-    with np.load(tmp_path / WEIGHTS_NAME, allow_pickle=False) as file:
+def test_weights_are_numbers_only(saved: Path) -> None:
+    with np.load(saved / WEIGHTS_NAME, allow_pickle=False) as file:
         assert {file[name].dtype for name in file.files} == {np.dtype("float32")}
-    assert json.loads((tmp_path / MODEL_NAME).read_text())["classes"] == ["cats", "dogs"]
+    assert json.loads((saved / MODEL_NAME).read_text())["classes"] == ["cats", "dogs"]
 
 
 class Payload:
@@ -55,42 +62,37 @@ class Payload:
         return (Path.touch, (self.trace,))
 
 
-def test_weights_that_hold_code_are_refused_and_it_does_not_run(
-    tiny_splits: Splits, tmp_path: Path
-) -> None:
-    kept(tmp_path, tiny_splits, "single-block")
-    payload = np.array([Payload(tmp_path / "trace")], dtype=object)
-    np.savez(tmp_path / WEIGHTS_NAME, a=payload)
-    with pytest.raises(ValueError, match=r"weights.npz does not hold the weights of"):
-        load_classifier(tmp_path)
-    assert not (tmp_path / "trace").exists()
+def test_weights_that_hold_code_are_refused_and_it_does_not_run(folder: Path) -> None:
+    payload = np.array([Payload(folder / "trace")], dtype=object)
+    np.savez(folder / WEIGHTS_NAME, a=payload)
+    with pytest.raises(ValueError, match=r"Damaged .*weights.npz: "):
+        load_classifier(folder)
+    assert not (folder / "trace").exists()
 
 
-def test_weights_of_another_variant_are_refused(tiny_splits: Splits, tmp_path: Path) -> None:
-    kept(tmp_path, tiny_splits, "single-block")
-    description = json.loads((tmp_path / MODEL_NAME).read_text())
+def test_weights_of_another_variant_are_refused(folder: Path) -> None:
+    description = json.loads((folder / MODEL_NAME).read_text())
     description["variant"] = Variant("documented").to_dict()
-    (tmp_path / MODEL_NAME).write_text(json.dumps(description))
+    (folder / MODEL_NAME).write_text(json.dumps(description))
+    classifier = load_classifier(folder)
     with pytest.raises(ValueError, match=r"does not hold the weights of 'documented'"):
-        load_classifier(tmp_path)
+        classifier.predict(np.zeros((1, 24, 24, 3), np.uint8))
 
 
-def test_truncated_weights_are_refused(tiny_splits: Splits, tmp_path: Path) -> None:
-    kept(tmp_path, tiny_splits, "single-block")
-    whole = (tmp_path / WEIGHTS_NAME).read_bytes()
-    (tmp_path / WEIGHTS_NAME).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"weights.npz does not hold"):
-        read_classifier(tmp_path)
+def test_truncated_weights_are_refused(folder: Path) -> None:
+    whole = (folder / WEIGHTS_NAME).read_bytes()
+    (folder / WEIGHTS_NAME).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"Damaged .*weights.npz: "):
+        load_classifier(folder)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "not json", '{"format": 99}'])
-def test_a_damaged_description_is_refused(text: str, tmp_path: Path) -> None:
-    (tmp_path / MODEL_NAME).write_text(text)
-    (tmp_path / WEIGHTS_NAME).write_bytes(b"")
-    with pytest.raises(ValueError, match=r"Damaged .*model.json"):
-        read_classifier(tmp_path)
+def test_a_damaged_description_is_refused(text: str, folder: Path) -> None:
+    (folder / MODEL_NAME).write_text(text)
+    with pytest.raises(ValueError, match=r"Damaged .*model.json: "):
+        load_classifier(folder)
 
 
 def test_a_folder_without_a_classifier_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"No classifier there: model.json is absent"):
-        read_classifier(tmp_path)
+        load_classifier(tmp_path)

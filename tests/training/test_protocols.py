@@ -3,36 +3,20 @@ import pytest
 from cnnbench.training.protocols import PROTOCOLS, Protocol, protocol_named
 
 
-def test_each_protocol_stands_under_its_name():
-    assert [protocol.name for protocol in PROTOCOLS.values()] == list(PROTOCOLS)
+@pytest.mark.parametrize(
+    ("name", "steps"), [("one-pass", (None, None)), ("documented", (8000, 2000))]
+)
+def test_protocols_are_as_documented(name, steps):
+    assert protocol_named(name) == Protocol(name, 10, 32, *steps)
 
 
-def test_one_pass_is_ten_epochs_of_one_pass():
-    assert protocol_named("one-pass") == Protocol(
-        "one-pass", epochs=10, batch_size=32, steps_per_epoch=None, validation_steps=None
-    )
-
-
-def test_documented_has_the_steps_of_the_documented_script():
-    assert protocol_named("documented") == Protocol(
-        "documented", epochs=10, batch_size=32, steps_per_epoch=8000, validation_steps=2000
-    )
-
-
-def test_nothing_to_scale_leaves_a_protocol_as_it_is():
-    assert protocol_named("documented").scaled(None, None, None) == protocol_named("documented")
-
-
-@pytest.mark.parametrize("position", [0, 1, 2])
-def test_each_number_is_scaled_alone(position):
-    names = ("epochs", "steps_per_epoch", "validation_steps")
-    numbers = [None, None, None]
-    numbers[position] = 7
-    protocol = protocol_named("documented")
-    scaled = protocol.scaled(*numbers)
-    changed = {name for name in vars(protocol) if getattr(scaled, name) != getattr(protocol, name)}
-    assert changed == {names[position]}
-    assert getattr(scaled, names[position]) == 7
+@pytest.mark.parametrize("name", ["epochs", "steps_per_epoch", "validation_steps"])
+def test_each_number_is_scaled_alone(name):
+    numbers = dict.fromkeys(("epochs", "steps_per_epoch", "validation_steps"))
+    protocol = PROTOCOLS["documented"]
+    assert protocol.scaled(**numbers) == protocol
+    scaled = protocol.scaled(**numbers | {name: 7})
+    assert vars(scaled) == vars(protocol) | {name: 7}
 
 
 def test_unknown_protocols_list_the_valid_ones():

@@ -11,8 +11,7 @@ import pytest
 from tiny import write_pictures
 
 from cnnbench.machine.environment import usable_cpus
-from cnnbench.models.network import targets_for
-from cnnbench.models.seeded import seeded_model
+from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import VARIANTS, Variant
 from cnnbench.pictures.batches import epoch_batches
 from cnnbench.pictures.data_set import Splits

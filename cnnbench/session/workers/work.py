@@ -8,7 +8,6 @@ from typing import Any
 
 from cnnbench.machine.place import Place
 from cnnbench.models.user_errors import blaming, plain
-from cnnbench.models.variants import Variant
 from cnnbench.pictures.data_set import Splits
 from cnnbench.records.measurements import Measurement, Peak
 from cnnbench.records.runs import SanityRun, TrainingRun
@@ -40,29 +39,18 @@ def find_gpus(job: jobs.FindGpus, place: Place, report: Report) -> tuple[str, ..
 
 
 def check_models(job: jobs.CheckModels, place: Place, report: Report) -> tuple[str, ...]:
+    from cnnbench.models.trial import try_model
+
     splits, problems = Splits.open(job.splits), []
     for variant in job.variants:
         try:
-            _check_model(variant, splits)
+            try_model(variant, splits)
         except ValueError as error:
             problems.append(str(error))
         except Exception as error:  # unforeseen, so that its traceback is needed
             text = f"{variant.name} can't be used: {type(error).__name__}: {error}"
             problems.append(plain(f"{text}\n{traceback.format_exc()}"))
     return tuple(problems)
-
-
-def _check_model(variant: Variant, splits: Splits) -> None:
-    from cnnbench.models.network import targets_for
-    from cnnbench.models.own_models import PROBE_PICTURES, try_own_model
-    from cnnbench.models.seeded import seeded_model
-
-    classes = len(splits.classes)
-    model = seeded_model(variant, 0, splits.input_shape, classes)
-    if variant.builder is not None:
-        pictures = splits.train_pictures()[:PROBE_PICTURES]
-        targets = targets_for(model, splits.train.labels[:PROBE_PICTURES], classes)
-        try_own_model(model, variant.builder, pictures, targets, classes)
 
 
 def train(job: jobs.Train, place: Place, report: Report) -> TrainingRun:

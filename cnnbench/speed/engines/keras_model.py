@@ -12,8 +12,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.models.network import targets_for
-from cnnbench.models.seeded import seeded_model
+from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.data_set import Splits
