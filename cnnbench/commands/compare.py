@@ -15,8 +15,7 @@ from cnnbench.session.option_table import option, options_in, parse_all
 if TYPE_CHECKING:
     from cnnbench.comparing.ratio_gate import SpeedVerdict
     from cnnbench.comparing.ratios import SpeedComparison
-    from cnnbench.comparing.recipe_comparison import RecipeComparison
-    from cnnbench.comparing.recipes import Recipe
+    from cnnbench.comparing.recipes import Recipe, RecipeComparison
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 10}
 SPEED_ONLY = ("across", "fail_on", "alpha", "markdown", "picture")
@@ -168,7 +167,7 @@ def _recipes(
     reports: Sequence[Path], asked: Asked, *, must: bool
 ) -> tuple[list[RecipeComparison], str]:
     """Returns the comparisons of answers, and why there are none beside a comparison of speed."""
-    from cnnbench.comparing.recipe_comparison import compare_recipes
+    from cnnbench.comparing.recipes import compare_recipes
 
     is_within = len(reports) == 1 and len(asked.variants) < 2
     if asked.only == "speed" or (not must and is_within):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnnbench.comparing.recipe_comparison import Difference, RecipeComparison
-from cnnbench.comparing.recipes import Recipe
+from cnnbench.comparing.recipes import Difference, Recipe, RecipeComparison
 from cnnbench.verdicts.gates.evidence import mean_sd
 
 QUESTIONS = {

@@ -22,12 +22,13 @@ HEADS = {
     "generalization_gap": "gap",
     "batch_size": "batch",
     "train_images_per_second": "train/s",
-    "inference_images_per_second": "inference/s",
+    "inference_images_per_second": "infer/s",
+    "train_percent_of_peak": "train %",
+    "inference_percent_of_peak": "infer %",
     "latency_p50_ms": "p50 ms",
     "latency_p99_ms": "p99 ms",
     "peak_memory_mb": "MB",
 }
-KINDS = ("matmul", "convolution")
 DIGITS = {"latency_p50_ms": 2, "latency_p99_ms": 2}
 VERDICTS = {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive",
             "error": "not judged"}  # fmt: skip
@@ -52,7 +53,7 @@ def accuracy_frame(report: Report) -> pd.DataFrame:
 def speed_frame(report: Report) -> pd.DataFrame:
     """Returns a row for each variant, backend, device, dtype and batch size.
 
-    Images per second and latencies are geometric means over processes, as in `cnnbench compare`.
+    Figures are geometric means over processes, as in `cnnbench compare`; memory is the largest.
     """
     rows = []
     for key, own in report.throughput.groupby(PLACE, sort=False):
@@ -62,6 +63,8 @@ def speed_frame(report: Report) -> pd.DataFrame:
                 **dict(zip(PLACE, key, strict=True)),
                 "train_images_per_second": _geometric_mean(train["images_per_second"]),
                 "inference_images_per_second": _geometric_mean(inference["images_per_second"]),
+                "train_percent_of_peak": _geometric_mean(train["percent_of_peak"]),
+                "inference_percent_of_peak": _geometric_mean(inference["percent_of_peak"]),
                 "latency_p50_ms": _geometric_mean(inference["latency_p50_ms"]),
                 "latency_p99_ms": _geometric_mean(inference["latency_p99_ms"]),
                 "peak_memory_mb": own["peak_memory_mb"].max(),
@@ -73,7 +76,7 @@ def speed_frame(report: Report) -> pd.DataFrame:
 def summary_text(report: Report) -> str:
     """Returns the summary for a terminal, at most 100 columns wide unless a name is longer."""
     frames = [frame for frame in (accuracy_frame(report), speed_frame(report)) if len(frame)]
-    lines = [*_verdicts(report), *_peaks(report)]
+    lines = _verdicts(report)
     if not frames:
         return "\n".join(["No training run or measurement was recorded.", *lines])
     lines += _conditions(report)
@@ -109,27 +112,6 @@ def _verdicts(report: Report) -> list[str]:
     return [f"checks: {total}", *lines]
 
 
-def _peaks(report: Report) -> list[str]:
-    """Returns a line for each measured peak, with how much of it was used."""
-    same, lines = ["backend", "device", "dtype", "threads"], []
-    for peak in report.peaks.to_dict("records"):
-        rows = report.throughput
-        rows = rows[(rows[same] == pd.Series(peak)[same]).all(axis=1)].dropna(
-            subset="percent_of_peak"
-        )
-        used = []
-        for workload, own in rows.groupby("workload", sort=False)["percent_of_peak"]:
-            ends = dict.fromkeys((f"{own.min():.0f}", f"{own.max():.0f}"))
-            used.append(f"{workload} {' to '.join(ends)} %")
-        if used:
-            best = np.nanmax([peak[f"{kind}_flops_per_second"] for kind in KINDS])
-            lines.append(
-                f"peak of {peak['backend']} on {peak['device']} in {peak['dtype']}: "
-                f"{best / 1e9:.0f} GFLOP/s, used by {', '.join(used)}"
-            )
-    return lines
-
-
 def _conditions(report: Report) -> list[str]:
     """Returns machine and versions, pictures, and how it was measured, a line each."""
     environment, throughput = report.environment, report.throughput
@@ -147,8 +129,9 @@ def _conditions(report: Report) -> list[str]:
     if len(throughput):
         processes = throughput.groupby([*PLACE, "workload"])["process"].nunique()
         lines.append(
-            f"timing: threads {_each(throughput['threads'])}; rounds {_each(throughput['rounds'])};"
-            f" processes {_each(processes)}, their geometric mean; p50 and p99: of one picture"
+            f"timing: threads {_each(throughput['threads'])}, rounds "
+            f"{_each(throughput['rounds'])}, processes {_each(processes)}; %: of the peak; "
+            "p50, p99: of one picture"
         )
     return lines
 
