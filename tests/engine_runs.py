@@ -18,7 +18,7 @@ from cnnbench.pictures.data_set import Splits
 from cnnbench.records.codec import encode
 from cnnbench.records.measurements import Measurement, Row, Workload
 from cnnbench.speed import peaks, throughput
-from cnnbench.speed.engines.engine import engine_for
+from cnnbench.speed.engines.engine import engine_for, program_for
 
 VARIANT, BATCH_SIZE = VARIANTS["single-block"], 8
 COUNTED = ("documented", "batchnorm", "augmented")
@@ -94,7 +94,9 @@ def compiled_again(splits: Splits) -> int:
     from cnnbench.pictures.batches import Pictures, drawn_batch
 
     engine = engine_for(Place("jax", "cpu", 1))
-    program = engine.build(VARIANT, Row(VARIANT.name, "train", "float32", BATCH_SIZE, 0), splits)
+    program = program_for(
+        engine, VARIANT, Row(VARIANT.name, "train", "float32", BATCH_SIZE, 0), splits
+    )
     side = Pictures(splits.train_pictures(), splits.train.labels)
     inputs = program.inputs(drawn_batch(side, BATCH_SIZE, 0))
     program.run(*inputs)

@@ -112,7 +112,7 @@ def _build(command: dict[str, Any], setup: dict[str, Any], threads: int) -> Step
     from cnnbench.pictures.batches import Pictures, drawn_batch
     from cnnbench.pictures.data_set import Splits
     from cnnbench.records.measurements import Row
-    from cnnbench.speed.engines.engine import engine_for, host_step
+    from cnnbench.speed.engines.engine import engine_for, host_step, program_for
 
     if command["device"] == "gpu" and not gpus(command["backend"]):
         raise ValueError(f"{command['backend']} sees no GPU. Received: device='gpu'")
@@ -123,7 +123,7 @@ def _build(command: dict[str, Any], setup: dict[str, Any], threads: int) -> Step
     row = Row(variant.name, command["workload"], "float32", command["batch_size"], seed)
     engine = engine_for(Place(command["backend"], command["device"], threads))
     with blaming(variant.builder):
-        program = engine.build(variant, row, splits)
+        program = program_for(engine, variant, row, splits)
         step = host_step(engine, program, batch)
         step()  # compiles it
     if setup.get("working_copy") and (found := strays(setup["working_copy"])):

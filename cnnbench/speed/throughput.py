@@ -16,7 +16,7 @@ from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.data_set import Splits
 from cnnbench.records.measurements import Measurement, Row, Workload
-from cnnbench.speed.engines.engine import Engine, Program, engine_for, is_out_of_memory
+from cnnbench.speed.engines.engine import Engine, Program, engine_for, is_out_of_memory, program_for
 from cnnbench.speed.reference import Reference, agreement_of
 from cnnbench.speed.timing import is_linear, prove_timing, steps_per_round, time_calls, time_steps
 
@@ -136,7 +136,7 @@ def _measured(
     training = known.training if known and row.workload == "train" else None
     begun = training or known
     weights = begun.weights if begun else None
-    program = engine.build(variant, row, splits, weights, exported)
+    program = program_for(engine, variant, row, splits, weights, exported)
     side = Pictures(splits.train_pictures(), splits.train.labels)
     first = training.first_batch if training else 0
     batch = drawn_batch(side, row.batch_size, row.seed, first)

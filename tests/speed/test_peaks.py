@@ -1,14 +1,12 @@
-from dataclasses import replace
-
 import pytest
 
 from cnnbench.machine.backends import DTYPES, missing
 from cnnbench.machine.place import Place
 from cnnbench.records.measurements import Peak
-from cnnbench.speed import limits, peaks
+from cnnbench.speed import peaks
+from cnnbench.speed.limits import percent_of_peak
 from cnnbench.speed.peaks import Ladder, best_rate, measure_peak
 
-PEAK = Peak(Place("jax", "cpu", 2), "float32", 100e9, 80e9)
 LADDER = Ladder(8, 1024, float)
 
 
@@ -104,37 +102,19 @@ def test_work_is_what_is_calculated_by_hand():
 # Limits
 
 
-def test_the_faster_of_both_is_the_limit():
-    assert limits.flops_limit(PEAK) == 100e9
-    assert limits.flops_limit(replace(PEAK, matmul_flops_per_second=None)) == 80e9
-    assert limits.flops_limit(replace(PEAK, convolution_flops_per_second=120e9)) == 120e9
-
-
-def test_percent_of_peak():
-    assert limits.percent_of_peak(1000, 25e6, PEAK) == 25.0
-    assert limits.percent_of_peak(1000, None, PEAK) is None
-    assert (
-        limits.percent_of_peak(1000, 25e6, Peak(Place("jax", "cpu", 2), "int8", None, None)) is None
-    )
-
-
 @pytest.mark.parametrize(
-    ("backend_count", "workload", "agree"),
+    ("matmul", "convolution", "flops", "percent"),
     [
-        (104, "inference", True),
-        (106, "inference", False),
-        (93, "inference", False),
-        (106, "train", True),
-        (112, "train", False),
+        (100e9, 80e9, 25e6, 25.0),
+        (None, 50e9, 25e6, 50.0),
+        (100e9, 125e9, 25e6, 20.0),  # the faster of both is the limit
+        (None, None, 25e6, None),
+        (100e9, 80e9, None, None),
     ],
 )
-def test_counts_agree_within_the_tolerance(backend_count, workload, agree):
-    assert limits.counts_agree(100, backend_count, workload) is agree
-
-
-def test_a_count_of_nothing_agrees_with_nothing():
-    with pytest.raises(ValueError, match=r"Expected a count above 0\. Received: counted=0"):
-        limits.counts_agree(0, 0, "inference")
+def test_percent_of_peak(matmul, convolution, flops, percent):
+    peak = Peak(Place("jax", "cpu", 2), "float32", matmul, convolution)
+    assert percent_of_peak(1000, flops, peak) == percent
 
 
 # Real backends on works that take no time

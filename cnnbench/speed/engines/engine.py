@@ -19,7 +19,6 @@ from cnnbench.records.measurements import Placement, Row
 from cnnbench.speed.timing import Step
 
 Tensor = Any  # a tensor of the backend
-Weights = Sequence[npt.NDArray[Any]]  # in Keras' order
 
 ENGINES = {
     "tensorflow": "TensorFlowEngine",
@@ -42,35 +41,8 @@ _OUT_OF_MEMORY = (
 )
 
 
-def engine_for(place: Place) -> Engine:
-    """Returns the engine of this process; it imports the backend."""
-    module = importlib.import_module(f"cnnbench.speed.engines.on_{place.backend}")
-    engine: Engine = getattr(module, ENGINES[place.backend])(place)
-    return engine
-
-
 class Engine(ABC):
     """One backend on one device in this process."""
-
-    @abstractmethod
-    def build(
-        self,
-        variant: Variant,
-        row: Row,
-        splits: Splits,
-        weights: Weights | None = None,
-        exported: Path | None = None,
-    ) -> Program:
-        """Makes the program of a row.
-
-        Args:
-            variant: whose model is built.
-            row: what is run.
-            splits: of the pictures that the model is for.
-            weights: replace those that the row's seed draws.
-            exported: ONNX file of the same weights, which is run instead where a backend does not
-                build Keras' models.
-        """
 
     @abstractmethod
     def send(self, array: npt.NDArray[Any]) -> Tensor:
@@ -137,17 +109,6 @@ class HostEngine(Engine):
     def __init__(self, place: Place) -> None:
         self.threads = place.threads
 
-    def build(
-        self,
-        variant: Variant,
-        row: Row,
-        splits: Splits,
-        weights: Weights | None = None,
-        exported: Path | None = None,
-    ) -> Program:
-        assert exported is not None
-        return self.program(exported, row.dtype, row.batch_size)
-
     def synchronize(self, outputs: Sequence[Tensor]) -> None:
         """Does nothing: a step is done when it returns."""
 
@@ -171,6 +132,41 @@ class HostProgram(Program):
 
     def inputs(self, batch: Pictures) -> tuple[Tensor, ...]:
         return (self.engine.put(batch.pictures),)
+
+
+def engine_for(place: Place) -> Any:
+    """Returns the `Engine` of this process; it imports the backend."""
+    module = importlib.import_module(f"cnnbench.speed.engines.on_{place.backend}")
+    return getattr(module, ENGINES[place.backend])(place)
+
+
+def program_for(
+    engine: Any,
+    variant: Variant,
+    row: Row,
+    splits: Splits,
+    weights: Sequence[npt.NDArray[Any]] | None = None,
+    exported: Path | None = None,
+) -> Program:
+    """Builds a variant's model, or reads the exported one, and makes its program.
+
+    Args:
+        engine: of this process.
+        variant: whose model it is.
+        row: what is run.
+        splits: pictures, whose shape and classes the model has.
+        weights: replace those that the row's seed draws, in Keras' order.
+        exported: ONNX file of the same weights, for engines that do not build Keras' models.
+    """
+    if isinstance(engine, HostEngine):
+        assert exported is not None
+        return engine.program(exported, row.dtype, row.batch_size)
+    from cnnbench.speed.engines.keras_model import model_of
+
+    classes = len(splits.classes)
+    model = model_of(variant, row.seed, splits.input_shape, classes, row.dtype, weights)
+    program: Program = engine.program(model, row.workload)
+    return program
 
 
 def host_step(engine: Engine, program: Program, batch: Pictures) -> Step:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -15,9 +14,8 @@ import numpy.typing as npt
 from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
-from cnnbench.pictures.data_set import Splits
-from cnnbench.records.measurements import Placement, Row, Workload
-from cnnbench.speed.engines.engine import Engine, Program, Tensor, Weights
+from cnnbench.records.measurements import Placement, Workload
+from cnnbench.speed.engines.engine import Engine, Program, Tensor
 
 # Keras' names: weights stay float32, layers compute in the lower precision.
 POLICIES = {
@@ -31,18 +29,6 @@ KERNELS = ("kernel", "embeddings")  # Keras' names of what layers multiply with
 
 class KerasEngine(Engine):
     """A backend of Keras."""
-
-    def build(
-        self,
-        variant: Variant,
-        row: Row,
-        splits: Splits,
-        weights: Weights | None = None,
-        exported: Path | None = None,
-    ) -> Program:
-        classes = len(splits.classes)
-        model = model_of(variant, row.seed, splits.input_shape, classes, row.dtype, weights)
-        return self.program(model, row.workload)
 
     @abstractmethod
     def where(self, tensor: Tensor) -> tuple[str, str]:
@@ -94,7 +80,7 @@ def model_of(
     input_shape: tuple[int, int, int],
     classes: int,
     dtype: str = "float32",
-    weights: Weights | None = None,
+    weights: Sequence[npt.NDArray[Any]] | None = None,
 ) -> keras.Model:
     """Builds a variant's model that computes in a dtype.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.measurements import Measurement
-from cnnbench.speed.limits import COUNT_TOLERANCE, counts_agree
+from cnnbench.speed.limits import COUNT_TOLERANCE
 from cnnbench.speed.timing import LINEAR, is_linear, linearity
 from cnnbench.verdicts.results import result_of
 
@@ -173,17 +173,18 @@ def check_flops(measurement: Measurement) -> CheckResult | str:
         The result, whose `observed` is the share by which counts differ, or why there is none.
     """
     own, counted = measurement.flops_per_picture, measurement.backend_flops_per_picture
-    if own is None or counted is None:
+    if not own or counted is None:
         work = "training" if measurement.row.workload == "train" else measurement.row.workload
         return _out_of_memory(measurement) or (
             "the operations of some layers are unknown"
-            if own is None
+            if not own
             else f"{measurement.place.backend} does not count the operations of {work}"
         )
     tolerance = COUNT_TOLERANCE[measurement.row.workload]
     told = f"{own:.4g} a picture from the layers, {counted:.4g} by {measurement.place.backend}"
-    wrong = [] if counts_agree(own, counted, measurement.row.workload) else ["operations differ"]
-    return _result(measurement, "flops", wrong, told, abs(counted / own - 1), tolerance)
+    apart = abs(counted / own - 1)
+    wrong = ["operations differ"] if apart > tolerance else []
+    return _result(measurement, "flops", wrong, told, apart, tolerance)
 
 
 def _out_of_memory(measurement: Measurement) -> str:

@@ -10,7 +10,7 @@ from cnnbench.models.network import build_model
 from cnnbench.models.variants import VARIANTS, variant_named
 from cnnbench.pictures.batches import Pictures
 from cnnbench.records.measurements import Placement, Row
-from cnnbench.speed.engines.engine import engine_for, host_step
+from cnnbench.speed.engines.engine import engine_for, host_step, program_for
 from cnnbench.speed.engines.keras_model import (
     compute_dtypes,
     has_random_layers,
@@ -94,7 +94,7 @@ def test_a_subclassed_model_is_placed_by_its_output():
 def test_a_step_begins_and_ends_on_the_host(tiny_splits, workload):
     engine = engine_for(Place("tensorflow", "cpu", 1))
     row = Row("single-block", workload, "float32", 16, 0)
-    program = engine.build(VARIANTS["single-block"], row, tiny_splits)
+    program = program_for(engine, VARIANTS["single-block"], row, tiny_splits)
     weights = program.model.get_weights()
     found = host_step(engine, program, Pictures(PICTURES, np.zeros(16, np.int64)))()
     assert isinstance(found, np.ndarray)
