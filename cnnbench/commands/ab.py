@@ -53,7 +53,7 @@ def run(parsed: argparse.Namespace) -> int:
     from cnnbench.machine.backends import require_backends
     from cnnbench.machine.place import Place
     from cnnbench.models.variants import variant_named
-    from cnnbench.session.opened_pictures import read_splits
+    from cnnbench.session.pictures import read_splits
 
     # A terminated process must still end its children and remove its checkouts.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

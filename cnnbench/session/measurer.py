@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -30,33 +30,33 @@ class Measurer:
         trainer: backend of trainings and references.
         processes: fresh processes that measure each row.
         scratch: folder for weights, answers and exported models.
+        training_of: returns the training that writes the `trained_weights` of a variant, if there
+            is one.
     """
 
-    def __init__(self, crew: Crew, trainer: str, processes: int, scratch: Path) -> None:
+    def __init__(
+        self,
+        crew: Crew,
+        trainer: str,
+        processes: int,
+        scratch: Path,
+        training_of: Callable[[Variant], Future[TrainingRun] | None],
+    ) -> None:
         self._crew, self._processes, self._scratch = crew, processes, scratch
+        self._training_of = training_of
         self._reference_place = Place(trainer, "cpu", 1)
         others = [name for name in EXPORTERS if missing(name) is None]
         exporter = trainer if trainer in EXPORTERS or not others else others[0]
         self._export_place = Place(exporter, "cpu", 1)
         self._planned: tuple[tuple[Place, Measure], ...] = ()
-        self._trainings: dict[Variant, Future[TrainingRun]] = {}
 
     def trained_weights(self, variant: Variant) -> Path:
         """Returns the file for the weights of a variant's training, which answer then."""
         return self._scratch / f"{variant.fingerprint()}-trained.npz"
 
-    def plan(
-        self,
-        wanted: Iterable[tuple[Place, Measure]],
-        trainings: dict[Variant, Future[TrainingRun]],
-    ) -> None:
-        """Queues references and exported models behind the trainings, on the same workers.
-
-        Args:
-            wanted: what will be measured, and where.
-            trainings: those that write the `trained_weights` of variants.
-        """
-        self._planned, self._trainings = tuple(wanted), trainings
+    def plan(self, wanted: Iterable[tuple[Place, Measure]]) -> None:
+        """Queues references and exported models of what will be measured behind the trainings."""
+        self._planned = tuple(wanted)
         for number, (place, job) in enumerate(self._planned):
             ready, made = self._prepare(place, job)
             self._crew.expect(place, MeasurePeak(job.row.dtype))
@@ -114,7 +114,7 @@ class Measurer:
         """Queues what a measurement needs; returns it with those files, and when they are there."""
         reference = self._reference(job)
         made = self._crew.submit(
-            self._reference_place, reference, after=self._trainings.get(job.variant)
+            self._reference_place, reference, after=self._training_of(job.variant)
         )
         job = replace(job, reference=reference.target)
         if place.backend in TRAINING_BACKENDS:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnbench.machine import environment
-from cnnbench.machine.backends import kind_of, require_backends
+from cnnbench.machine.backends import (
+    TRAINING_BACKENDS,
+    gpus_needed,
+    missing,
+    require_backends,
+)
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import Variant
 from cnnbench.records.checks import CheckResult
@@ -20,16 +27,16 @@ from cnnbench.records.measurements import Measurement, Row, Workload
 from cnnbench.records.runs import DataSet, Environment, SanityKind, SanityRun, TrainingRun
 from cnnbench.report.folder import new_report_folder
 from cnnbench.report.in_words import in_words
-from cnnbench.session import available
 from cnnbench.session.measurer import Measurer
-from cnnbench.session.opened_pictures import OpenedPictures, open_pictures
 from cnnbench.session.options import Options
+from cnnbench.session.pictures import data_set_of, read_splits
 from cnnbench.session.progress import Progress
 from cnnbench.session.workers.crew import Crew
-from cnnbench.session.workers.jobs import CheckModels, Job, Measure, Sanity, Train
+from cnnbench.session.workers.jobs import CheckModels, FindGpus, Job, Measure, Sanity, Train
 from cnnbench.session.workers.process import JobError
 
 if TYPE_CHECKING:
+    from cnnbench.pictures.data_set import Splits
     from cnnbench.pictures.near_duplicates import NearDuplicates
     from cnnbench.report.frames import Report
 
@@ -42,29 +49,38 @@ class Session:
     Trainings run ahead, several at a time, on one thread each: results are then the same
     on any number of CPUs. Measurements wait until the machine is otherwise idle.
 
+    After `start`, `leaks` has lines that name pictures in both sets; without them there are
+    `splits` and `data_set`.
+
     Args:
         options: the session's options.
-        root: folder whose git commit names the report, and that its relative path starts from.
+        root: folder that a relative report folder is in, and whose git commit names the report.
         say: prints a line of progress.
     """
+
+    splits: Splits
+    data_set: DataSet
+    directory: Path
 
     def __init__(self, options: Options, root: Path, say: Callable[[str], None]) -> None:
         self.options = options
         self.progress = Progress(say)
-        self.directory: Path | None = None
-        self.report: Report | None = None
+        self.leaks: tuple[str, ...] = ()
+        self.load_seconds = 0.0
         self.environment: dict[str, Any] = {}
+        self.report: Report | None = None
         self._root = root
-        self._crew = Crew(self.progress, self._finished, self._size)
         self._lock = threading.Lock()
-        self._reasons: set[str] = set()
         self._journal: Journal | None = None
-        self._pictures: OpenedPictures | None = None
-        self._is_measuring = self._closed = False
+        self._reasons: set[str] = set()
+        self._is_measuring = self._is_closed = False
         # The manifest for the workers names paths of this machine: nothing for a report.
         self._scratch = tempfile.TemporaryDirectory(prefix="cnnbench-")
+        scratch = Path(self._scratch.name)
+        self._manifest = scratch / "pictures.json"
+        self._crew = Crew(self.progress, self._finished, self._size)
         self._measurer = Measurer(
-            self._crew, options.training_backend(), options.processes, Path(self._scratch.name)
+            self._crew, options.training_backend(), options.processes, scratch, self._planned_run
         )
 
     def start(self) -> None:
@@ -74,8 +90,7 @@ class Session:
             ValueError, OSError: for anything that the user can mend, in one message.
         """
         options = self.options
-        if options.backends != ("auto",):
-            require_backends(options.backends)
+        require_backends(options.backend_names())
         require_backends([options.training_backend()])
         identity = environment.describe(self._root)
         self.directory = new_report_folder(self._root / options.report_dir, identity["commit"])
@@ -83,21 +98,41 @@ class Session:
         if not environment.may_have_gpu():
             # They import the backend, which takes seconds, while pictures are read.
             self._crew.warm_up(self._training_place())
-        self._pictures = open_pictures(options, Path(self._scratch.name), self.progress.note)
-        available.require_devices(self._crew, options)
-        data_set = self._pictures.data_set
+        self._open_pictures()
+        self._require_devices()
         self.environment = {
             **identity,
             "backend": options.training_backend(),
             "backends": list(options.backend_names()),
-            "gpus": list(self.gpus()),
+            "gpus": list(self.gpus(options.training_backend())),
             "training_device": self.training_device(),
             "options": options.to_dict(),
-            "data": data_set and data_set.summary(),
+            "data": None if self.leaks else self.data_set.summary(),
         }
         self._record(Environment(self.environment))
-        if data_set is not None:
-            self._record(data_set)
+        if not self.leaks:
+            self._record(self.data_set)
+
+    def _open_pictures(self) -> None:
+        from cnnbench.pictures.splitting import LeakError
+
+        start = time.perf_counter()
+        try:
+            self.splits = read_splits(self.options, self.progress.note)
+        except LeakError as error:
+            self.leaks = tuple(str(error).splitlines())
+        else:
+            self.splits.save(self._manifest)
+        self.load_seconds = time.perf_counter() - start
+        if not self.leaks:
+            self.data_set = data_set_of(self.splits, self.load_seconds)
+
+    @cached_property
+    def near_duplicates(self) -> NearDuplicates:
+        """Names of a training and a held-out picture that look the same, for each such pair."""
+        from cnnbench.pictures.near_duplicates import near_duplicates
+
+        return near_duplicates(self.splits)
 
     # Trainings
 
@@ -107,9 +142,8 @@ class Session:
         Raises:
             ValueError: names the problems of all models.
         """
-        problems = self._crew.do(
-            self._training_place(), CheckModels(tuple(variants), self._splits())
-        )
+        job = CheckModels(tuple(variants), self._manifest)
+        problems = self._crew.do(self._training_place(), job)
         if problems:
             raise ValueError("\n".join(problems))
 
@@ -117,12 +151,16 @@ class Session:
         """Returns the training of a variant under a seed, for `plan`."""
         # The network of the first seed answers when speeds are measured, too.
         kept = self._measurer.trained_weights(variant) if seed == self.options.seeds[0] else None
-        return Train(variant, self._splits(), seed, self.options.training_protocol(), kept)
+        return Train(variant, self._manifest, seed, self.options.training_protocol(), kept)
+
+    def _planned_run(self, variant: Variant) -> Future[TrainingRun] | None:
+        job = self.train_job(variant, self.options.seeds[0])
+        return self._crew.planned(self._training_place(), job)
 
     def sanity_job(self, kind: SanityKind, variant: Variant) -> Sanity:
         """Returns a sanity training of a variant, for `plan`."""
         protocol, seed = self.options.training_protocol(), self.options.seeds[0]
-        return Sanity(kind, variant, self._splits(), seed, protocol)
+        return Sanity(kind, variant, self._manifest, seed, protocol)
 
     def plan(self, jobs: Iterable[Train | Sanity]) -> None:
         """Submits trainings ahead, in order; each distinct one once."""
@@ -134,7 +172,7 @@ class Session:
         return self._crew.do(self._training_place(), self.train_job(variant, seed))
 
     def sanity_run(self, kind: SanityKind, variant: Variant) -> SanityRun:
-        """Returns the outcome of a sanity training."""
+        """Returns the outcome of a sanity training, trained now or ahead."""
         return self._crew.do(self._training_place(), self.sanity_job(kind, variant))
 
     def train_all(self, wanted: Sequence[tuple[Variant, int]]) -> list[TrainingRun | Exception]:
@@ -180,18 +218,15 @@ class Session:
     ) -> Measure:
         """Returns a measurement, for `plan_measurements` or the `measurer`."""
         row = Row(variant.name, workload, dtype, batch_size, self.options.seeds[0])
-        return Measure(variant, row, self._splits(), rounds, warmup_rounds)
+        return Measure(variant, row, self._manifest, rounds, warmup_rounds)
 
     def plan_measurements(self, wanted: Iterable[tuple[Place, Measure]]) -> None:
         """Queues what measurements need behind the trainings, on the same workers."""
-        wanted = list(wanted)
-        place, seed = self._training_place(), self.options.seeds[0]
-        trainings: dict[Variant, Future[TrainingRun]] = {}
-        for variant in {job.variant for _, job in wanted}:
-            planned = self._crew.planned(place, self.train_job(variant, seed))
-            if planned is not None:
-                trainings[variant] = planned
-        self._measurer.plan(wanted, trainings)
+        self._measurer.plan(
+            (place, job)
+            for place, job in wanted
+            if self.why_absent(place.backend, place.device) is None
+        )
 
     def measurer(self) -> Measurer:
         """Returns what measures; every training is waited for, so that the machine is idle."""
@@ -202,78 +237,34 @@ class Session:
         self._is_measuring = True
         return self._measurer
 
-    # Verdicts and pictures
-
-    def judge(self, result: CheckResult) -> None:
-        """Keeps a verdict."""
-        self._record(result)
-
-    @property
-    def data_set(self) -> DataSet:
-        """The pictures of this session."""
-        data_set = self._opened().data_set
-        assert data_set is not None
-        return data_set
-
-    @property
-    def leaks(self) -> Sequence[str]:
-        """A line for each pair of equal pictures on both sides; then nothing can be trained."""
-        return self._opened().leaks
-
-    @property
-    def near_duplicates(self) -> NearDuplicates:
-        """Names of a training and a held-out picture that look the same, for each such pair."""
-        return self._opened().near_duplicates
-
-    @property
-    def load_seconds(self) -> float:
-        """Seconds that listing, hashing, decoding and splitting took."""
-        return self._opened().seconds
-
-    # The end
-
-    def finish(self) -> None:
-        """Ends the workers and writes the tables of everything that was finished."""
-        if self._closed:
-            return
-        self._closed = True
-        self._crew.close()
-        self._scratch.cleanup()
-        if self._journal is not None and self.directory is not None:
-            if not any(isinstance(record, FINISHED) for record in self._journal.records):
-                self._journal.close()
-                self._journal.path.unlink()
-                self.directory.rmdir()  # nothing was finished: an empty report helps nobody
-                return
-            from cnnbench.report.frames import report_of, write_report
-
-            with self._lock:
-                self._journal.close()
-            self.report = report_of(self._journal.records)
-            write_report(self.report, self.directory)
-
     # Where jobs run
 
-    def gpus(self) -> tuple[str, ...]:
-        """Returns the GPUs that the backend sees on which trainings run."""
-        return available.gpus(self._crew, self.options.training_backend())
+    def gpus(self, backend: str) -> tuple[str, ...]:
+        """Returns the names of the GPUs that a backend sees."""
+        if not environment.may_have_gpu():
+            return ()
+        return self._crew.do(Place(backend, "gpu", environment.usable_cpus()), FindGpus())
 
     def why_absent(self, backend: str, device: str) -> str | None:
         """Returns why a backend, or a device, can't be measured here; `None` if it can."""
-        return available.why_absent(self._crew, backend, device)
+        problem = missing(backend)
+        if problem is not None:
+            return problem
+        needed = gpus_needed(device)
+        found = len(self.gpus(backend)) if needed else 0
+        if found >= needed:
+            return None
+        return f"{backend} sees {found or 'no'} GPU{'s' if found > 1 else ''} on this machine"
 
     def training_device(self) -> str:
         """Returns where trainings run: the device named first, or with `auto` a GPU if any."""
         if self.options.devices != ("auto",):
             return self.options.devices[0]
-        return "gpu" if self.gpus() else "cpu"
+        return "gpu" if self.gpus(self.options.training_backend()) else "cpu"
 
     def training_workers(self) -> int:
         """Returns how many trainings run at once."""
-        # One training at a time on a GPU: a worker takes the memory of the whole device.
-        if kind_of(self.training_device()) == "gpu":
-            return 1
-        return self.options.workers or environment.usable_cpus()
+        return self._size(self._training_place())
 
     def _training_place(self) -> Place:
         device = self.training_device()
@@ -281,9 +272,29 @@ class Session:
         return Place(self.options.training_backend(), device, threads)
 
     def _size(self, place: Place) -> int:
-        return self.training_workers() if place == self._training_place() else 1
+        # One at a time on a GPU: a worker takes the memory of the whole device.
+        is_single = place.device == "cpu" and place.threads == 1
+        return self.options.workers or environment.usable_cpus() if is_single else 1
 
-    # What happens to jobs
+    def _require_devices(self) -> None:
+        """Checks devices that were asked for by name: a backend must see them."""
+        if self.options.devices == ("auto",):
+            return
+        trains = [name for name in self.options.backend_names() if name in TRAINING_BACKENDS]
+        for device in self.options.devices:
+            reasons = [self.why_absent(name, device) for name in trains]
+            if reasons and all(reasons):
+                raise ValueError(
+                    f"--cnnbench-devices asks for {device}, but {'; '.join(filter(None, reasons))}."
+                    " Use auto or cpu, or install the backend's GPU build and driver. "
+                    f"Received: {','.join(self.options.devices)!r}"
+                )
+
+    # Records
+
+    def judge(self, result: CheckResult) -> None:
+        """Keeps a verdict."""
+        self._record(result)
 
     def _finished(self, job: Job[Any], title: str, outcome: object) -> None:
         if isinstance(outcome, BaseException):
@@ -297,14 +308,25 @@ class Session:
 
     def _record(self, record: Record) -> None:
         with self._lock:
-            if self._journal is not None and not self._closed:
+            if self._journal is not None and not self._is_closed:
                 self._journal.append(record)
 
-    def _splits(self) -> Path:
-        manifest = self._opened().manifest
-        assert manifest is not None  # nothing is trained on leaks
-        return manifest
+    def finish(self) -> None:
+        """Ends the workers and writes the tables of everything that was finished."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        self._crew.close()
+        self._scratch.cleanup()
+        if self._journal is None:
+            return
+        self._journal.close()
+        if not any(isinstance(record, FINISHED) for record in self._journal.records):
+            self._journal.path.unlink()
+            self.directory.rmdir()  # nothing was finished: an empty report helps nobody
+            return
+        from cnnbench.report.frames import report_of, write_report
 
-    def _opened(self) -> OpenedPictures:
-        assert self._pictures is not None  # start() comes first
-        return self._pictures
+        self.report = report_of(self._journal.records)
+        write_report(self.report, self.directory)

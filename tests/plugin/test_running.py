@@ -130,7 +130,7 @@ def test_a_gate_is_known_once_and_trains_what_it_needs(world, own):
 
 def test_an_error_is_shown_in_full_once_per_variant(world, own):
     reason = "wide failed in training"
-    world.accuracy = lambda variant, seed: JobError(f"seed {seed}: {reason}", "line 7", reason)
+    world.accuracy = lambda variant, seed: JobError(f"seed {seed}", reason, "line 7")
     run = own(CHECK.format(name="one") + CHECK.format(name="two"))
     assert "seed 0: wide failed in training\nline 7" in run.messages["test_one[wide]"]
     assert "wide can't be used: see test_own.py::test_one[wide]" in run.messages["test_two[wide]"]
@@ -143,7 +143,7 @@ def test_an_error_is_shown_in_full_once_per_variant(world, own):
     [
         (ValueError("these pictures are damaged"), ["ERROR: these pictures are damaged"]),
         (OSError("no report there"), ["ERROR: no report there"]),
-        (JobError("no GPU", "a\nb"), ["ERROR: no GPU", "a", "b"]),
+        (JobError("asking", "no GPU", "a\nb"), ["ERROR: asking: no GPU", "a", "b"]),
     ],
 )
 @pytest.mark.parametrize("when", ["start", "check_models"])

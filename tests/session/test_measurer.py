@@ -86,8 +86,13 @@ class FakeCrew:
         return [job for _, job in self.log if isinstance(job, kind)]
 
 
-def measures(crew: FakeCrew, processes: int = 1) -> Measurer:
-    return Measurer(cast(Crew, crew), "tensorflow", processes, Path("scratch"))
+def measures(
+    crew: FakeCrew,
+    processes: int = 1,
+    trainer: str = "tensorflow",
+    trained: Future[Any] | None = None,
+) -> Measurer:
+    return Measurer(cast(Crew, crew), trainer, processes, Path("scratch"), lambda _: trained)
 
 
 def test_a_row_is_measured_once_after_its_reference() -> None:
@@ -103,9 +108,9 @@ def test_a_row_is_measured_once_after_its_reference() -> None:
 
 def test_references_are_made_ahead_after_the_training_of_their_network() -> None:
     crew = FakeCrew()
-    bench = measures(crew)
     trained: Future[Any] = Future()
-    bench.plan([(PLACE, JOB), (PLACE, TRAIN)], {DOCUMENTED: trained})
+    bench = measures(crew, trained=trained)
+    bench.plan([(PLACE, JOB), (PLACE, TRAIN)])
     # One for training serves inference, too.
     (reference,) = crew.done(MakeReference)
     assert (reference.workload, reference.batch_size) == ("train", 32)
@@ -138,7 +143,7 @@ def test_exported_models_are_made_where_keras_is(
 ) -> None:
     monkeypatch.setattr(measurer, "missing", lambda backend: None)
     crew = FakeCrew()
-    bench = Measurer(cast(Crew, crew), "jax", 1, Path("scratch"))
+    bench = measures(crew, trainer="jax")
     bench.measurements(OPENVINO, with_row(dtype=dtype))
     steps = [(type(job), place.backend) for place, job in crew.log]
     quantized = [(Quantize, "tensorflow")] if dtype == "int8" else []
@@ -165,7 +170,7 @@ def test_peaks_are_asked_of_their_place() -> None:
 def test_processes_measure_everything_in_turn() -> None:
     crew = FakeCrew()
     bench = measures(crew, processes=2)
-    bench.plan([(PLACE, JOB), (PLACE, TRAIN)], {})
+    bench.plan([(PLACE, JOB), (PLACE, TRAIN)])
     found = bench.measurements(PLACE, JOB)
     assert [one.row.process for one in found] == [0, 1]
     noted = [
@@ -182,7 +187,7 @@ def test_processes_measure_everything_in_turn() -> None:
 def test_another_row_that_fails_is_reported_by_its_own_test() -> None:
     crew = FakeCrew(lambda row: JobError("timing", "broken") if row.workload == "train" else 100.0)
     bench = measures(crew, processes=2)
-    bench.plan([(PLACE, TRAIN), (PLACE, JOB)], {})
+    bench.plan([(PLACE, TRAIN), (PLACE, JOB)])
     assert len(bench.measurements(PLACE, JOB)) == 2
     with pytest.raises(JobError, match="broken"):
         bench.measurements(PLACE, TRAIN)

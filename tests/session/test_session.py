@@ -1,0 +1,300 @@
+"""A session whose workers are no processes: what they come to is made up."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import check_result, measurement, peak, sanity_run, training_run
+
+from cnnbench.machine import environment
+from cnnbench.machine.place import Place
+from cnnbench.models.variants import VARIANTS
+from cnnbench.records.journal import JOURNAL_NAME, read_journal
+from cnnbench.report.frames import load_report
+from cnnbench.session.options import Options, options_from
+from cnnbench.session.session import Session
+from cnnbench.session.workers import pool as pools
+from cnnbench.session.workers.jobs import (
+    CheckModels,
+    FindGpus,
+    Job,
+    MakeReference,
+    Measure,
+    MeasurePeak,
+    Sanity,
+    Train,
+)
+from cnnbench.session.workers.process import JobError
+
+DOCUMENTED, WIDE = VARIANTS["documented"], VARIANTS["wide"]
+RUN = training_run(seconds=10.0, val_probabilities=((0.25,),) * 48)
+
+
+@dataclass
+class World:
+    """What workers find, and what they did, in order."""
+
+    gpus: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    broken: str = ""  # variant whose trainings fail
+    done: list[tuple[Place, Job[Any]]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def do(self, place: Place, job: Job[Any]) -> Any:
+        self.done.append((place, job))
+        if isinstance(job, Train) and job.variant.name == self.broken:
+            raise JobError(job.title(place), "no such layer")
+        if isinstance(job, Train):
+            return replace(RUN, variant=job.variant.name, seed=job.seed)
+        if isinstance(job, Sanity):
+            return sanity_run(kind=job.kind, variant=job.variant.name)
+        if isinstance(job, Measure):
+            return measurement(row=job.row, place=place)
+        if isinstance(job, MeasurePeak):
+            return peak(place=place)
+        return {FindGpus: self.gpus, CheckModels: self.problems}.get(type(job))
+
+    def kinds(self) -> list[str]:
+        return [type(job).__name__ for _, job in self.done]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World()
+
+    class Worker:
+        def __init__(self, place: Place) -> None:
+            self.place = place
+
+        def do(self, job: Job[Any], progress: object) -> Any:
+            return world.do(self.place, job)
+
+        def stop(self) -> None:
+            pass
+
+    monkeypatch.setattr(pools, "WorkerProcess", Worker)
+    monkeypatch.setattr(environment, "may_have_gpu", lambda: bool(world.gpus))
+    return world
+
+
+@pytest.fixture
+def started(world: World, tiny_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Session]]:
+    sessions = []
+
+    def start(**texts: str) -> Session:
+        options = options_from({"data": str(tiny_folder), "image_size": "24", **texts})
+        session = Session(options, tmp_path, world.lines.append)
+        sessions.append(session)
+        session.start()
+        return session
+
+    yield start
+    for session in sessions:
+        session.finish()
+
+
+# Trainings
+
+
+def test_trainings_are_done_once_and_come_in_order(world: World, started: Any) -> None:
+    session = started()
+    wanted = [(WIDE, 1), (DOCUMENTED, 0), (WIDE, 0)]
+    runs = session.train_all(wanted)
+    assert [(VARIANTS[run.variant], run.seed) for run in runs] == wanted
+    assert session.training_run(WIDE, 1) == runs[0]
+    assert len(world.done) == 3
+    assert len(session.finished_runs()) == 3
+    assert {run.seed for run in session.finished_runs(WIDE)} == {0, 1}
+
+
+def test_a_training_that_fails_leaves_its_error_in_its_place(world: World, started: Any) -> None:
+    world.broken = "wide"
+    first, error, last = started().train_all([(DOCUMENTED, 0), (WIDE, 0), (DOCUMENTED, 1)])
+    assert (first.seed, last.seed) == (0, 1)
+    assert str(error) == "training wide seed 0: no such layer"
+
+
+def test_one_reason_is_shown_once(world: World, started: Any) -> None:
+    world.broken = "wide"
+    started(workers="1").train_all([(WIDE, 0), (WIDE, 1)])
+    failed = [line.split("]")[1] for line in world.lines if "failed" in line]
+    assert failed == [
+        " training wide seed 0: failed: no such layer",
+        " training wide seed 1: failed for the same reason",
+    ]
+
+
+def test_only_the_first_seed_keeps_its_weights(started: Any) -> None:
+    session = started(seeds="5,3")
+    assert session.train_job(WIDE, 5).weights.name == f"{WIDE.fingerprint()}-trained.npz"
+    assert session.train_job(WIDE, 3).weights is None
+
+
+def test_sanity_trainings_are_of_the_first_seed(started: Any) -> None:
+    session = started(seeds="5,3", epochs="2")
+    job = session.sanity_job("shuffled_labels", WIDE)
+    assert (job.kind, job.seed, job.protocol.epochs) == ("shuffled_labels", 5, 2)
+    assert session.sanity_run("memorization", WIDE).kind == "memorization"
+
+
+def test_problems_of_models_are_one_error(world: World, started: Any) -> None:
+    session = started()
+    session.check_models([WIDE])
+    world.problems = ("wide: no output", "mine: no input")
+    with pytest.raises(ValueError, match=r"^wide: no output\nmine: no input$"):
+        session.check_models([WIDE, DOCUMENTED])
+
+
+@pytest.mark.parametrize(
+    ("count", "room"),
+    # 10 s of 100 s are spent. A training takes 10 s on average, and two run at once.
+    [(1, True), (18, True), (19, False)],
+)
+def test_the_budget_has_room_for_what_trainings_took(
+    started: Any, monkeypatch: pytest.MonkeyPatch, count: int, room: bool
+) -> None:
+    session = started(budget="100", workers="2")
+    monkeypatch.setattr(session.progress, "elapsed", lambda: 10.0)
+    assert session.may_train(1000)  # nothing is known yet
+    session.training_run(WIDE, 0)
+    assert session.may_train(count) is room
+
+
+def test_without_a_budget_there_is_room(started: Any) -> None:
+    session = started()
+    session.training_run(WIDE, 0)
+    assert session.may_train(10**9)
+
+
+# Measurements
+
+
+def test_measurements_wait_for_trainings_and_have_references(world: World, started: Any) -> None:
+    session = started(threads="2", seeds="7-7")
+    place = session.measuring_place("tensorflow", "cpu")
+    job = session.measure_job(WIDE, "inference", "float32", 32, rounds=3, warmup_rounds=1)
+    session.plan([session.train_job(WIDE, 7)])
+    session.plan_measurements([(place, job)])
+    (measured,) = session.measurer().measurements(place, job)
+    assert (place.threads, measured.place, measured.row.seed) == (2, place, 7)
+    assert world.kinds() == ["Train", "MakeReference", "Measure"]
+    training, reference, _ = (job for _, job in world.done)
+    assert reference.weights == training.weights
+
+
+def test_what_is_absent_is_not_planned(world: World, started: Any) -> None:
+    session = started()
+    job = session.measure_job(WIDE, "inference", "float32", 32, rounds=3, warmup_rounds=1)
+    session.plan_measurements([(session.measuring_place("tensorflow", "gpu"), job)])
+    session.measurer()
+    assert MakeReference not in {type(job) for _, job in world.done}
+
+
+# Devices
+
+
+def test_trainings_run_on_a_gpu_if_there_is_one(world: World, started: Any) -> None:
+    world.gpus = ("H", "H")
+    session = started()
+    assert session.environment["gpus"] == ["H", "H"]
+    assert (session.training_device(), session.training_workers()) == ("gpu", 1)
+    session.training_run(WIDE, 0)
+    assert world.kinds() == ["FindGpus", "Train"]
+    assert world.done[1][0] == Place("tensorflow", "gpu", environment.usable_cpus())
+
+
+def test_trainings_run_on_the_device_named_first(world: World, started: Any) -> None:
+    world.gpus = ("H",)
+    session = started(devices="cpu,gpu", workers="3")
+    assert (session.training_device(), session.training_workers()) == ("cpu", 3)
+    session.training_run(WIDE, 0)
+    assert world.done[-1][0] == Place("tensorflow", "cpu", 1)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "device", "why"),
+    [
+        ((), "cpu", None),
+        ((), "gpu", "tensorflow sees no GPU on this machine"),
+        (("H",), "gpu", None),
+        (("H",), "gpu:1", "tensorflow sees 1 GPU on this machine"),
+        (("H", "H"), "gpu:2", "tensorflow sees 2 GPUs on this machine"),
+    ],
+)
+def test_why_a_device_is_absent(
+    world: World, started: Any, gpus: tuple[str, ...], device: str, why: str | None
+) -> None:
+    world.gpus = gpus
+    assert started().why_absent("tensorflow", device) == why
+
+
+def test_a_device_that_was_asked_for_must_be_there(started: Any) -> None:
+    message = "devices asks for gpu, but tensorflow sees no GPU.*Received: 'cpu,gpu'"
+    with pytest.raises(ValueError, match=message):
+        started(devices="cpu,gpu")
+
+
+def test_a_backend_that_was_asked_for_must_be_there(
+    started: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnbench.machine.backends.missing", lambda name: f"no {name}")
+    with pytest.raises(ValueError, match="no jax"):
+        started(backends="jax")
+
+
+# Pictures
+
+
+def test_pictures_have_a_record(started: Any) -> None:
+    data = started().data_set
+    assert (data.name, data.classes, data.input_shape) == ("tiny", ("cats", "dogs"), (24, 24, 3))
+    assert (data.train_pictures, data.train_labels_per_class) == (96, (48, 48))
+    assert (len(data.validation_names), sum(data.validation_labels)) == (48, 24)
+
+
+def test_near_duplicates_are_looked_for_once(started: Any) -> None:
+    session = started()
+    assert session.near_duplicates is session.near_duplicates
+
+
+def test_a_picture_in_both_sets_is_a_leak(
+    world: World, tiny_folder: Path, started: Any, tmp_path: Path
+) -> None:
+    pictures = shutil.copytree(tiny_folder, tmp_path / "pictures")
+    shutil.copy(pictures / "train/cats/000.png", pictures / "validation/cats/leaked.png")
+    session = started(data=str(pictures))
+    assert "train/cats/000.png and validation/cats/leaked.png" in session.leaks[1]
+    assert session.environment["data"] is None
+
+
+# The report
+
+
+def test_the_report_is_in_a_folder_of_the_root(started: Any, tmp_path: Path) -> None:
+    session = started(report_dir="reports", seeds="0,1")
+    session.training_run(WIDE, 0)
+    session.judge(check_result())
+    assert session.directory.parent == tmp_path / "reports"
+    session.finish()
+    session.finish()
+    report = load_report(session.directory)
+    assert len(report.runs) == len(report.checks) == len(session.report.runs) == 1
+    kinds = [type(record).__name__ for record in read_journal(session.directory / JOURNAL_NAME)]
+    assert kinds == ["Environment", "DataSet", "TrainingRun", "CheckResult"]
+
+
+def test_a_session_that_finished_nothing_leaves_no_report(started: Any, tmp_path: Path) -> None:
+    session = started()
+    session.finish()
+    assert list((tmp_path / "reports").iterdir()) == []
+    assert session.report is None
+
+
+def test_a_session_that_did_not_start_can_be_finished(tmp_path: Path) -> None:
+    Session(Options(), tmp_path, print).finish()
+    assert list(tmp_path.iterdir()) == []
