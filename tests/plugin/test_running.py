@@ -8,8 +8,9 @@ import math
 import pytest
 from factories import measurement
 
+from cnnbench.machine.place import Place
 from cnnbench.report.rows import throughput_row
-from cnnbench.session.workers.process import JobError, WorkerDied
+from cnnbench.session.workers.process import JobError, ProcessEnded, WorkerDied
 
 # 0.75 under each seed is no proof of 0.74, as long as rounding may decide.
 GATES = """
@@ -27,7 +28,7 @@ CHECK = """
 @pytest.mark.cnnbench(variants="wide,dropout")
 def test_{name}(cnnbench_runs): pass
 """
-KILLED = WorkerDied("the worker process ended by signal 9", "its last words", exit_code=-9)
+KILLED = WorkerDied("training", Place("tensorflow", "cpu", 1), ProcessEnded(-9, "its last words"))
 
 
 def speed(name: str = "inference") -> str:
