@@ -102,7 +102,10 @@ def test_a_gate_that_cant_be_judged_has_the_same_properties(world, own):
     (result,) = world.judged
     assert (result.variant, result.verdict) == ("wide", "error")
     message = run.messages["test_clear[wide]"]
-    assert "accuracy of wide could not be judged: the worker process ended by signal 9" in message
+    assert (
+        "accuracy of wide could not be judged: training: the worker process ended by signal 9"
+        in message
+    )
     assert "its last words" in message
 
 
