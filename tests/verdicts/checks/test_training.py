@@ -72,6 +72,7 @@ def test_a_result_names_its_variant_and_place():
 def test_finite_losses_are_finished():
     result = check_training_finished(training_run())
     assert (result.verdict, result.observed, result.threshold) == ("pass", 0.0, 0.0)
+    assert result.detail == "0 of 4 losses are not finite; last training loss 0.4"
 
 
 @pytest.mark.parametrize(
