@@ -11,8 +11,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +20,11 @@ import numpy as np
 from cnnbench.pictures.decode import (
     LOADER_ID,
     Pixels,
-    Problem,
-    damaged_pictures,
-    decode_each,
+    Progress,
+    decode_pictures,
+    each_in_threads,
     open_picture,
 )
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,43 +67,26 @@ def load_pixels(
     Raises:
         ValueError: if some files are not one whole picture; names the first ten.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = dict(zip(paths, pool.map(_try_hash, paths), strict=True))
-    problems = {path: found for path, found in results.items() if isinstance(found, Problem)}
-    digests = {path: found for path, found in results.items() if path not in problems}
+    digests = dict(zip(paths, each_in_threads(_digest, paths, paths), strict=True))
     first = {digest: path for path, digest in reversed(digests.items())}
     unique = sorted(first)
-    shape = (len(unique), *size, 3)
     key = hashlib.sha256(json.dumps([LOADER_ID, list(size), unique]).encode()).hexdigest()
     entry = cache.absolute() / f"{key}.npy"
-    pixels = None if problems else _open_entry(entry, shape)
+    shape = (len(unique), *size, 3)
+    pixels = _open_entry(entry, shape)
     if pixels is None:
-        # After an unreadable file the others are still decoded, to name all problems at once.
-        cache.mkdir(parents=True, exist_ok=True)
-        # A name of its own: two processes may build one entry at once, and the last one wins.
-        unfinished = entry.with_name(f"{entry.stem}.{uuid.uuid4().hex}.unfinished")
-        try:
-            found = _decode_into(unfinished, [first[digest] for digest in unique], size, progress)
-            damaged = {unique[position]: problem for position, problem in found.items()}
-            problems |= {p: damaged[digest] for p, digest in digests.items() if digest in damaged}
-            if problems:
-                raise damaged_pictures({str(p): why for p, why in problems.items()}, len(paths))
-            unfinished.replace(entry)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        _write_entry(entry, decode_pictures([first[digest] for digest in unique], size, progress))
         pixels = _open_entry(entry, shape)
     if pixels is None:
         raise OSError(f"The cache entry was damaged as soon as written. Received: {entry=!s}")
     row_of = {digest: row for row, digest in enumerate(unique)}
-    return CachedPixels(entry, pixels, digests, {p: row_of[d] for p, d in digests.items()})
+    rows = {path: row_of[digest] for path, digest in digests.items()}
+    return CachedPixels(entry, pixels, digests, rows)
 
 
-def _try_hash(path: Path) -> str | Problem:
-    try:
-        with open_picture(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        return Problem.of(error)
+def _digest(path: Path) -> str:
+    with open_picture(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _open_entry(entry: Path, shape: tuple[int, ...]) -> Pixels | None:
@@ -119,16 +99,16 @@ def _open_entry(entry: Path, shape: tuple[int, ...]) -> Pixels | None:
     return pixels if whole and pixels.flags.c_contiguous else None
 
 
-def _decode_into(
-    target: Path, paths: Sequence[Path], size: tuple[int, int], progress: Progress | None
-) -> dict[int, Problem]:
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(paths), *size, 3)}
-    with target.open("xb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        # Written rather than mapped: on a full disk a write is an error, a mapping kills the
-        # process.
-        problems = decode_each(paths, size, lambda _, one: file.write(one.tobytes()), progress)
-        file.flush()
-        # Renaming before the content is on the disk can leave an empty entry after a crash.
-        os.fsync(file.fileno())
-    return problems
+def _write_entry(entry: Path, pixels: Pixels) -> None:
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    # A name of its own: two processes may build one entry at once, and the last one wins.
+    unfinished = entry.with_name(f"{entry.stem}.{uuid.uuid4().hex}.unfinished")
+    try:
+        with unfinished.open("xb") as file:
+            np.save(file, pixels)
+            file.flush()
+            # Renaming before the content is on the disk can leave an empty entry after a crash.
+            os.fsync(file.fileno())
+        unfinished.replace(entry)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import stat
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BufferedReader, BytesIO
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ import PIL
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError, features
 
 Pixels = npt.NDArray[np.uint8]
+Progress = Callable[[int, int], None]
+T = TypeVar("T")
+R = TypeVar("R")
 
 # Raise it when a change below changes pixels: cached pixels are found by it.
 DECODE_VERSION = 1
@@ -45,61 +48,23 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_MOST_NAMED = 10
 
 
-class Problem(str):
-    """Why a file can't be used as a picture, without the file's name."""
-
-    @classmethod
-    def of(cls, error: Exception) -> Problem:
-        """Returns the reason of an error in words."""
-        if isinstance(error, UnidentifiedImageError):
-            return cls(f"damaged, or not a picture in one of the formats {', '.join(_FORMATS)}")
-        if isinstance(error, OSError):
-            return cls(error.strerror or str(error))
-        return cls(error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
-
-
-def decode_pictures(sources: Sequence[Path | bytes], size: tuple[int, int]) -> Pixels:
+def decode_pictures(
+    paths: Sequence[Path], size: tuple[int, int], progress: Progress | None = None
+) -> Pixels:
     """Decodes pictures in threads.
 
     Args:
-        sources: picture files or their contents.
+        paths: picture files.
         size: `(height, width)` to resize to, with antialiasing and without keeping the aspect.
-
-    Returns:
-        The pixels, `(len(sources), height, width, 3)`.
-
-    Raises:
-        ValueError: if some sources are not one whole picture; names the first ten.
-        RuntimeError: if Pillow has been set to accept truncated pictures.
-    """
-    pixels = np.empty((len(sources), *size, 3), np.uint8)
-    problems = decode_each(sources, size, pixels.__setitem__)
-    if problems:
-        raise damaged_pictures({str(sources[i]): p for i, p in problems.items()}, len(sources))
-    return pixels
-
-
-def decode_each(
-    sources: Sequence[Path | bytes],
-    size: tuple[int, int],
-    consume: Callable[[int, Pixels], object],
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[int, Problem]:
-    """Decodes pictures in threads and passes each on, in order, in the calling thread.
-
-    Args:
-        sources: picture files or their contents.
-        size: `(height, width)` to resize to.
-        consume: called with the position and the pixels, `(height, width, 3)`, of each picture.
         progress: called with the number of pictures done and of all pictures, after each.
 
     Returns:
-        The problem of each source that could not be decoded, by position.
+        The pixels, `(len(paths), height, width, 3)`.
 
     Raises:
+        ValueError: if some files are not one whole picture; names the first ten.
         RuntimeError: if Pillow has been set to accept truncated pictures.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
@@ -108,37 +73,75 @@ def decode_each(
             "its default; remove the line that sets it, and delete truncated pictures. "
             "Received: PIL.ImageFile.LOAD_TRUNCATED_IMAGES=True"
         )
-    problems: dict[int, Problem] = {}
+    pixels = np.empty((len(paths), *size, 3), np.uint8)
+
+    def decode(position: int) -> None:
+        with open_picture(paths[position]) as file:
+            pixels[position] = _decode(file, size)
+
+    # Pillow warns of odd metadata beside good pixels; what harms pixels is an error. The filters
+    # belong to all threads of the process, so they are set here, not in a thread.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        each_in_threads(decode, range(len(paths)), paths, progress)
+    return pixels
+
+
+def each_in_threads(
+    function: Callable[[T], R],
+    arguments: Sequence[T],
+    paths: Sequence[Path],
+    progress: Progress | None = None,
+) -> list[R]:
+    """Calls a function for each of some pictures, in threads.
+
+    Args:
+        function: fails with an error of any kind where a file is not one whole picture.
+        arguments: one for each picture.
+        paths: of the pictures.
+        progress: called with the number of pictures done and of all pictures, after each.
+
+    Returns:
+        The results, in order.
+
+    Raises:
+        ValueError: if the function failed for some; names the first ten and says why.
+    """
+    results: list[R] = []
+    problems: list[str] = []
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        # The filters belong to all threads of the process, so they are set here, not in a thread.
-        with warnings.catch_warnings():
-            # Pillow warns of odd metadata beside good pixels; what harms pixels is an error.
-            warnings.simplefilter("ignore")
-            results = pool.map(lambda source: _try_decode(source, size), sources)
-            for i, result in enumerate(results):
-                if isinstance(result, Problem):
-                    problems[i] = result
-                else:
-                    consume(i, result)
-                if progress:
-                    progress(i + 1, len(sources))
+        futures = [pool.submit(function, argument) for argument in arguments]
+        for number, (path, future) in enumerate(zip(paths, futures, strict=True), start=1):
+            try:
+                results.append(future.result())
+            except Exception as error:  # Pillow's plugins raise anything at all on damaged content
+                problems.append(f"{path}: {_reason(error)}")
+            if progress:
+                progress(number, len(paths))
     finally:
-        # Don't decode thousands more pictures after an interrupt or an error of `consume`.
-        pool.shutdown(cancel_futures=True)
-    return problems
+        pool.shutdown(cancel_futures=True)  # after an interrupt, don't decode thousands more
+    if problems:
+        raise ValueError(
+            f"{len(problems)} of {len(paths)} pictures cannot be decoded:\n{first_ten(problems)}\n"
+            "Expected one whole picture in each file. Fetch these files again, delete them, or "
+            "rename those that are not pictures."
+        )
+    return results
 
 
-def damaged_pictures(problems: Mapping[str, Problem], total: int) -> ValueError:
-    """Returns the error that names up to ten damaged pictures and counts the others."""
-    lines = [f"  {name}: {problem}" for name, problem in list(problems.items())[:_MOST_NAMED]]
-    if len(problems) > _MOST_NAMED:
-        lines.append(f"  and {len(problems) - _MOST_NAMED} others")
-    return ValueError(
-        f"{len(problems)} of {total} pictures cannot be decoded:\n" + "\n".join(lines) + "\n"
-        "Expected one whole picture in each file. Fetch these files again, delete them, or "
-        "rename those that are not pictures."
-    )
+def first_ten(lines: Sequence[str]) -> str:
+    """Returns the first ten lines, indented, and the number of the others."""
+    shown = [f"  {line}" for line in lines[:10]]
+    return "\n".join([*shown, f"  and {len(lines) - 10} others"] if len(lines) > 10 else shown)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return f"damaged, or not a picture in one of the formats {', '.join(_FORMATS)}"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def open_picture(path: Path) -> BufferedReader:
@@ -153,20 +156,7 @@ def open_picture(path: Path) -> BufferedReader:
     return path.open("rb")
 
 
-def _try_decode(source: Path | bytes, size: tuple[int, int]) -> Pixels | Problem:
-    try:
-        with BytesIO(source) if isinstance(source, bytes) else open_picture(source) as file:
-            return decode_file(file, size)
-    except Exception as error:  # Pillow's plugins raise anything at all on damaged content.
-        return Problem.of(error)
-
-
-def decode_file(file: BinaryIO, size: tuple[int, int]) -> Pixels:
-    """Returns the pixels of an open picture file, `(height, width, 3)`.
-
-    Raises:
-        Exception: of any kind, if the content is not one whole picture.
-    """
+def _decode(file: BinaryIO, size: tuple[int, int]) -> Pixels:
     if not file.read(1):
         raise ValueError("the file is empty")
     file.seek(0)

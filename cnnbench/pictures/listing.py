@@ -35,13 +35,7 @@ _ByClass = dict[str, list[Path]]
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture file.
-
-    Args:
-        path: where the file is.
-        name: POSIX path relative to the root of the listing; identifies the picture in reports.
-        label: position of its class in `Listing.classes`.
-    """
+    """One picture file; its name, relative to the root, identifies it in reports."""
 
     path: Path
     name: str
@@ -50,13 +44,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures of a folder, sorted by name.
+    """The pictures of a folder, sorted by name; the position of a class is its label.
 
-    Args:
-        root: the folder.
-        classes: class names, sorted; the position is the label.
-        train: pictures to train on, or all pictures where `validation` is `None`.
-        validation: held-out pictures, or `None` where the folder doesn't say which those are.
+    `validation` is `None` where the folder doesn't say what is held out; `train` is then all.
     """
 
     root: Path
@@ -66,13 +56,10 @@ class Listing:
 
 
 def list_pictures(root: Path) -> Listing:
-    """Lists the pictures of a folder.
+    """Lists the pictures of a folder, in an order that the file system has no part in.
 
     Hidden files, `__MACOSX` and files without a picture's extension are ignored. Class
     folders are walked recursively, but not through links inside them.
-
-    Returns:
-        The pictures with their labels, independent of the order the file system lists them in.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -88,15 +75,14 @@ def list_pictures(root: Path) -> Listing:
             f"Expected a folder of pictures, not a file; unpack it if it is an archive. "
             f"{_LAYOUTS} Received: {root=!s}"
         )
-    parts = _parts(root)
-    sides = [_by_class(part, root) for part in parts or (root,)]
-    if parts:
-        # First, as a class that is missing on one side is best reported with what is on the other.
-        _require_same_classes(parts, sides, root)
-    for part, side in zip(parts or (root,), sides, strict=True):
+    sides = {part: _by_class(part, root) for part in _parts(root)}
+    # First, as a class that is missing on one side is best reported with what is on the other.
+    _require_same_classes(sides, root)
+    for part, side in sides.items():
         _require_classes(side, part, root)
-    train, *held_out = (_labelled(side, root) for side in sides)
-    return Listing(root, tuple(sorted(sides[0])), train, held_out[0] if held_out else None)
+    train, *held_out = (_labelled(side, root) for side in sides.values())
+    classes = tuple(sorted(next(iter(sides.values()))))
+    return Listing(root, classes, train, held_out[0] if held_out else None)
 
 
 def walk_pictures(folder: Path) -> Iterator[Path]:
@@ -131,18 +117,18 @@ def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
     return folders, [path for path in entries if path not in folders and _is_picture(path.name)]
 
 
-def _parts(root: Path) -> tuple[Path, Path] | None:
-    """Returns the folders of the training and of the held-out pictures, if there are such."""
+def _parts(root: Path) -> tuple[Path, ...]:
+    """Returns the folders of the training and of the held-out pictures, or else the root."""
     folders, files = _visible(root)
     train = _only_one(folders, TRAIN_NAMES, root)
     validation = None
     for names in VALIDATION_NAMES:
         validation = validation or _only_one(folders, names, root)
-    found = train or validation
-    if found is None:
-        return None
+    if train is None and validation is None:
+        return (root,)
     if train is None or validation is None:
-        lacking = "train" if train is None else "validation"
+        lacking, found = ("train", validation) if train is None else ("validation", train)
+        assert found is not None
         raise ValueError(
             f"The folder has {found.name}/ but no {lacking}/. Expected both or neither: add "
             f"{lacking}/, or put the class folders directly into the folder to have them "
@@ -192,15 +178,14 @@ def _by_class(part: Path, root: Path) -> _ByClass:
     return by_name
 
 
-def _require_same_classes(parts: tuple[Path, Path], sides: list[_ByClass], root: Path) -> None:
-    in_train, in_validation = ({name for name, paths in s.items() if paths} for s in sides)
-    if in_train != in_validation:
-        train, validation = (f"{part.name}/" for part in parts)
+def _require_same_classes(sides: dict[Path, _ByClass], root: Path) -> None:
+    filled = {part: {name for name in side if side[name]} for part, side in sides.items()}
+    common = set.intersection(*filled.values())
+    only = [f"only in {p.name}/ {sorted(found - common)}" for p, found in filled.items()]
+    if any(found != common for found in filled.values()):
         raise ValueError(
-            f"The classes of {validation} differ from those of {train}: "
-            f"only in {train} {sorted(in_train - in_validation)}, only in "
-            f"{validation} {sorted(in_validation - in_train)}. Expected pictures of "
-            f"the same classes in both; rename or fill the folders. Received: {root=!s}"
+            f"The classes of training and held-out pictures differ: {', '.join(only)}. Expected "
+            f"the same in both; rename or fill the folders. Received: {root=!s}"
         )
 
 

@@ -7,8 +7,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnnbench.pictures.cache import CachedPixels, Progress, default_cache_directory, load_pixels
+from cnnbench.pictures.cache import CachedPixels, default_cache_directory, load_pixels
 from cnnbench.pictures.data_set import Split, Splits
+from cnnbench.pictures.decode import Progress
 from cnnbench.pictures.drawn_set import drawn_set_directory
 from cnnbench.pictures.listing import Picture, list_pictures
 from cnnbench.pictures.splitting import refuse_leaks, split_listing

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from cnnbench.pictures.decode import first_ten
 from cnnbench.pictures.listing import Listing
-
-_MOST_NAMED = 10
 
 
 class LeakError(ValueError):
@@ -93,16 +92,13 @@ def refuse_leaks(listing: Listing, digests: Mapping[Path, str]) -> None:
     """
     trained = {digests[picture.path]: picture.name for picture in reversed(listing.train)}
     leaks = [
-        f"  {trained[digests[picture.path]]} and {picture.name}"
+        f"{trained[digests[picture.path]]} and {picture.name}"
         for picture in listing.validation or ()
         if digests[picture.path] in trained
     ]
-    if not leaks:
-        return
-    others = [f"  and {len(leaks) - _MOST_NAMED} others"] if len(leaks) > _MOST_NAMED else []
-    raise LeakError(
-        f"{len(leaks)} held-out pictures are also trained on:\n"
-        + "\n".join(leaks[:_MOST_NAMED] + others)
-        + "\nExpected no picture on both sides; delete one of each pair. "
-        f"Received: root={listing.root!s}"
-    )
+    if leaks:
+        raise LeakError(
+            f"{len(leaks)} held-out pictures are also trained on:\n{first_ten(leaks)}\n"
+            f"Expected no picture on both sides; delete one of each pair. "
+            f"Received: root={listing.root!s}"
+        )

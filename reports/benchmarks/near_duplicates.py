@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -116,12 +117,11 @@ FORMS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def decoded(pictures: list[Image.Image]) -> Pixels:
-    files = []
-    for picture in pictures:
-        file = io.BytesIO()
-        picture.save(file, "PNG", compress_level=1)
-        files.append(file.getvalue())
-    return decode_pictures(files, SIZE)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{number}.png") for number in range(len(pictures))]
+        for path, picture in zip(paths, pictures, strict=True):
+            picture.save(path, compress_level=1)
+        return decode_pictures(paths, SIZE)
 
 
 def honest_set(name: str, trial: int) -> Set:

@@ -1,5 +1,7 @@
 import io
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,12 +21,11 @@ def drawing(number: int) -> Image.Image:
 
 def decoded(pictures, size=(64, 64)):
     """Return pictures as a session sees them."""
-    files = []
-    for picture in pictures:
-        file = io.BytesIO()
-        picture.save(file, "PNG", compress_level=1)
-        files.append(file.getvalue())
-    return decode_pictures(files, size)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{number}.png") for number in range(len(pictures))]
+        for path, picture in zip(paths, pictures, strict=True):
+            picture.save(path, compress_level=1)
+        return decode_pictures(paths, size)
 
 
 def saved_again(picture: Image.Image, form: str = "JPEG", **options: int) -> Image.Image:
