@@ -45,10 +45,15 @@ class MadeUp:
     """Stands for `cnnbench.session.session.Session`, and starts no process."""
 
     def __init__(
-        self, world: World, options: Options, root: Path, say: Callable[[str], None]
+        self,
+        world: World,
+        options: Options,
+        root: Path,
+        say: Callable[[str], None],
+        show: Callable[[str], None] | None = None,
     ) -> None:
         self.world, self.options = world, options
-        self.progress = Progress(say)
+        self.progress = Progress(say, show)
         self.directory, self.report = Path("reports/made-up"), None
         self.environment = {"data": {"name": "pets"}}
         self.data_set: DataSet = data_set()

@@ -19,7 +19,7 @@ from cnnbench.plugin.items import (
     uses_cnnbench,
 )
 from cnnbench.plugin.running import RUNNING_KEY, Running
-from cnnbench.plugin.terminal import printer
+from cnnbench.plugin.terminal import Screen
 from cnnbench.session.options import OPTIONS, options_from
 
 if TYPE_CHECKING:
@@ -58,10 +58,14 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         return
     if hasattr(config, "workerinput"):
         return  # under xdist each test says so itself
+    from rich.console import Console
+
     from cnnbench.session.session import Session
     from cnnbench.session.workers.process import JobError
 
-    bench = Session(config.stash[OPTIONS_KEY], config.rootpath, printer(config))
+    screen = Screen(config, Console())
+    show = screen.show if screen.is_live else None
+    bench = Session(config.stash[OPTIONS_KEY], config.rootpath, screen.say, show)
     running = config.stash[RUNNING_KEY] = Running(bench)
     try:
         for item in ours:

@@ -2,32 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import nullcontext
-from typing import Any
+import os
+from collections.abc import Generator
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cnnbench.plugin.collection import GROUPS
 from cnnbench.plugin.running import RUNNING_KEY
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+
 Groups = list[tuple[str, list[dict[str, Any]]]]
 COLUMNS = ["min", "median", "ops", "rounds"]
 
 
-def printer(config: pytest.Config) -> Callable[[str], None]:
-    """Returns a function that prints a line of its own between pytest's; not under -qq."""
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    capture = config.pluginmanager.get_plugin("capturemanager")
+class Screen:
+    """Prints between pytest's lines, also while a test waits and its output is captured.
 
-    def say(text: str) -> None:
-        if reporter is None or config.get_verbosity() < -1:
-            return
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            reporter.ensure_newline()
-            reporter.write_line(text)
+    Args:
+        config: of the pytest session.
+        console: the terminal.
+    """
 
-    return say
+    def __init__(self, config: pytest.Config, console: Console) -> None:
+        self._config = config
+        self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        self._capture = config.pluginmanager.get_plugin("capturemanager")
+        self._silent = self._reporter is None or config.get_verbosity() < -1
+        quiet = self._silent or config.get_verbosity() < 0 or bool(os.environ.get("CI"))
+        self.is_live = console.is_interactive and not quiet
+        self._console = console
+        self._live: Live | None = None
+
+    def say(self, text: str) -> None:
+        """Prints a line that stays; nothing under -qq."""
+        if not self._silent:
+            with self._uncaptured():
+                self._reporter.ensure_newline()
+                self._reporter.write_line(text)
+
+    def show(self, text: str) -> None:
+        """Shows a line below the one that pytest is writing; an empty one takes it away again."""
+        from rich.control import Control
+        from rich.live import Live
+        from rich.text import Text
+
+        with self._uncaptured():
+            if self._live is None and text:
+                self._console.line()
+                self._live = Live(console=self._console, auto_refresh=False, transient=True)
+                self._live.start()
+            if self._live is not None and text:
+                line = Text(f"cnnbench: {text}", no_wrap=True, overflow="ellipsis")
+                self._live.update(line, refresh=True)
+            elif self._live is not None:
+                self._live.stop()
+                self._live = None
+                column = self._config.get_terminal_writer().width_of_current_line
+                self._console.control(Control.move_to_column(column, -1))
+
+    def _uncaptured(self) -> AbstractContextManager[None]:
+        return self._capture.global_and_fixture_disabled() if self._capture else nullcontext()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -21,13 +21,19 @@ class Progress:
 
     Args:
         say: prints one line.
+        show: shows a line while something is waited for, instead of lines that stay, and takes it
+            away for an empty one.
         clock: returns seconds.
     """
 
     def __init__(
-        self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+        self,
+        say: Callable[[str], None],
+        show: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._say, self._clock = say, clock
+        self._say, self._show, self._clock = say, show, clock
+        self._last = ""
         self._lines: SimpleQueue[str] = SimpleQueue()
         self._running: dict[str, str] = {}
         self._planned = self._finished = 0
@@ -60,10 +66,14 @@ class Progress:
     def settle(self, future: Future[T]) -> None:
         """Waits for a job, printing meanwhile, whatever becomes of it."""
         # done() and not what wait() returns: it knows of a cancelled job, for which wait() hangs.
-        while not future.done():
-            wait([future], timeout=LOOK_SECONDS)
+        try:
+            while not future.done():
+                wait([future], timeout=LOOK_SECONDS)
+                self._print()
             self._print()
-        self._print()
+        finally:
+            if self._show is not None:
+                self._show("")
 
     def note(self, text: str) -> None:
         """Prints a line at once; called from the waiting thread only."""
@@ -73,11 +83,16 @@ class Progress:
     def _print(self) -> None:
         try:
             while True:
-                self.note(self._lines.get_nowait())
+                self._last = self._lines.get_nowait()
+                if self._show is None:
+                    self.note(self._last)
         except Empty:
             pass
-        if self._running and self._clock() - self._told > STATUS_SECONDS:
-            running = ", ".join(f"{title} ({at})" for title, at in list(self._running.items()))
+        running = ", ".join(f"{title} ({at})" for title, at in list(self._running.items()))
+        if self._show is not None:
+            what = running or ("" if self._last else "starting")
+            self._show(f"{self._so_far()} {what}" if what else self._last)
+        elif running and self._clock() - self._told > STATUS_SECONDS:
             self.note(f"{self._so_far()} {running}")
 
     def _so_far(self) -> str:

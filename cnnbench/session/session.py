@@ -56,15 +56,22 @@ class Session:
         options: the session's options.
         root: folder that a relative report folder is in, and whose git commit names the report.
         say: prints a line of progress.
+        show: shows what runs while it is waited for, see `Progress`.
     """
 
     splits: Splits
     data_set: DataSet
     directory: Path
 
-    def __init__(self, options: Options, root: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        root: Path,
+        say: Callable[[str], None],
+        show: Callable[[str], None] | None = None,
+    ) -> None:
         self.options = options
-        self.progress = Progress(say)
+        self.progress = Progress(say, show)
         self.leaks: tuple[str, ...] = ()
         self.load_seconds = 0.0
         self.environment: dict[str, Any] = {}

@@ -16,7 +16,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
     monkeypatch.setattr(
         "cnnbench.session.session.Session",
-        lambda options, root, say: MadeUp(found, options, root, say),
+        lambda *arguments: MadeUp(found, *arguments),
     )
     return found
 

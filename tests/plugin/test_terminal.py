@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
+
+from cnnbench.plugin.terminal import Screen
 
 SPEEDS = """
 def test_inference_throughput(cnnbench_inference_throughput): pass
@@ -83,3 +88,52 @@ def test_pictures_alone_need_no_trainings(world, own):
 @pytest.mark.parametrize(("flags", "lines"), [((), 1), (("-q",), 1), (("-qq",), 0)])
 def test_progress_is_silent_under_two_q(world, own, flags, lines):
     assert len(plan(own("def test_it(cnnbench_held_out): pass", *flags).output)) == lines
+
+
+# A line that shows what is waited for
+
+
+@pytest.fixture
+def screen(pytester, monkeypatch):
+    """Makes a screen, with pytest's writer and the text of the terminal."""
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+    def make(*arguments: str, terminal: bool = True):
+        config = pytester.parseconfigure(*arguments)
+        text = io.StringIO()
+        console = Console(file=text, force_terminal=terminal, width=40)
+        return Screen(config, console), config.get_terminal_writer(), text
+
+    return make
+
+
+def test_a_waiting_line_leaves_pytests_line_as_it_was(screen):
+    made, writer, text = screen()
+    writer.write("test_own.py ..")
+    made.show("training wide seed 0 (epoch 3/10), and more")
+    made.show("training wide seed 0 (epoch 4/10), and more")
+    assert text.getvalue().startswith("\n")
+    assert text.getvalue().endswith("cnnbench: training wide seed 0 (epoch 4…")
+    made.show("")
+    to_its_end = "\x1b[15G\x1b[1A"  # to column 15, one line up
+    assert text.getvalue().endswith(f"\x1b[2K{to_its_end}")  # after the waiting line was erased
+    made.show("")
+    assert text.getvalue().count(to_its_end) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "terminal", "ci", "live"),
+    [
+        ((), True, "", True),
+        (("-v",), True, "", True),
+        (("-q",), True, "", False),
+        ((), False, "", False),
+        ((), True, "true", False),
+    ],
+)
+def test_lines_are_calm_where_there_is_no_terminal(
+    screen, monkeypatch, arguments, terminal, ci, live
+):
+    monkeypatch.setenv("CI", ci)
+    assert screen(*arguments, terminal=terminal)[0].is_live is live

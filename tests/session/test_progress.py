@@ -155,3 +155,30 @@ def test_a_job_that_was_not_planned_is_not_counted(watch):
         "[0/1, 0 s] looking for GPUs: failed: none",
         "[1/1, 0 s] training: well",
     ]
+
+
+def test_a_live_line_says_what_runs_and_is_taken_away(slow):
+    shown, said = [], []
+    progress = Progress(said.append, shown.append, clock=lambda: 100.0)
+    progress.plan(2)
+    progress.wait(ready())
+    assert shown == ["[0/2, 0 s] starting", ""]
+    shown.clear()
+    progress.tell("train a", {"epoch": 1, "epochs": 10})
+    progress.wait(slow(1, seconds=0))
+    assert shown == ["[0/2, 0 s] train a (epoch 1/10)"] * 2 + [""]
+    progress.finished("train a", "done")
+    progress.wait(ready())
+    assert shown[3:] == ["[1/2, 0 s, about 0 s to go] train a: done", ""]
+    assert said == []
+
+
+def test_a_live_line_is_taken_away_from_a_wait_that_is_interrupted(monkeypatch):
+    def interrupted(futures, timeout):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress_module, "wait", interrupted)
+    shown = []
+    with pytest.raises(KeyboardInterrupt):
+        Progress(print, shown.append).wait(Future())
+    assert shown == [""]
