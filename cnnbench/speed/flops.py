@@ -2,18 +2,18 @@
 
 A multiplication and an addition are two operations. Those of convolutions and dense layers count
 ("model FLOPs" in Chowdhery et al., "PaLM", 2022, appendix B), padding as if it were multiplied.
-What biases, activations, normalization and pooling add is left out: 2 % of the documented CNN.
+Biases, activations, normalization and pooling do not: they are 2 % of the documented CNN.
 
 Training costs the forward pass, the gradient of each layer's weights (as much again), and the
-gradient of its inputs (as much again, except where nothing before it is trained). For the
-documented CNN that is 64.6 * 10^6. Of each window of 2x2, max pooling passes the gradient to one
-value, so a program that skips the zeros needs 35.8 * 10^6. The larger number is used, as is
-usual: no backend here skips them, and the same number for all keeps their percentages comparable.
+gradient of its inputs (as much again, except where nothing before it is trained): 64.6 * 10^6 for
+the documented CNN. Max pooling passes the gradient to one value of each window, so that a program
+that skips the zeros needs 35.8 * 10^6. No backend here does, and the larger number is the usual.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,25 +36,15 @@ _ELEMENTWISE = (
 
 # What multiplies in ways unknown here, though it has no weights.
 _UNKNOWN = (layers.Attention, layers.Dot, layers.Lambda, layers.Wrapper)
-_UNKNOWN_OPERATIONS = {
-    "Conv",
-    "ConvTranspose",
-    "DepthwiseConv",
-    "Dot",
-    "DotProductAttention",
-    "Einsum",
-    "Inner",
-    "Matmul",
-    "Outer",
-    "SeparableConv",
-    "Tensordot",
-    "Vdot",
-}
+_UNKNOWN_OPERATIONS = re.compile(
+    "(Depthwise|Separable)?Conv(Transpose)?|Dot(ProductAttention)?|Einsum|Inner|Matmul|Outer|"
+    "Tensordot|Vdot"
+)
 
 
 @dataclass(frozen=True)
 class _Call:
-    """One use of a layer: shapes without the batch, and whether its inputs depend on weights."""
+    """A call of a layer: shapes without the batch, and whether its inputs depend on weights."""
 
     layer: Any
     inputs: tuple[tuple[int, ...], ...]
@@ -75,13 +65,9 @@ def inference_flops(model: keras.Model) -> float | None:
 
 
 def training_flops(model: keras.Model) -> float | None:
-    """Counts one picture's share of a training step: the forward pass and both gradients.
+    """Counts one picture's share of a training step, as `inference_flops` does of inference.
 
-    Args:
-        model: as for `inference_flops`; layers that are not trainable have no weight gradient.
-
-    Returns:
-        Floating point operations, or `None` if those of a layer are unknown.
+    Layers that are not trainable have no weight gradient.
     """
     return _sum((call, 1 + _is_trained(call.layer) + call.after_weights) for call in _calls(model))
 
@@ -104,7 +90,7 @@ def _products(call: _Call) -> float | None:
         window = math.prod(layer.kernel_size) * _channels(call) // layer.groups
         return float(2 * values * window)
     if isinstance(layer, _TRANSPOSED):
-        # Every input is multiplied with the whole kernel; what falls off the edge counts as well.
+        # Every input is multiplied by the whole kernel; what falls off the edge counts as well.
         inputs = math.prod(call.inputs[0])
         return float(2 * inputs * math.prod(layer.kernel_size) * layer.filters)
     if isinstance(layer, _DEPTHWISE):
@@ -115,7 +101,8 @@ def _products(call: _Call) -> float | None:
         return float(2 * between * window)
     if isinstance(layer, _ELEMENTWISE):
         return 0.0
-    is_unknown = isinstance(layer, _UNKNOWN) or type(layer).__name__ in _UNKNOWN_OPERATIONS
+    name = type(layer).__name__
+    is_unknown = isinstance(layer, _UNKNOWN) or _UNKNOWN_OPERATIONS.fullmatch(name)
     return None if is_unknown or len(getattr(layer, "weights", ())) else 0.0
 
 
@@ -129,7 +116,7 @@ def _is_trained(layer: Any) -> bool:
 
 
 def _calls(model: Any, after_weights: bool = False) -> Iterator[_Call]:
-    """Yields each use of a layer in the order of the graph, models inside it opened."""
+    """Yields each call of a layer in the order of the graph, also in models inside it."""
     graph = getattr(model, "_functional", None) or model  # Sequential keeps one inside
     by_depth = getattr(graph, "_nodes_by_depth", None)
     if by_depth is None:

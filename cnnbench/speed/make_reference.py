@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -22,30 +20,29 @@ from cnnbench.speed.engines.keras_model import has_random_layers, model_of
 from cnnbench.speed.flops import inference_flops, training_flops
 from cnnbench.speed.reference import Reference, TrainingAnswers, Weights, load_weights
 
-if TYPE_CHECKING:
-    import keras
-
-# So many training steps are compared: two, for Adam's moments to count, or one where rounding has
-# made another network of every second one.
+# How many training steps are compared: two, for Adam's moments to count, or one where rounding
+# makes another network of every second one.
 TRAINED_STEPS = (2, 1)
+TRIES = 8  # per number of steps
 # Without a trained network: after this many steps, answers are not all near one half.
 WARM_UP_STEPS = 40
 WARM_UP_BATCH_SIZE = 32
 
-# Rounding that moves answers by more is a question that no backend can be held to: 1e-4 is allowed.
+# No backend can be held to answers that rounding moves by more; they may differ by 1e-4.
 ROUNDING = 1e-5
-# To see what rounding does, weights are changed at random, by this many units in the last place at
-# most: backends add hundreds of products in orders of their own. A batch normalization's scale is
-# changed by more: some take a variance as a difference of two means, which costs digits.
+# Rounding is imitated by random changes of the weights, of up to this many units in the last place:
+# backends add hundreds of products, each in its own order. A batch normalization's scale is changed
+# by more: some take a variance as a difference of two means, which costs digits.
 UNITS = 16
 UNITS_OF_SCALE = 128
 CHANGES = 4  # a tie falls to either side, so that one change may not show it
-CHANGED_PICTURES = 1024  # in all changes together: of a large batch a single picture decides less
-# Answers that are so near to another class are one or the other by chance in bfloat16, of whose
-# classes 2 % may differ.
+CHANGED_PICTURES = 1024  # in all changes together: a single picture of a large batch decides less
+# Answers this near to another class are one or the other by chance in bfloat16, of whose classes
+# 2 % may differ.
 UNDECIDED = 0.025
 UNDECIDED_SHARE = 0.01
-TRIES = 8  # per number of steps
+
+Answers = npt.NDArray[np.float32]  # probabilities (n, outputs)
 
 
 def make_reference(
@@ -59,31 +56,50 @@ def make_reference(
     """Answers the held-out pictures by Keras' own calls in float32.
 
     Args:
-        variant: what answers.
-        splits: pictures.
+        variant: whose model answers.
+        splits: the pictures.
         workload: `train` adds what a few steps make of a new network.
         batch_size: of those steps.
         seed: of weights and batches.
-        weights: those of a trained network; without, one is trained for `WARM_UP_STEPS` steps.
+        weights: file of a trained network's; by default, one is trained for `WARM_UP_STEPS` steps.
     """
-    network = _Network(variant, splits, seed)
-    model = network.model
+    classes = len(splits.classes)
+    model = model_of(variant, seed, splits.input_shape, classes)
+    model.optimizer.build(model.trainable_variables)
+    begun = tuple(model.get_weights())
+    new_optimizer = [variable.numpy() for variable in model.optimizer.variables]
+    side = Pictures(splits.train_pictures(), splits.train.labels)
+    held_out = Pictures(splits.validation_pictures(), splits.validation.labels)
+
+    def train(batch_size: int, numbers: range, purpose: Purpose) -> None:
+        # As trainings do it, and not by the step of an engine, which is what is compared.
+        for number in numbers:
+            batch = drawn_batch(side, batch_size, seed, number, purpose)
+            targets = targets_for(model, batch.labels, classes)
+            model.train_on_batch(batch.pictures, targets)
+
+    def answers() -> Answers:
+        return evaluate_side(model, held_out).probabilities.astype(np.float32)
+
+    def trained(begun: Weights, first: int, steps: int) -> Answers:
+        model.set_weights(list(begun))
+        for variable, value in zip(model.optimizer.variables, new_optimizer, strict=True):
+            variable.assign(value)
+        train(batch_size, range(first, first + steps), "timed_batches")
+        return answers()
+
     if weights is None:
-        network.train(WARM_UP_BATCH_SIZE, 0, WARM_UP_STEPS, "warm_up_batches")
+        train(WARM_UP_BATCH_SIZE, range(WARM_UP_STEPS), "warm_up_batches")
         known = tuple(model.get_weights())
     else:
         known = load_weights(weights)
         model.set_weights(list(known))
-    probabilities, training, why = network.answers(), None, ""
+    probabilities, training, why = answers(), None, ""
     if workload == "train" and has_random_layers(model):
         why = "training draws random numbers, which no two backends draw alike"
     elif workload == "train":
-        training = training_answers(
-            network.begun,
-            partial(network.trained, batch_size),
-            seed,
-            changes=max(1, min(CHANGES, CHANGED_PICTURES // batch_size)),
-        )
+        changes = max(1, min(CHANGES, CHANGED_PICTURES // batch_size))
+        training = training_answers(begun, trained, seed, changes)
         why = "" if training else "rounding alone decides what training makes of these batches"
     return Reference(
         weights=known,
@@ -97,22 +113,21 @@ def make_reference(
 
 def training_answers(
     begun: Weights,
-    trained: Callable[[Weights, int, int], npt.NDArray[np.float32]],
+    trained: Callable[[Weights, int, int], Answers],
     seed: int,
     changes: int = CHANGES,
 ) -> TrainingAnswers | None:
     """Looks for training steps whose outcome rounding does not decide.
 
-    A network's gradient jumps where a relu or the winner of a pool changes, and Adam's first
-    steps are as long for a tiny gradient as for a large one: where two values are equal but for
-    rounding, two right backends make different networks of the same weights and pictures. Such
-    batches ask nothing of a backend, and others are taken; also where many answers are undecided,
-    as long as there are others.
+    A gradient jumps where a relu or the winner of a pool changes, and Adam's first steps are as
+    long for a tiny gradient as for a large one. Where two values differ by rounding alone, two
+    right backends therefore make different networks of the same weights and pictures. Such batches
+    are passed over, and so are those after which many answers are undecided, if there are others.
 
     Args:
         begun: weights to begin with.
-        trained: returns answers after training from these weights on, on the batches from this one
-            on, for a number of steps.
+        trained: returns answers after training with these weights, from this batch on, for a
+            number of steps.
         seed: of the changes that imitate rounding.
         changes: how many of them there are.
 
@@ -142,7 +157,7 @@ def training_answers(
     return best
 
 
-def undecided_share(answers: npt.NDArray[np.float32]) -> float:
+def undecided_share(answers: Answers) -> float:
     """Returns the share of answers `(n, outputs)` whose class a change of `UNDECIDED` changes."""
     if answers.shape[1] == 1:
         margin = np.abs(answers[:, 0] - 0.5)
@@ -158,41 +173,3 @@ def _rounded(
     most = UNITS_OF_SCALE if weight.ndim == 1 else UNITS  # biases begin at 0 and stay there
     units = generator.uniform(-most, most, weight.shape)
     return (weight * (1 + units * np.finfo(np.float32).eps)).astype(weight.dtype)
-
-
-class _Network:
-    """A variant's model, compiled once, which can begin anew any number of times.
-
-    It trains by `train_on_batch`, as the trainings do, and not by the steps of the engines: those
-    are what is compared with it.
-    """
-
-    def __init__(self, variant: Variant, splits: Splits, seed: int) -> None:
-        self._classes, self._seed = len(splits.classes), seed
-        self.model: keras.Model = model_of(variant, seed, splits.input_shape, self._classes)
-        self.model.optimizer.build(self.model.trainable_variables)
-        self.begun: Weights = tuple(self.model.get_weights())
-        self._optimizer = [variable.numpy() for variable in self.model.optimizer.variables]
-        self._side = Pictures(splits.train_pictures(), splits.train.labels)
-        self._held_out = Pictures(splits.validation_pictures(), splits.validation.labels)
-
-    def train(
-        self, batch_size: int, first: int, steps: int, purpose: Purpose = "timed_batches"
-    ) -> None:
-        for number in range(first, first + steps):
-            batch = drawn_batch(self._side, batch_size, self._seed, number, purpose)
-            targets = targets_for(self.model, batch.labels, self._classes)
-            self.model.train_on_batch(batch.pictures, targets)
-
-    def trained(
-        self, batch_size: int, begun: Weights, first: int, steps: int
-    ) -> npt.NDArray[np.float32]:
-        """Returns answers after training with a new optimizer."""
-        self.model.set_weights(list(begun))
-        for variable, value in zip(self.model.optimizer.variables, self._optimizer, strict=True):
-            variable.assign(value)
-        self.train(batch_size, first, steps)
-        return self.answers()
-
-    def answers(self) -> npt.NDArray[np.float32]:
-        return evaluate_side(self.model, self._held_out).probabilities.astype(np.float32)

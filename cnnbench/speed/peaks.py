@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -28,19 +28,17 @@ KERNEL, CHANNELS, SIDE = 3, 64, 56
 INPUT_SIDE = SIDE + KERNEL - 1
 CONVOLUTION_FLOPS = 2 * SIDE**2 * CHANNELS**2 * KERNEL**2  # a picture
 
-Work = Literal["matmul", "convolution"]
-
 
 @dataclass(frozen=True)
 class Ladder:
-    """Sizes to try, each double the one before, and the work of one call."""
+    """Sizes to try, each double the one before, and the operations of one call."""
 
     smallest: int
     largest: int
     work: Callable[[int], float]
 
 
-LADDERS: dict[Work, Ladder] = {
+LADDERS = {
     "matmul": Ladder(512, 8192, lambda size: 2.0 * size**3),
     "convolution": Ladder(1, 512, lambda batch: float(CONVOLUTION_FLOPS * batch)),
 }
@@ -51,9 +49,9 @@ def measure_peak(
 ) -> Peak:
     """Measures a square matrix product and a convolution, half of the time each.
 
-    The best of several calls counts, each waited for: a limit is what the machine can do when
-    nothing disturbs it. Arrays are arguments of the compiled programs, or weights as a network
-    has them (OpenVINO, ONNX Runtime), so that nothing is computed beforehand.
+    A limit is what the machine can do when nothing disturbs it, so that the best of several calls
+    counts. Nothing is computed beforehand: arrays are arguments of the compiled programs, or
+    weights as a network has them (OpenVINO, ONNX Runtime).
 
     Args:
         place: backend, device and threads, as they are in this process.
@@ -64,14 +62,14 @@ def measure_peak(
     Returns:
         The peak; `None` for what this backend can't do.
     """
-    found: dict[Work, float | None] = {"matmul": None, "convolution": None}
+    rates: dict[str, float | None] = dict.fromkeys(LADDERS)
     if kind_of(place.device) == "cpu" or gpus(place.backend):
         make = _with_keras if place.backend in TRAINING_BACKENDS else _exported
         engine = engine_for(place)
         for work, ladder in LADDERS.items():
             call_of = partial(make, engine, dtype, work)
-            found[work] = best_rate(call_of, ladder, seconds=seconds / 2, clock=clock)
-    return Peak(place, dtype, found["matmul"], found["convolution"])
+            rates[work] = best_rate(call_of, ladder, seconds=seconds / 2, clock=clock)
+    return Peak(place, dtype, rates["matmul"], rates["convolution"])
 
 
 def best_rate(
@@ -79,13 +77,13 @@ def best_rate(
 ) -> float | None:
     """Returns the highest work per second over sizes and calls.
 
-    The size is doubled until a call takes `CALL_SECONDS`; that size is then repeated while
-    `seconds` last. Each size has a first call, which compiles and allocates, that is not timed.
+    The size is doubled until a call takes `CALL_SECONDS`, and that size is repeated while `seconds`
+    last. The first call of each size, which compiles and allocates, is not timed.
 
     Args:
         make: returns the work of a size, done when the call returns.
         ladder: the sizes.
-        seconds: for all of it; what has begun is finished, with at most `FEWEST_CALLS` of a size.
+        seconds: for all calls; a size that has begun has at least one, or `FEWEST_CALLS` if short.
         clock: returns seconds.
 
     Returns:
@@ -98,7 +96,7 @@ def best_rate(
         try:
             call = make(size)
             call()
-            # One slow call may be a disturbance; one of several seconds is not worth another.
+            # A slow call may have been disturbed, but one of seconds is not worth another.
             took = _shortest(call, 1, clock)
             if took < seconds / FEWEST_CALLS:
                 took = min(took, _shortest(call, FEWEST_CALLS - 1, clock))
@@ -117,7 +115,7 @@ def _shortest(call: Step, calls: int, clock: Clock) -> float:
     return max(min(time_calls(call, calls, clock)), 1e-9)
 
 
-def _with_keras(engine: Any, dtype: str, work: Work, size: int) -> Step:
+def _with_keras(engine: Any, dtype: str, work: str, size: int) -> Step:
     from keras import ops
 
     shapes: list[tuple[int, ...]] = [(size, size), (size, size)]
@@ -135,7 +133,7 @@ def _with_keras(engine: Any, dtype: str, work: Work, size: int) -> Step:
     return lambda: engine.synchronize([run(*arrays)])
 
 
-def _exported(engine: Any, dtype: str, work: Work, size: int) -> Step:
+def _exported(engine: Any, dtype: str, work: str, size: int) -> Step:
     """Returns the work as a network of one layer, whose second operand is its weight."""
     from cnnbench.speed.engines.onnx_export import write_product
 

@@ -78,11 +78,11 @@ def measure_row(
     reference: Path | None = None,
     exported: Path | None = None,
 ) -> Measurement:
-    """Measures one workload at one batch size in this process.
+    """Measures a row in this process, and whether the measurement can be believed.
 
-    A step works on uint8 pictures that lie on the device; a round queues steps and waits for all
-    of them. Before it is timed, the program answers the held-out pictures (a training program
-    after its first steps with new weights), beside the reference.
+    A step works on pictures that are on the device; a round queues steps and waits for all of them.
+    Before it is timed, the program answers the held-out pictures: a training program after its
+    first steps with new weights. These answers are compared with the reference.
 
     Args:
         variant: whose model is built and timed.
@@ -95,8 +95,7 @@ def measure_row(
         exported: ONNX file of the same weights, for backends that run such.
 
     Returns:
-        Raw seconds, time to the first step, peak memory, and what proves them. A batch that does
-        not fit into memory gives a record without rounds that says so.
+        The measurement; without rounds if a batch does not fit into memory.
     """
     known = Reference.load(reference) if reference else None
     is_training = row.workload == "train"

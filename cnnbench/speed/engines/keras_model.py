@@ -71,7 +71,23 @@ class KerasProgram(Program):
         return np.asarray(self.engine.get(self.infer(self.engine.send(pictures))), np.float32)
 
     def placement(self) -> Placement:
-        return placement_of(self.model, self.engine.where)
+        """Reads the weights and the layers' outputs, or of a subclassed model, its own output."""
+        weights = [self.engine.where(weight.value) for weight in self.model.weights]
+        picture = np.zeros((1, *self.model.input_shape[1:]), np.uint8)
+        try:
+            layers = [layer.output for layer, _ in _kernels(self.model)]
+            outputs = keras.Model(self.model.inputs, layers)([picture], training=False)
+        except (AttributeError, ValueError):
+            outputs = self.model(picture, training=False)
+        seen = [self.engine.where(tensor) for tensor in keras.tree.flatten(outputs)]
+        computed = _names(dtype for _, dtype in seen)
+        if any(dtype == "int8" for _, dtype in weights):
+            computed = compute_dtypes(self.model)  # int8 layers return float32
+        return Placement(
+            devices=_names(device for device, _ in (*weights, *seen)),
+            weight_dtypes=_names(dtype for _, dtype in weights),
+            compute_dtypes=computed,
+        )
 
 
 def model_of(
@@ -149,30 +165,6 @@ def has_random_layers(model: keras.Model) -> bool:
         isinstance(value, keras.random.SeedGenerator)
         for layer in model._flatten_layers()
         for value in vars(layer).values()
-    )
-
-
-def placement_of(model: keras.Model, where: Callable[[Tensor], tuple[str, str]]) -> Placement:
-    """Reads devices and dtypes off a model's weights and its layers' outputs.
-
-    Args:
-        model: of a subclass of `keras.Model`, only the output of the whole is read.
-        where: returns the kind of device and the dtype of a tensor.
-    """
-    weights = [where(weight.value) for weight in model.weights]
-    kernels = _kernels(model)
-    picture = np.zeros((1, *model.input_shape[1:]), np.uint8)
-    try:
-        probe = keras.Model(model.inputs, [layer.output for layer, _ in kernels])
-        outputs = probe([picture], training=False)
-    except (AttributeError, ValueError):
-        outputs = model(picture, training=False)  # a subclass has no outputs of its layers
-    seen = [where(tensor) for tensor in (outputs if isinstance(outputs, list) else [outputs])]
-    is_int8 = any(dtype == "int8" for _, dtype in weights)  # such layers return float32
-    return Placement(
-        devices=_names(device for device, _ in (*weights, *seen)),
-        weight_dtypes=_names(dtype for _, dtype in weights),
-        compute_dtypes=compute_dtypes(model) if is_int8 else _names(dtype for _, dtype in seen),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,22 +28,12 @@ OPSET, IR_VERSION = 17, 8  # of `write_product`
 # Probabilities in steps of 1/256 would make ties; the layers before them are what takes time.
 KEPT_IN_FLOAT = ("Sigmoid", "Softmax")
 
-# What exporters of the tested versions warn of, and what people can't do anything about.
-_KNOWN_WARNINGS = (
-    "In the future `np.object` will be",  # tf2onnx asks NumPy for a name of old
-    "You are using the legacy TorchScript-based ONNX export",  # Keras' choice for open batch sizes
-    "The feature will be removed",  # the same, from inside torch
-    "Converting a tensor to a Python",  # shapes, which are the same in every call
-    "torch.as_tensor results are registered as constants",  # shapes again
-)
-
 
 def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int]) -> None:
     """Writes a model's inference as an ONNX file that takes any number of pictures.
 
-    The file is tidied by ONNX Runtime's basic optimizations (constants folded, biases moved into
-    convolutions), since exporters write different files: untidied, OpenVINO ran torch's file at
-    half the speed of TensorFlow's.
+    ONNX Runtime's basic optimizations tidy the file (they fold constants and move biases into
+    convolutions). Untidied, OpenVINO ran torch's file at half the speed of TensorFlow's.
 
     Args:
         model: built, in float32; dropout and augmentation do nothing in the file.
@@ -52,8 +42,7 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
         input_shape: `(height, width, channels)` of a picture.
 
     Raises:
-        ValueError: if Keras runs on a backend that can't export, or if the model has a layer that
-            ONNX can't express.
+        ValueError: if Keras' backend can't export, or ONNX can't express a layer of the model.
     """
     import keras
 
@@ -61,22 +50,21 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
     if backend not in EXPORTERS:
         raise ValueError(
             f"A model can't be exported to ONNX while Keras runs on {backend}. Expected one of "
-            f"{', '.join(EXPORTERS)}: install one of them, in cnnbench's clone "
-            f"with pip install '.[tensorflow]', and export there. Received: backend={backend!r}"
+            f"{', '.join(EXPORTERS)}; in cnnbench's clone, install one with "
+            f"pip install '.[tensorflow]'. Received: backend={backend!r}"
         )
     # Augmentation is on unless switched off, and an exporter does not switch it off.
     inputs = keras.Input(input_shape, dtype="uint8", name="pictures")
     signature = [keras.InputSpec(shape=(None, *input_shape), dtype="uint8", name="pictures")]
     with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
-        for message in _KNOWN_WARNINGS:
-            warnings.filterwarnings("ignore", message=message)
+        warnings.simplefilter("ignore")  # exporters warn of much that nobody can mend
         written, done = Path(folder, "written.onnx"), Path(folder, "done.onnx")
         try:
             inference = keras.Model(inputs, model(inputs, training=False))
             inference.export(str(written), format="onnx", input_signature=signature, verbose=False)
             # tf2onnx writes a file even where it has no word for a layer.
             onnxruntime.InferenceSession(str(written), providers=["CPUExecutionProvider"])
-            # Symbolic shapes are of use for transformers, and would need one more package.
+            # Symbolic shapes are for transformers, and would need one more package.
             quant_pre_process(str(written), str(done), skip_symbolic_shape=True)
         except Exception as error:  # a user's own model may hold any layer
             raise ValueError(
@@ -89,8 +77,8 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
 def quantize_onnx(source: Path, target: Path, pictures: npt.NDArray[np.uint8]) -> None:
     """Writes an ONNX file again with int8 weights and activations (post-training, static).
 
-    Weights have one scale per channel; the ranges of activations are the smallest and largest
-    values seen on the pictures. The probabilities at the end stay float32.
+    Weights have one scale per channel. Activations range from the smallest to the largest value
+    seen on the pictures. The probabilities at the end stay float32.
 
     Args:
         source: file of `export_onnx`.
@@ -99,29 +87,18 @@ def quantize_onnx(source: Path, target: Path, pictures: npt.NDArray[np.uint8]) -
             500 are usual.
     """
     graph = onnx.load(str(source)).graph
+    name, starts = graph.input[0].name, range(0, len(pictures), CALIBRATION_BATCH)
+    batches = ({name: pictures[start : start + CALIBRATION_BATCH]} for start in starts)
     quantization.quantize_static(
         str(source),
         str(target),
-        _Batches(graph.input[0].name, pictures),
+        SimpleNamespace(get_next=lambda: next(batches, None)),
         quant_format=quantization.QuantFormat.QDQ,
         activation_type=quantization.QuantType.QUInt8,
         weight_type=quantization.QuantType.QInt8,
         per_channel=True,
         nodes_to_exclude=[node.name for node in graph.node if node.op_type in KEPT_IN_FLOAT],
     )
-
-
-class _Batches:
-    """Calibration pictures in the form that ONNX Runtime asks for: a batch a call, then `None`."""
-
-    def __init__(self, name: str, pictures: npt.NDArray[np.uint8]) -> None:
-        starts = range(0, len(pictures), CALIBRATION_BATCH)
-        self._batches: Iterator[dict[str, npt.NDArray[np.uint8]]] = (
-            {name: pictures[start : start + CALIBRATION_BATCH]} for start in starts
-        )
-
-    def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
-        return next(self._batches, None)
 
 
 def write_product(
