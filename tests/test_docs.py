@@ -9,7 +9,7 @@ import pytest
 from cnnbench.ab.report_files import COLUMNS as PAIRS
 from cnnbench.cli import main
 from cnnbench.comparing.ratio_tables import RATIO_COLUMNS
-from cnnbench.comparing.recipe_text import question_rows
+from cnnbench.comparing.recipe_text import question_frame
 from cnnbench.comparing.recipes import Recipe, compare_recipes
 from cnnbench.report.tables import SCHEMA
 from cnnbench.session.options import OPTIONS
@@ -64,7 +64,7 @@ def test_every_column_of_answers_is_documented():
         seeds=(0, 1),
         given=np.array([[0, 1], [1, 1]]),
     )
-    (row, *_) = question_rows(compare_recipes(recipe, recipe))
+    row = question_frame([compare_recipes(recipe, recipe)])
     assert_same("reports.md", "Answers", documented("reports.md", "Answers"), row)
 
 

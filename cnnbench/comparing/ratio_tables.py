@@ -11,8 +11,8 @@ import pandas as pd
 
 from cnnbench.comparing.ratio_gate import JudgedMatch, SpeedVerdict, judge_speeds
 from cnnbench.comparing.ratios import Match, Ratio, SpeedComparison, compare_all
-from cnnbench.comparing.speeds import SPEED_COLUMNS, read_speeds, speeds_of
-from cnnbench.report.frames import Report
+from cnnbench.comparing.speeds import SPEED_COLUMNS, speeds_of
+from cnnbench.report.frames import Report, load_report, report_name
 from cnnbench.verdicts.gates.ratio import RatioRule
 
 VERDICT_COLUMNS = ("verdict", "p_slower", "p_margin", "reason")
@@ -64,7 +64,9 @@ def compare_speeds(
         ValueError: if reports can't be compared, or there is nothing to compare.
     """
     found = [
-        speeds_of(one, f"report {number}") if isinstance(one, Report) else read_speeds(Path(one))
+        speeds_of(one, f"report {number}")
+        if isinstance(one, Report)
+        else speeds_of(load_report(one), report_name(one))
         for number, one in enumerate(reports, start=1)
     ]
     comparisons = compare_all(found, across)

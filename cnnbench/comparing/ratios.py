@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 from cnnbench.comparing.speeds import ACROSS, SPEED_COLUMNS, ReportSpeeds, Speed
@@ -63,7 +64,6 @@ class SpeedComparison:
     Args:
         first, later: the reports; the same one where a report is compared within.
         matches: compared rows.
-        mean: geometric mean of the `usable` matches' ratios.
         differing: conditions of the reports that differ, a line each.
         unmatched: for each row of the first that has no partner, why.
         extra: rows of the later that have none.
@@ -72,14 +72,35 @@ class SpeedComparison:
     first: ReportSpeeds
     later: ReportSpeeds
     matches: tuple[Match, ...]
-    mean: Ratio | None
     differing: tuple[str, ...]
     unmatched: tuple[str, ...]
     extra: tuple[str, ...]
 
     @property
     def usable(self) -> list[Match]:
-        return usable(self.matches)
+        """The matches that have a ratio and no problem."""
+        return [one for one in self.matches if one.ratio is not None and not one.problems]
+
+    @property
+    def mean(self) -> Ratio | None:
+        """The geometric mean of the usable matches' ratios; `None` where there is none.
+
+        Rows that the same processes measured rise and fall together, so the rows are averaged
+        within each process first. Where rows do not share their processes, the error is the mean of
+        the rows' errors: at most that large, however they depend on each other.
+        """
+        kept = self.usable
+        ratios = [one.ratio for one in kept if one.ratio is not None]
+        if not ratios:
+            return None
+        basis = min((one.basis for one in ratios), key=_BASES.index)
+        before = _mean_by_process([one.first for one in kept])
+        after = _mean_by_process([one.later for one in kept])
+        if basis == "processes" and before is not None and after is not None:
+            return Ratio(_difference(before, after), basis)
+        changes = [one.change for one in ratios]
+        value, error = fmean(one.value for one in changes), fmean(one.error for one in changes)
+        return Ratio(Estimate(value, error, min(one.df for one in changes)), basis)
 
 
 def compare_all(
@@ -115,23 +136,16 @@ def compare_all(
     return [_compare(first, later, across) for later in others or [first]]
 
 
-def usable(matches: Sequence[Match]) -> list[Match]:
-    """Returns the matches that have a ratio and no problem."""
-    return [one for one in matches if one.ratio is not None and not one.problems]
-
-
 def _compare(first: ReportSpeeds, later: ReportSpeeds, across: Sequence[str]) -> SpeedComparison:
     is_within = first is later
     pairs = list(_within(first, across) if is_within else _partners(first, later, across))
-    matches = tuple(_match(*pair) for pair in pairs)
     matched = {id(speed) for pair in pairs for speed in pair}
     alone = [] if is_within else [speed for speed in first.rows if id(speed) not in matched]
     extra = [] if is_within else [speed for speed in later.rows if id(speed) not in matched]
     return SpeedComparison(
         first=first,
         later=later,
-        matches=matches,
-        mean=geometric_mean(matches),
+        matches=tuple(_match(*pair) for pair in pairs),
         differing=_differing(first.conditions, later.conditions),
         unmatched=tuple(f"{speed}: {_why_alone(speed, later, across)}" for speed in alone),
         extra=tuple(map(str, extra)),
@@ -213,33 +227,11 @@ def _difference(first: Estimate, later: Estimate) -> Estimate:
     return widened(change, first.error**2, first.df)
 
 
-def geometric_mean(matches: Sequence[Match]) -> Ratio | None:
-    """Returns the geometric mean of the usable matches' ratios; `None` where there is none.
-
-    Rows that the same processes measured rise and fall together, so the rows are averaged within
-    each process first. Where rows do not share their processes, the error is the mean of the rows'
-    errors: at most that large, however they depend on each other.
-    """
-    kept = usable(matches)
-    ratios = [one.ratio for one in kept if one.ratio is not None]
-    if not ratios:
-        return None
-    basis = min((one.basis for one in ratios), key=_BASES.index)
-    before = _mean_by_process([one.first for one in kept])
-    after = _mean_by_process([one.later for one in kept])
-    if basis == "processes" and before is not None and after is not None:
-        return Ratio(_difference(before, after), basis)
-    changes = [one.change for one in ratios]
-    value = sum(each.value for each in changes) / len(changes)
-    error = sum(each.error for each in changes) / len(changes)
-    return Ratio(Estimate(value, error, min(each.df for each in changes)), basis)
-
-
 def _mean_by_process(speeds: Sequence[Speed]) -> Estimate | None:
     if len({tuple(each.number for each in speed.processes) for speed in speeds}) > 1:
         return None
     columns = zip(*(speed.processes for speed in speeds), strict=True)
-    return mean_of([sum(each.log_seconds for each in one) / len(speeds) for one in columns])
+    return mean_of([fmean(each.log_seconds for each in one) for one in columns])
 
 
 def _exp(value: float) -> float:

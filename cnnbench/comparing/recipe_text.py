@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
 
 from cnnbench.comparing.recipes import Difference, Recipe, RecipeComparison
 from cnnbench.verdicts.gates.evidence import mean_sd
@@ -12,6 +15,7 @@ QUESTIONS = {
     "seeds": "2. Is the recipe better, on these pictures, under new seeds?",
     "everywhere": "3. Is it also better on new pictures of this kind?",
 }
+FOUND = ("difference", "low", "high", "p_value")
 
 
 def recipe_text(one: RecipeComparison, pictures: int) -> str:
@@ -86,35 +90,33 @@ def _difference(difference: Difference) -> str:
     )
 
 
-def question_rows(one: RecipeComparison) -> list[dict[str, object]]:
-    """Returns a row for each question.
+def question_frame(comparisons: Sequence[RecipeComparison]) -> pd.DataFrame:
+    """Returns a row for each question of each comparison.
 
     The first question's difference is the mean over common seeds, and its p value the smallest
     after Holm's adjustment.
     """
-    shared = {
-        "first": one.first.label,
-        "second": one.second.label,
-        "data": one.first.data,
-        "pictures": len(one.first.pictures),
-        "first_seeds": len(one.first.seeds),
-        "second_seeds": len(one.second.seeds),
-        "common_seeds": len(one.networks),
-        "votes_differ": len(one.votes),
-        "differing": "; ".join(one.differing),
-    }
-    count = len(one.networks)
-    mean = sum(row.test.difference for row in one.networks) / count if count else None
-    least = min((row.adjusted for row in one.networks), default=None)
-    rows = [{"difference": mean, "low": None, "high": None, "p_value": least}]
-    for found in (one.seeds, one.everywhere):
-        estimate = found.estimate
-        rows.append(
-            {
-                "difference": estimate.value,
-                "low": estimate.interval().low,
-                "high": estimate.interval().high,
-                "p_value": found.p_value,
-            }
-        )
-    return [{**shared, "question": name, **row} for name, row in zip(QUESTIONS, rows, strict=True)]
+    rows = []
+    for one in comparisons:
+        shared = {
+            "first": one.first.label,
+            "second": one.second.label,
+            "data": one.first.data,
+            "pictures": len(one.first.pictures),
+            "first_seeds": len(one.first.seeds),
+            "second_seeds": len(one.second.seeds),
+            "common_seeds": len(one.networks),
+            "votes_differ": len(one.votes),
+            "differing": "; ".join(one.differing),
+        }
+        networks = pd.Series([row.test.difference for row in one.networks], dtype="float64")
+        least = min((row.adjusted for row in one.networks), default=math.nan)
+        found = [(networks.mean(), math.nan, math.nan, least)]
+        for each in (one.seeds, one.everywhere):
+            interval = each.estimate.interval()
+            found.append((each.estimate.value, interval.low, interval.high, each.p_value))
+        rows += [
+            {**shared, "question": name, **dict(zip(FOUND, values, strict=True))}
+            for name, values in zip(QUESTIONS, found, strict=True)
+        ]
+    return pd.DataFrame(rows)

@@ -6,6 +6,7 @@ pictures are different questions with different errors; each result says which o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -193,6 +194,44 @@ class RecipeComparison:
     everywhere: Difference
     smallest: float
     differing: tuple[str, ...]
+
+
+def compare_reports(
+    reports: Sequence[tuple[str, Report]], variants: Sequence[str] = ()
+) -> list[RecipeComparison]:
+    """Compares the recipes of reports with the same one of the first.
+
+    Args:
+        reports: with their labels; of a lone one, `variants` are compared with the first of them.
+        variants: which to compare; all in common if there are none.
+
+    Raises:
+        ValueError: if there is nothing to compare, or the pictures differ.
+    """
+    (label, first), *others = reports
+    known = variants_of(first)
+    if not others:
+        if len(variants) < 2:
+            raise ValueError(
+                f"With one report, --variants names at least two of its variants: "
+                f"{', '.join(known)}. Received: variants={','.join(variants)!r}"
+            )
+        before, *later = (recipe_of(first, name, name) for name in variants)
+        return [compare_recipes(before, one) for one in later]
+    found = []
+    for other_label, other in others:
+        common = variants or [name for name in known if name in variants_of(other)]
+        if not common:
+            raise ValueError(
+                "The reports have no trained variant in common. Received: "
+                f"{label}: {', '.join(known) or 'none'}; "
+                f"{other_label}: {', '.join(variants_of(other)) or 'none'}"
+            )
+        for name in common:
+            before = recipe_of(first, name, f"{name} of {label}")
+            after = recipe_of(other, name, f"{name} of {other_label}")
+            found.append(compare_recipes(before, after))
+    return found
 
 
 def compare_recipes(first: Recipe, second: Recipe) -> RecipeComparison:

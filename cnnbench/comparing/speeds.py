@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pandas as pd
 
-from cnnbench.report.frames import Report, load_report
+from cnnbench.report.frames import Report
 from cnnbench.stats.intervals import spread_of
 from cnnbench.verdicts.checks.speed import TOLERANCES
 
@@ -84,13 +83,8 @@ class ReportSpeeds:
     conditions: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_speeds(path: Path) -> ReportSpeeds:
-    """Returns the speeds of a report folder or a packed report."""
-    return speeds_of(load_report(path), path.resolve().name.removesuffix(".zip"))
-
-
-def speeds_of(report: Report, label: str) -> ReportSpeeds:
-    """Returns the speeds of a report, in the order of its table.
+def speeds_of(report: Report, label: str, variants: Sequence[str] = ()) -> ReportSpeeds:
+    """Returns the speeds of a report, of these variants or all, in the order of its table.
 
     Several seeds in one process are one process: their rounds are taken together.
     """
@@ -100,7 +94,11 @@ def speeds_of(report: Report, label: str) -> ReportSpeeds:
     for key, own in seconds.groupby([rounds[name] for name in (*SPEED_COLUMNS, "process")]):
         timed.setdefault(key[:-1], []).append(process_of(int(key[-1]), own.tolist()))
     groups = report.throughput.groupby(list(SPEED_COLUMNS), sort=False)
-    rows = tuple(_speed(own, tuple(timed.get(key, ()))) for key, own in groups)
+    rows = tuple(
+        _speed(own, tuple(timed.get(key, ())))
+        for key, own in groups
+        if not variants or key[0] in variants
+    )
     return ReportSpeeds(label, rows, _conditions(report.environment))
 
 

@@ -118,6 +118,11 @@ def load_report(path: str | Path) -> Report:
     )
 
 
+def report_name(path: str | Path) -> str:
+    """Returns the name of a report's folder or pack."""
+    return Path(path).resolve().name.removesuffix(".zip")
+
+
 def _read(path: Path) -> pd.DataFrame:
     columns = SCHEMA[path.stem]
     header = path.read_text(encoding="utf-8", errors=UNDECODABLE).split("\n", 1)[0].split(",")

@@ -71,6 +71,7 @@ def test_folders_are_read(tmp_path):
         write_report(report_of([measurement()]), tmp_path / name)
     frame = compare_speeds(tmp_path / "a", str(tmp_path / "b"))
     assert frame["ratio"].tolist() == [1, 1]
+    assert (frame["first_report"][0], frame["later_report"][0]) == ("a", "b")
     assert frame["basis"].tolist() == ["rounds", "rounds"]
 
 

@@ -5,9 +5,9 @@ import math
 import pytest
 from factories import agreement, measurement
 
-from cnnbench.comparing.speeds import are_wrong, process_of, read_speeds, speeds_of
+from cnnbench.comparing.speeds import are_wrong, process_of, speeds_of
 from cnnbench.records.runs import Environment
-from cnnbench.report.frames import report_of, write_report
+from cnnbench.report.frames import report_of
 
 
 def rows_of(*records):
@@ -118,15 +118,7 @@ def test_conditions_of_a_report_are_flat():
     }
 
 
-def test_a_report_without_throughput_has_no_rows():
+def test_only_the_variants_asked_for_have_rows():
+    report = report_of([measurement(), measurement(variant="wide")])
+    assert [row.variant for row in speeds_of(report, "A", ["wide"]).rows] == ["wide"]
     assert rows_of() == ()
-
-
-def test_a_folder_is_read_and_gives_its_name(tmp_path):
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    write_report(report_of([measurement()]), folder)
-    found = read_speeds(folder)
-    assert found.label == "mine"
-    assert found.rows[0].per_second == pytest.approx(64)
-    assert found.rows[0].processes[0].rounds == 3
