@@ -60,7 +60,7 @@ def test_one_seed_says_that_two_are_needed():
 
 
 @pytest.mark.parametrize(
-    ("needed", "more"), [(8, "3 more seeds"), (6, "1 more seed "), (2, "1 more")]
+    ("needed", "more"), [(7, "2 more seeds"), (6, "1 more seed "), (2, "1 more")]
 )
 def test_at_least_one_more_seed_is_asked_for(needed, more):
     assert in_seeds(needed, 5).startswith(f"about {more}")

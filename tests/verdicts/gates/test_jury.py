@@ -165,6 +165,20 @@ def test_what_is_settled_needs_no_p_value():
     assert len(trainer.asked) == 1
 
 
+def test_a_rule_is_told_the_levels_of_its_last_look():
+    told = []
+
+    class Told(Said):
+        def evidence(self, runs, labels, levels):
+            told.append(levels)
+            return super().evidence(runs, labels, levels)
+
+    shares = shares_of((3, 5, 8))
+    verdicts([Gate(Told((GOOD,)), "wide", (0, 1, 2)), gate(GOOD, variant="thin")])
+    levels = (nominal_levels(rate, shares)[-1] for rate in (0.01 / 2, 0.05))
+    assert told == [Levels(*levels, most=8)]
+
+
 def test_a_result_carries_the_numbers_behind_it():
     one = single(0.004)
     result = Jury([one, single(0.5, variant="thin")], ONCE, (0, 1), Trainer()).verdict(one)
