@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -31,18 +31,6 @@ MONITOR_SHARE = 0.2
 Progress = Callable[[dict[str, Any]], None]
 
 
-class _MonitorLoss(keras.callbacks.Callback):  # type: ignore[misc]
-    """Adds `monitor_loss`, the loss on a split of the training set, to an epoch's logs."""
-
-    def __init__(self, monitor: Pictures) -> None:
-        super().__init__()
-        self.monitor = monitor
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if logs is not None:
-            logs["monitor_loss"] = evaluate_side(self.model, self.monitor).loss
-
-
 @dataclass(frozen=True)
 class Trained:
     """A trained model, the record of its training, and what it needs to be used again."""
@@ -53,6 +41,12 @@ class Trained:
     protocol: Protocol = field(repr=False)
     classes: tuple[str, ...] = field(repr=False)
     input_shape: tuple[int, int, int] = field(repr=False)
+
+
+class _Fitted(NamedTuple):
+    history: dict[str, tuple[float, ...]]  # a value per epoch, as in Keras' History
+    steps: int  # per epoch
+    non_finite: tuple[int, int] | None  # epoch and batch, from 1, where training stopped
 
 
 def train(
@@ -75,11 +69,9 @@ def train(
         variant: what is trained, or its name; `package.module:function` is a model of your own.
         splits: the pictures, from `load_splits`.
         seed: of weights, order, dropout and augmentation; at least 0.
-        protocol: batch size and steps per epoch, or the name of a protocol: `one-pass` or
-            `documented`.
+        protocol: batch size and steps per epoch, or a name: `one-pass` or `documented`.
         epochs: number of epochs; by default the protocol's.
-        place: backend, device and threads of this process, as the record states them; by default
-            what Keras uses.
+        place: what the record states; by default the backend, device and threads in use.
         progress: called after each epoch with `epoch`, `epochs` and Keras' logs.
 
     Returns:
@@ -102,9 +94,7 @@ def train(
     before = [np.array(weight) for weight in model.get_weights()]
 
     start = time.perf_counter()
-    history, steps, non_finite = _fit(
-        model, variant, train_side, held_out, seed, protocol, classes, progress
-    )
+    fitted = _fit(model, variant, train_side, held_out, seed, protocol, classes, progress)
     seconds = time.perf_counter() - start
 
     start = time.perf_counter()
@@ -123,8 +113,8 @@ def train(
         batch_size=protocol.batch_size,
         protocol=protocol.name,
         threads=place.threads,
-        epochs=len(history["loss"]),
-        steps_per_epoch=steps,
+        epochs=len(fitted.history["loss"]),
+        steps_per_epoch=fitted.steps,
         parameters=model.count_params(),
         initial_loss=initial_loss,
         train_accuracy=on_train.accuracy,
@@ -143,8 +133,8 @@ def train(
         weights_sha256=_hash(after),
         data_hash=splits.content_hash,
         fingerprint=variant.fingerprint(),
-        non_finite=non_finite,
-        history=history,
+        non_finite=fitted.non_finite,
+        history=fitted.history,
         val_probabilities=tuple(tuple(map(float, row)) for row in on_held_out.probabilities),
     )
     return Trained(run, model, variant, protocol, splits.classes, splits.input_shape)
@@ -159,41 +149,25 @@ def _fit(
     protocol: Protocol,
     classes: int,
     progress: Progress,
-) -> tuple[dict[str, tuple[float, ...]], int, tuple[int, int] | None]:
-    """Does what Keras' `fit` does, step by step.
+) -> _Fitted:
+    """Does what Keras' `fit` and `EarlyStopping` do, step by step.
 
-    Returns:
-        Keras' History, the steps an epoch, and epoch and batch of a loss that is not finite, where
-        training stops.
-
-    `fit` itself hands Python's batches to TensorFlow through tf.data, whose tuning thread now
-    and then sleeps on when a pipeline ends: one in five trainings took twice its time for it.
+    `fit` itself passes Python's batches to TensorFlow through tf.data, whose tuning thread
+    sometimes sleeps on when a pipeline ends: one in five trainings took twice its time for it.
     """
-    callbacks: list[keras.callbacks.Callback] = []
-    if variant.early_stopping_patience is not None:
+    patience, monitor = variant.early_stopping_patience, None
+    if patience is not None:
         train_side, monitor = _monitor_split(train_side, seed)
-        callbacks = [
-            _MonitorLoss(monitor),
-            keras.callbacks.EarlyStopping(
-                monitor="monitor_loss",
-                mode="min",
-                patience=variant.early_stopping_patience,
-                restore_best_weights=True,
-            ),
-        ]
     count, batch_size = len(train_side.labels), protocol.batch_size
     steps = protocol.steps_per_epoch or math.ceil(count / batch_size)
     targets = targets_for(model, train_side.labels, classes)
     shown = np.arange(len(held_out.labels))
     if protocol.validation_steps is not None:
         shown = np.resize(shown, protocol.validation_steps * batch_size)
-    history = keras.callbacks.History()
-    listeners = keras.callbacks.CallbackList([*callbacks, history], model=model)
-    model.stop_training = False
+    history: dict[str, list[float]] = {}
+    best_loss, best_epoch, best_weights = math.inf, 0, None
     non_finite: tuple[int, int] | None = None
-    listeners.on_train_begin()
     for epoch in range(protocol.epochs):
-        listeners.on_epoch_begin(epoch)
         # Keras resets its metrics at every batch: the epoch's are means over pictures.
         totals, seen = Counter[str](), 0
         for batch, rows in enumerate(epoch_batches(count, batch_size, steps, seed, epoch)):
@@ -205,15 +179,21 @@ def _fit(
                 non_finite = (epoch + 1, batch + 1)
                 break
         validation = evaluate_side(model, held_out, shown)
-        values = {name: total / seen for name, total in totals.items()}
+        values = {name: float(total / seen) for name, total in totals.items()}
         values |= {"val_accuracy": validation.accuracy, "val_loss": validation.loss}
-        listeners.on_epoch_end(epoch, values)
+        if monitor is not None:
+            values["monitor_loss"] = evaluate_side(model, monitor).loss
+            if best_weights is None or values["monitor_loss"] < best_loss:
+                best_loss, best_epoch = values["monitor_loss"], epoch
+                best_weights = [np.array(weight) for weight in model.get_weights()]
+        for name, value in values.items():
+            history.setdefault(name, []).append(value)
         progress({"epoch": epoch + 1, "epochs": protocol.epochs, **values})
-        if model.stop_training or non_finite:
+        if non_finite or (patience is not None and epoch - best_epoch >= patience):
             break
-    listeners.on_train_end()
-    curves = {name: tuple(map(float, values)) for name, values in history.history.items()}
-    return curves, steps, non_finite
+    if best_weights is not None:
+        model.set_weights(best_weights)
+    return _Fitted({name: tuple(curve) for name, curve in history.items()}, steps, non_finite)
 
 
 def _monitor_split(side: Pictures, seed: int) -> tuple[Pictures, Pictures]:
