@@ -18,7 +18,7 @@ from cnnbench.records.journal import JOURNAL_NAME, read_journal
 from cnnbench.report.frames import load_report
 from cnnbench.session.options import Options, options_from
 from cnnbench.session.session import Session
-from cnnbench.session.workers import pool as pools
+from cnnbench.session.workers import crew as crews
 from cnnbench.session.workers.jobs import (
     CheckModels,
     FindGpus,
@@ -77,7 +77,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         def stop(self) -> None:
             pass
 
-    monkeypatch.setattr(pools, "WorkerProcess", Worker)
+    monkeypatch.setattr(crews, "WorkerProcess", Worker)
     monkeypatch.setattr(environment, "may_have_gpu", lambda: bool(world.gpus))
     return world
 

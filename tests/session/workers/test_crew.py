@@ -10,7 +10,7 @@ import pytest
 
 from cnnbench.machine.place import Place
 from cnnbench.session.progress import Progress
-from cnnbench.session.workers import pool as pools
+from cnnbench.session.workers import crew as crews
 from cnnbench.session.workers.crew import Crew
 from cnnbench.session.workers.jobs import FindGpus, MeasurePeak
 from cnnbench.session.workers.process import JobError
@@ -47,7 +47,7 @@ class Worker:
 @pytest.fixture
 def crew(monkeypatch: pytest.MonkeyPatch) -> Iterator[Crew]:
     Worker.started, Worker.done, Worker.go = [], [], Event()
-    monkeypatch.setattr(pools, "WorkerProcess", Worker)
+    monkeypatch.setattr(crews, "WorkerProcess", Worker)
     made = Crew(
         Progress(lambda line: None), lambda job, title, outcome: None, {PLACE: 2, OTHER: 1}.get
     )
