@@ -33,3 +33,12 @@ def test_an_existing_file_is_replaced_when_asked(report, tmp_path, capsys):
     assert main(arguments) == 2
     assert "--replace" in capsys.readouterr().err
     assert main([*arguments, "--replace"]) == 0
+
+
+def test_the_newest_report_is_shown(tmp_path, capsys):
+    for name in ("20260102T000000Z_b", "20260101T000000Z_a", "20260103T000000Z_empty"):
+        (tmp_path / name).mkdir()
+    for name in ("20260102T000000Z_b", "20260101T000000Z_a"):
+        (tmp_path / name / "journal.jsonl").touch()
+    assert main(["show", "--report-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith(f"report: {tmp_path / '20260102T000000Z_b'}\n")
