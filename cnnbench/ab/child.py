@@ -111,13 +111,14 @@ def _build(command: dict[str, Any], setup: dict[str, Any], threads: int) -> Step
     from cnnbench.models.variants import Variant
     from cnnbench.pictures.batches import Pictures, drawn_batch
     from cnnbench.pictures.data_set import Splits
+    from cnnbench.records.codec import from_data
     from cnnbench.records.measurements import Row
     from cnnbench.speed.engines.engine import engine_for, host_step, program_for
 
     if command["device"] == "gpu" and not gpus(command["backend"]):
         raise ValueError(f"{command['backend']} sees no GPU. Received: device='gpu'")
     splits = Splits.open(Path(command["splits"]))
-    variant, seed = Variant.from_dict(command["variant"]), command["seed"]
+    variant, seed = from_data(Variant, command["variant"]), command["seed"]
     side = Pictures(splits.train_pictures(), splits.train.labels)
     batch = drawn_batch(side, command["batch_size"], seed)
     row = Row(variant.name, command["workload"], "float32", command["batch_size"], seed)

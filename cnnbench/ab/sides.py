@@ -83,7 +83,7 @@ class Side:
         return {
             "name": self.name,
             "text": self.in_words(),
-            "variant": self.variant.to_dict(),
+            "variant": asdict(self.variant),
             "fingerprint": self.variant.fingerprint(),
             **asdict(self.place),
             "batch_size": self.batch_size,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -51,42 +51,22 @@ class Variant:
         content = {k: v for k, v in asdict(self).items() if k != "name"}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as plain data that JSON can hold."""
-        return asdict(self)
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Variant:
-        """Rebuilds a variant from `to_dict`'s data.
-
-        Raises:
-            ValueError: if a field is unknown, as in a file of a later version.
-        """
-        unknown = sorted(set(data) - {field.name for field in fields(cls)})
-        if unknown:
-            raise ValueError(
-                f"This variant has fields that cnnbench does not know: {', '.join(unknown)}. "
-                f"Use the version of cnnbench that wrote it. Received: variant={data.get('name')!r}"
-            )
-        return cls(**{**data, "blocks": tuple(data["blocks"])})
-
-
-def _by_name(*variants: Variant) -> dict[str, Variant]:
-    return {variant.name: variant for variant in variants}
-
-
-VARIANTS: dict[str, Variant] = _by_name(
-    Variant("documented"),
-    Variant("single-block", blocks=(32,)),
-    Variant("three-blocks", blocks=(32, 32, 64)),
-    Variant("dropout", dropout=0.5),
-    Variant("batchnorm", batch_normalization=True),
-    Variant("wide", blocks=(64, 64), dense_units=256),
-    Variant("augmented", augmentation=True),
-    Variant("global-pooling", pooling="global_average"),
-    Variant("functional", api="functional"),
-    Variant("early-stopping", early_stopping_patience=2),
-)
+VARIANTS: dict[str, Variant] = {
+    variant.name: variant
+    for variant in (
+        Variant("documented"),
+        Variant("single-block", blocks=(32,)),
+        Variant("three-blocks", blocks=(32, 32, 64)),
+        Variant("dropout", dropout=0.5),
+        Variant("batchnorm", batch_normalization=True),
+        Variant("wide", blocks=(64, 64), dense_units=256),
+        Variant("augmented", augmentation=True),
+        Variant("global-pooling", pooling="global_average"),
+        Variant("functional", api="functional"),
+        Variant("early-stopping", early_stopping_patience=2),
+    )
+}
 
 # Quick ones that trained well under every seed that was tried on the drawn set.
 DEFAULT_VARIANTS = ("documented", "three-blocks", "dropout", "early-stopping")

@@ -21,6 +21,8 @@ import numpy.typing as npt
 from cnnbench import __version__
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.decode import decode_pictures
+from cnnbench.records.codec import from_data
+from cnnbench.training.protocols import Protocol
 
 if TYPE_CHECKING:
     import keras
@@ -33,12 +35,24 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
+class Description:
+    """What `model.json` holds; `training` are the numbers of the training's record."""
+
+    format: int
+    cnnbench: str
+    keras: str
+    variant: Variant
+    protocol: Protocol
+    classes: tuple[str, ...]
+    input_shape: tuple[int, int, int]
+    training: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Classifier:
     """A saved classifier; its model is built when it is first used."""
 
-    variant: Variant
-    classes: tuple[str, ...]
-    input_shape: tuple[int, int, int]
+    description: Description
     weights: tuple[npt.NDArray[Any], ...] = field(repr=False)
 
     @cached_property
@@ -50,26 +64,28 @@ class Classifier:
         """
         from cnnbench.models.network import build_model
 
-        model = build_model(self.variant, self.input_shape, len(self.classes))
+        known = self.description
+        model = build_model(known.variant, known.input_shape, len(known.classes))
         try:
             model.set_weights(list(self.weights))
         except ValueError as error:
             raise ValueError(
-                f"{WEIGHTS_NAME} does not hold the weights of {self.variant.name!r}: {error}"
+                f"{WEIGHTS_NAME} does not hold the weights of {known.variant.name!r}: {error}"
             ) from error
         return model
 
-    def predict(self, pictures: npt.NDArray[np.uint8]) -> list[tuple[str, float]]:
-        """Classifies pictures, `(n, height, width, channels)`.
+    def predict(self, paths: Sequence[Path]) -> list[tuple[str, float]]:
+        """Returns the likeliest class of each picture file and its probability.
 
-        Returns:
-            The likeliest class of each picture and its probability.
+        Raises:
+            ValueError: if a picture is damaged.
         """
+        pictures = decode_pictures(paths, self.description.input_shape[:2])
         answers = np.asarray(self.model.predict_on_batch(pictures), dtype=np.float64)
         if answers.shape[1] == 1:
             answers = np.concatenate([1 - answers, answers], axis=1)
-        best = answers.argmax(axis=1)
-        return [(self.classes[k], float(row[k])) for k, row in zip(best, answers, strict=True)]
+        classes = self.description.classes
+        return [(classes[row.argmax()], float(row.max())) for row in answers]
 
 
 def save(trained: Trained, folder: str | Path) -> None:
@@ -79,33 +95,22 @@ def save(trained: Trained, folder: str | Path) -> None:
         trained: what `train` returned.
         folder: made if it is missing; a classifier in it is overwritten.
     """
-    folder, run = Path(folder), trained.run
-    description: dict[str, Any] = {
-        "format": FORMAT,
-        "cnnbench": __version__,
-        "keras": importlib.metadata.version("keras"),
-        "variant": trained.variant.to_dict(),
-        "protocol": asdict(trained.protocol),
-        "classes": trained.classes,
-        "input_shape": trained.input_shape,
-        "training": {
-            "seed": run.seed,
-            "backend": run.backend,
-            "device": run.device,
-            "threads": run.threads,
-            "epochs": run.epochs,
-            "train_accuracy": run.train_accuracy,
-            "val_accuracy": run.val_accuracy,
-            "val_loss": run.val_loss,
-            "seconds": run.seconds,
-            "data_hash": run.data_hash,
-            "weights_sha256": run.weights_sha256,
-        },
-    }
+    record = asdict(trained.run)
+    description = Description(
+        format=FORMAT,
+        cnnbench=__version__,
+        keras=importlib.metadata.version("keras"),
+        variant=trained.variant,
+        protocol=trained.protocol,
+        classes=trained.classes,
+        input_shape=trained.input_shape,
+        training={name: v for name, v in record.items() if isinstance(v, (int, float, str))},
+    )
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     weights = {f"{i:03d}": weight for i, weight in enumerate(trained.model.get_weights())}
     np.savez(folder / WEIGHTS_NAME, **weights)
-    text = json.dumps(description, indent=2) + "\n"
+    text = json.dumps(asdict(description), indent=2) + "\n"
     (folder / MODEL_NAME).write_text(text, encoding="utf-8")
 
 
@@ -125,19 +130,17 @@ def load_classifier(folder: str | Path) -> Classifier:
             )
     name = MODEL_NAME
     try:
-        description = json.loads((folder / MODEL_NAME).read_text(encoding="utf-8"))
-        if description["format"] != FORMAT:
+        data = json.loads((folder / name).read_text(encoding="utf-8"))
+        description: Description = from_data(Description, data)
+        if description.format != FORMAT:
             raise ValueError(f"expected format {FORMAT}")
-        variant = Variant.from_dict(description["variant"])
-        classes = tuple(map(str, description["classes"]))
-        height, width, channels = map(int, description["input_shape"])
         name = WEIGHTS_NAME
         # Numbers only: without pickles a file can't bring code along.
         with (folder / name).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             weights = tuple(file[weight] for weight in sorted(file.files))
-    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, TypeError, OSError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"Damaged {folder / name}: {error}") from error
-    return Classifier(variant, classes, (height, width, channels), weights)
+    return Classifier(description, weights)
 
 
 def predict(folder: str | Path, pictures: Sequence[str | Path]) -> list[tuple[str, float]]:
@@ -154,6 +157,4 @@ def predict(folder: str | Path, pictures: Sequence[str | Path]) -> list[tuple[st
         FileNotFoundError: if the folder or one of its files is absent.
         ValueError: if the classifier or a picture is damaged.
     """
-    classifier = load_classifier(folder)
-    pixels = decode_pictures([Path(path) for path in pictures], classifier.input_shape[:2])
-    return classifier.predict(pixels)
+    return load_classifier(folder).predict([Path(path) for path in pictures])

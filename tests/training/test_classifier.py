@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +37,12 @@ def folder(saved: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["batchnorm", "faults:healthy"])
 def test_a_loaded_classifier_answers_as_the_trained_one(
-    name: str, tiny_splits: Splits, tmp_path: Path
+    name: str, tiny_splits: Splits, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    pictures = tiny_splits.validation_pictures()
-    answers = kept(tiny_splits, tmp_path, name).model.predict_on_batch(pictures)[:, 0]
-    said = load_classifier(tmp_path).predict(pictures)
+    trained = kept(tiny_splits, tmp_path, name)
+    answers = trained.model.predict_on_batch(tiny_splits.validation_pictures())[:, 0]
+    paths = [tiny_folder / name for name in tiny_splits.validation.names]
+    said = load_classifier(tmp_path).predict(paths)
     expected = [("dogs", p) if p > 0.5 else ("cats", 1 - p) for p in answers.astype(float)]
     assert [name for name, _ in said] == [name for name, _ in expected]
     assert [p for _, p in said] == pytest.approx([p for _, p in expected], abs=1e-12)
@@ -70,13 +72,13 @@ def test_weights_that_hold_code_are_refused_and_it_does_not_run(folder: Path) ->
     assert not (folder / "trace").exists()
 
 
-def test_weights_of_another_variant_are_refused(folder: Path) -> None:
+def test_weights_of_another_variant_are_refused(folder: Path, tiny_folder: Path) -> None:
     description = json.loads((folder / MODEL_NAME).read_text())
-    description["variant"] = Variant("documented").to_dict()
+    description["variant"] = asdict(Variant("documented"))
     (folder / MODEL_NAME).write_text(json.dumps(description))
     classifier = load_classifier(folder)
     with pytest.raises(ValueError, match=r"does not hold the weights of 'documented'"):
-        classifier.predict(np.zeros((1, 24, 24, 3), np.uint8))
+        classifier.predict([tiny_folder / "train/cats/000.png"])
 
 
 def test_truncated_weights_are_refused(folder: Path) -> None:

@@ -131,17 +131,15 @@ def measure_peak(job: jobs.MeasurePeak, place: Place, report: Report) -> Peak:
 
 
 def predict(job: jobs.Predict, place: Place, report: Report) -> None:
-    from cnnbench.pictures.decode import decode_pictures
     from cnnbench.training.classifier import load_classifier
 
     classifier = load_classifier(job.classifier)
     for path in job.pictures:
         try:
-            pixels = decode_pictures([path], classifier.input_shape[:2])
+            ((label, probability),) = classifier.predict([path])
         except (ValueError, OSError) as error:
             report({"error": str(error)})
             continue
-        label, probability = classifier.predict(pixels)[0]
         report({"picture": str(path), "class": label, "probability": probability})
 
 
