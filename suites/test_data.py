@@ -11,5 +11,5 @@ def test_near_duplicates(cnnbench_near_duplicates, judge):
     judge(checks.check_near_duplicates(cnnbench_near_duplicates))
 
 
-def test_class_balance(data, target, judge, benchmark):
+def test_class_balance(data, target, judge):
     judge(checks.check_class_balance(data, target("class_balance")))

@@ -100,8 +100,8 @@ class MadeUp:
     def may_train(self, count: int) -> bool:
         return True
 
-    def finished_runs(self) -> list[TrainingRun]:
-        return list(self.runs.values())
+    def finished_runs(self, variant: Variant) -> list[TrainingRun]:
+        return [run for run in self.runs.values() if run.variant == variant.name]
 
     def training_device(self) -> str:
         return "cpu"

@@ -1,8 +1,8 @@
 """A clock for pytest-benchmark that shows seconds which a worker measured.
 
-Timings are taken inside the worker, around nothing but the work. pytest-benchmark's
-public `timer` option takes any callable that returns seconds, so a clock that is put
-forward by what was measured brings the worker's own seconds into its table and JSON.
+Timings are taken inside the worker, around nothing but the work. pytest-benchmark's public `timer`
+option takes any callable that returns seconds, so a clock that is put forward by what was measured
+brings the worker's own seconds into its table and JSON.
 """
 
 from __future__ import annotations
@@ -29,12 +29,8 @@ class RecordedClock:
 CLOCK = pytest.StashKey[RecordedClock]()
 
 
-def show_rounds(request: pytest.FixtureRequest, benchmark: Any, seconds: Sequence[float]) -> None:
+def show_rounds(clock: RecordedClock, benchmark: Any, seconds: Sequence[float]) -> None:
     """Hands recorded rounds to the `benchmark` fixture, a round each."""
-    clock, rounds = request.node.stash[CLOCK], iter(seconds)
-
-    def one_round() -> None:
-        # pytest-benchmark may ask for a further call (under --benchmark-cprofile, say).
-        clock.advance(next(rounds, 0.0))
-
-    benchmark.pedantic(one_round, rounds=len(seconds))
+    rounds = iter(seconds)
+    # pytest-benchmark may ask for a further call (under --benchmark-cprofile, say).
+    benchmark.pedantic(lambda: clock.advance(next(rounds, 0.0)), rounds=len(seconds))

@@ -9,20 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cnnbench.models.variants import Variant
-from cnnbench.plugin.clock import show_rounds
-from cnnbench.plugin.gates import no_target
-from cnnbench.plugin.items import options_of, variant_of
-from cnnbench.plugin.running import (
-    Request,
-    Spot,
-    gate_result,
-    judge,
-    running_of,
-    sanity_run,
-    show_speed,
-    training_run,
-    usable,
-)
+from cnnbench.plugin.items import Spot, variant_of
+from cnnbench.plugin.running import Asking
 
 if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates
@@ -30,51 +18,55 @@ if TYPE_CHECKING:
     from cnnbench.records.measurements import Measurement, Workload
     from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
 
-# What a test is about: each of these runs it once for each value of its option
+
+@pytest.fixture
+def _cnnbench(request: pytest.FixtureRequest, benchmark: Any) -> Asking:
+    # It requests `benchmark` so that --benchmark-only skips no test that uses cnnbench.
+    return Asking(request, benchmark)
+
+
+# What a test is about
 
 
 @pytest.fixture
-def cnnbench_variant(request: Request) -> Variant:
+def cnnbench_variant(request: pytest.FixtureRequest) -> Variant:
     """`Variant` under test; its `name` is in the test's id. The test runs once for each variant."""
     return variant_of(request.param)
 
 
 @pytest.fixture
-def cnnbench_seed(request: Request) -> int:
+def cnnbench_seed(request: pytest.FixtureRequest) -> int:
     """`int`: seed of the training run. The test runs once for each seed."""
     return int(request.param)
 
 
 @pytest.fixture
-def cnnbench_workload(request: Request) -> Workload:
+def cnnbench_workload(request: pytest.FixtureRequest) -> Workload:
     """`"train"` or `"inference"`. The test runs once for each."""
     workload: Workload = request.param
     return workload
 
 
 @pytest.fixture
-def cnnbench_backend(request: Request) -> str:
+def cnnbench_backend(request: pytest.FixtureRequest) -> str:
     """`str`: backend to measure, such as `"tensorflow"`. The test runs once for each backend."""
     return str(request.param)
 
 
 @pytest.fixture
-def cnnbench_device(request: Request) -> str:
-    """`str`: device to measure, `"cpu"`, `"gpu"` or `"gpu:1"`. The test runs once for each device.
-
-    A test that measures is skipped if its backend does not see the device.
-    """
+def cnnbench_device(request: pytest.FixtureRequest) -> str:
+    """`str`: device to measure, such as `"cpu"` or `"gpu:1"`. The test runs once for each device."""
     return str(request.param)
 
 
 @pytest.fixture
-def cnnbench_dtype(request: Request) -> str:
+def cnnbench_dtype(request: pytest.FixtureRequest) -> str:
     """`str`: what models compute in, such as `"float32"`. The test runs once for each dtype."""
     return str(request.param)
 
 
 @pytest.fixture
-def cnnbench_batch_size(request: Request) -> int | str:
+def cnnbench_batch_size(request: pytest.FixtureRequest) -> int | str:
     """`int`: pictures per step, or `"sweep"`. The test runs once for each batch size."""
     size: int | str = request.param
     return size
@@ -84,32 +76,28 @@ def cnnbench_batch_size(request: Request) -> int | str:
 
 
 @pytest.fixture
-def cnnbench_data(request: Request) -> DataSet:
+def cnnbench_data(_cnnbench: Asking) -> DataSet:
     """`DataSet`: the pictures of this session, with `name`, `classes`, `content_hash`,
     `input_shape`, `train_pictures`, `validation_names` and `validation_labels`.
     """
-    return usable(request).data_set
+    return _cnnbench.session().data_set
 
 
 @pytest.fixture
-def cnnbench_held_out(request: Request, benchmark: Any) -> tuple[str, ...]:
+def cnnbench_held_out(_cnnbench: Asking) -> tuple[str, ...]:
     """`tuple` of `str`: a line for each picture that is on both sides. Benchmarks reading them."""
-    session = running_of(request).session
-    show_rounds(request, benchmark, [session.load_seconds])
-    if session.leaks:
-        request.session.shouldfail = "the held-out set is not held out"
-    return tuple(session.leaks)
+    _cnnbench.show([_cnnbench.load_seconds()])
+    return _cnnbench.leaks()
 
 
 @pytest.fixture
-def cnnbench_near_duplicates(request: Request, benchmark: Any) -> NearDuplicates:
+def cnnbench_near_duplicates(_cnnbench: Asking) -> NearDuplicates:
     """`NearDuplicates`: `pairs` and `look_alikes`, tuples of the names of a training and a
     held-out picture. Benchmarks comparing the pictures.
     """
-    session = usable(request)
-    start = time.perf_counter()
+    session, start = _cnnbench.session(), time.perf_counter()
     found = session.near_duplicates
-    show_rounds(request, benchmark, [time.perf_counter() - start])
+    _cnnbench.show([time.perf_counter() - start])
     return found
 
 
@@ -117,16 +105,13 @@ def cnnbench_near_duplicates(request: Request, benchmark: Any) -> NearDuplicates
 
 
 @pytest.fixture
-def cnnbench_run(
-    request: Request, cnnbench_variant: Variant, cnnbench_seed: int, benchmark: Any
-) -> TrainingRun:
+def cnnbench_run(_cnnbench: Asking, cnnbench_variant: Variant, cnnbench_seed: int) -> TrainingRun:
     """`TrainingRun`: the training of this variant under this seed, with `val_accuracy`,
-    `train_accuracy`, `generalization_gap`, `val_loss`, `history` and `seconds`. Benchmarks its
-    seconds.
+    `train_accuracy`, `generalization_gap`, `val_loss` and `history`. Benchmarks its `seconds`.
     """
-    run = training_run(request, cnnbench_variant, cnnbench_seed)
-    show_rounds(request, benchmark, [run.seconds])
-    benchmark.extra_info.update(
+    run = _cnnbench.training_run(cnnbench_variant, cnnbench_seed)
+    _cnnbench.show(
+        [run.seconds],
         variant=run.variant,
         seed=run.seed,
         accuracy=run.val_accuracy,
@@ -138,112 +123,67 @@ def cnnbench_run(
 
 
 @pytest.fixture
-def cnnbench_runs(
-    request: Request, cnnbench_variant: Variant, benchmark: Any
-) -> tuple[TrainingRun, ...]:
-    """`tuple` of `TrainingRun`: the trainings of this variant, one per seed.
-
-    It requests `benchmark`, so that `--benchmark-only` skips no check, and leaves its use to
-    the test: the seconds of these runs are `cnnbench_run`'s to show.
-    """
-    seeds = options_of(request.node).seeds
-    return tuple(training_run(request, cnnbench_variant, seed) for seed in seeds)
+def cnnbench_runs(_cnnbench: Asking, cnnbench_variant: Variant) -> tuple[TrainingRun, ...]:
+    """`tuple` of `TrainingRun`: the trainings of this variant, one per seed."""
+    return _cnnbench.training_runs(cnnbench_variant)
 
 
 @pytest.fixture
-def cnnbench_memorization(request: Request, cnnbench_variant: Variant, benchmark: Any) -> SanityRun:
-    """`SanityRun`: the training on one tiny batch, with its `accuracy` and `loss` on that batch.
-    Benchmarks its seconds.
-    """
-    return sanity_run(request, benchmark, cnnbench_variant, "memorization")
+def cnnbench_memorization(_cnnbench: Asking, cnnbench_variant: Variant) -> SanityRun:
+    """`SanityRun`: training on one tiny batch, with `accuracy` and `loss` on it. Benchmarked."""
+    return _cnnbench.sanity_run(cnnbench_variant, "memorization")
 
 
 @pytest.fixture
-def cnnbench_shuffled_labels(
-    request: Request, cnnbench_variant: Variant, benchmark: Any
-) -> SanityRun:
-    """`SanityRun`: the training on shuffled labels, with its held-out `accuracy` and `loss`.
-    Benchmarks its seconds.
-    """
-    return sanity_run(request, benchmark, cnnbench_variant, "shuffled_labels")
+def cnnbench_shuffled_labels(_cnnbench: Asking, cnnbench_variant: Variant) -> SanityRun:
+    """`SanityRun`: training on shuffled labels, with held-out `accuracy`, `loss`. Benchmarked."""
+    return _cnnbench.sanity_run(cnnbench_variant, "shuffled_labels")
 
 
-# Gates. Each trains as many seeds as needed, up to `--cnnbench-max-seeds`, and shares
-# `--cnnbench-alpha` with all gates of the session.
+# Gates. Each trains as many seeds as needed, up to --cnnbench-max-seeds, shares --cnnbench-alpha
+# with all gates of the session, and skips the test where there is no target or no baseline.
 
 
 @pytest.fixture
-def cnnbench_accuracy(request: Request, cnnbench_variant: Variant, benchmark: Any) -> CheckResult:
-    """`CheckResult` of the accuracy gate: is mean held-out accuracy over seeds at least the
-    target? Pass it to `cnnbench_judge`. Skips the test if no target is stated.
-    """
-    return gate_result(request, cnnbench_variant)
+def cnnbench_accuracy(_cnnbench: Asking, cnnbench_variant: Variant) -> CheckResult:
+    """`CheckResult`, for `cnnbench_judge`: is mean held-out accuracy at least the target?"""
+    return _cnnbench.gate(cnnbench_variant, "cnnbench_accuracy")
 
 
 @pytest.fixture
-def cnnbench_accuracy_drop(
-    request: Request, cnnbench_variant: Variant, benchmark: Any
-) -> CheckResult:
-    """`CheckResult` of the gate against `--cnnbench-baseline`: is the accuracy lower than it was?
-    Pass it to `cnnbench_judge`. Skips the test if the variant has no baseline.
-    """
-    return gate_result(request, cnnbench_variant)
+def cnnbench_accuracy_drop(_cnnbench: Asking, cnnbench_variant: Variant) -> CheckResult:
+    """`CheckResult`, for `cnnbench_judge`: is accuracy as high as in `--cnnbench-baseline`?"""
+    return _cnnbench.gate(cnnbench_variant, "cnnbench_accuracy_drop")
 
 
 @pytest.fixture
-def cnnbench_train_accuracy(
-    request: Request, cnnbench_variant: Variant, benchmark: Any
-) -> CheckResult:
-    """`CheckResult` of the gate on training accuracy, where wrong labels show first. Pass it to
-    `cnnbench_judge`. Skips the test if no target is stated.
-    """
-    return gate_result(request, cnnbench_variant)
+def cnnbench_train_accuracy(_cnnbench: Asking, cnnbench_variant: Variant) -> CheckResult:
+    """`CheckResult`, for `cnnbench_judge`: is mean training accuracy at least the target?"""
+    return _cnnbench.gate(cnnbench_variant, "cnnbench_train_accuracy")
 
 
 @pytest.fixture
-def cnnbench_generalization_gap(
-    request: Request, cnnbench_variant: Variant, benchmark: Any
-) -> CheckResult:
-    """`CheckResult` of the overfitting gate: is train minus held-out accuracy at most its limit?
-    Pass it to `cnnbench_judge`.
-    """
-    return gate_result(request, cnnbench_variant)
+def cnnbench_generalization_gap(_cnnbench: Asking, cnnbench_variant: Variant) -> CheckResult:
+    """`CheckResult`, for `cnnbench_judge`: is train minus held-out accuracy at most its limit?"""
+    return _cnnbench.gate(cnnbench_variant, "cnnbench_generalization_gap")
 
 
 @pytest.fixture
-def cnnbench_validation_loss_rise(
-    request: Request, cnnbench_variant: Variant, benchmark: Any
-) -> CheckResult:
-    """`CheckResult` of the gate on validation loss: is its rise after the best epoch at most its
-    limit? Pass it to `cnnbench_judge`.
-    """
-    return gate_result(request, cnnbench_variant)
+def cnnbench_validation_loss_rise(_cnnbench: Asking, cnnbench_variant: Variant) -> CheckResult:
+    """`CheckResult`, for `cnnbench_judge`: does validation loss rise little after its best?"""
+    return _cnnbench.gate(cnnbench_variant, "cnnbench_validation_loss_rise")
 
 
 @pytest.fixture
-def cnnbench_target(request: Request) -> Callable[[str], float]:
-    """Function from `str` to `float`: returns a threshold by name, for this session's pictures
-    and this test's variant. Skips the test if it is not stated.
-    """
-    data = usable(request).data_set.name
-    targets = running_of(request).targets_of(request.node)
-    known = "cnnbench_variant" in request.fixturenames
-    variant = variant_of(request.getfixturevalue("cnnbench_variant")).name if known else ""
-
-    def target(name: str) -> float:
-        value = targets.get(name, data, variant)
-        if value is None:
-            pytest.skip(no_target(name, data, variant))
-        return value
-
-    return target
+def cnnbench_target(_cnnbench: Asking) -> Callable[[str], float]:
+    """Function from `str` to `float`: a threshold by name. Skips the test if it is not stated."""
+    return _cnnbench.targets()
 
 
 @pytest.fixture
-def cnnbench_judge(request: Request) -> Callable[[CheckResult], None]:
+def cnnbench_judge(_cnnbench: Asking) -> Callable[[CheckResult], None]:
     """Function that takes a `CheckResult`: records it and fails the test if it did not pass."""
-    running_of(request)
-    return lambda result: judge(request, result)
+    return _cnnbench.judge
 
 
 # Speed
@@ -258,42 +198,33 @@ def _cnnbench_spot(
     cnnbench_batch_size: int | str,
 ) -> Spot:
     return Spot(
-        variant_of(cnnbench_variant),
-        cnnbench_backend,
-        cnnbench_device,
-        cnnbench_dtype,
-        cnnbench_batch_size,
+        variant=variant_of(cnnbench_variant),
+        backend=cnnbench_backend,
+        device=cnnbench_device,
+        dtype=cnnbench_dtype,
+        batch_size=cnnbench_batch_size,
     )
 
 
 @pytest.fixture
-def cnnbench_training_throughput(
-    request: Request, _cnnbench_spot: Spot, benchmark: Any
-) -> Measurement:
+def cnnbench_training_throughput(_cnnbench: Asking, _cnnbench_spot: Spot) -> Measurement:
     """`Measurement` of training steps, with `images_per_second`, `round_seconds` and
     `peak_memory_mb`. Benchmarks seconds per picture, so OPS are pictures per second.
     """
-    found = _cnnbench_spot.measure(request, benchmark, "train")
-    return show_speed(request, benchmark, found)
+    return _cnnbench.speed(_cnnbench_spot, "train")
 
 
 @pytest.fixture
-def cnnbench_inference_throughput(
-    request: Request, _cnnbench_spot: Spot, benchmark: Any
-) -> Measurement:
+def cnnbench_inference_throughput(_cnnbench: Asking, _cnnbench_spot: Spot) -> Measurement:
     """`Measurement` of inference steps, with `images_per_second`, `latency_seconds` of single
     pictures and `peak_memory_mb`. Benchmarks seconds per picture, so OPS are pictures per second.
     """
-    found = _cnnbench_spot.measure(request, benchmark, "inference")
-    return show_speed(request, benchmark, found)
+    return _cnnbench.speed(_cnnbench_spot, "inference")
 
 
 @pytest.fixture
 def cnnbench_measured(
-    request: Request, _cnnbench_spot: Spot, cnnbench_workload: Workload, benchmark: Any
+    _cnnbench: Asking, _cnnbench_spot: Spot, cnnbench_workload: Workload
 ) -> tuple[Measurement, ...]:
-    """`tuple` of `Measurement`, for checks: one per process, or per batch size of a sweep.
-
-    It leaves `benchmark` to the test: the throughput fixtures show the rounds.
-    """
-    return _cnnbench_spot.measure(request, benchmark, cnnbench_workload)
+    """`tuple` of `Measurement`, for checks: one per process, or per batch size of a sweep."""
+    return _cnnbench.measure(_cnnbench_spot, cnnbench_workload)

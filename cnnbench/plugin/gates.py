@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from cnnbench.models.variants import Variant
     from cnnbench.session.options import Options
     from cnnbench.session.session import Session
-    from cnnbench.stats.intervals import Spread
     from cnnbench.verdicts.gates.baselines import Baseline
     from cnnbench.verdicts.gates.evidence import Rule
     from cnnbench.verdicts.gates.jury import Gate
@@ -27,11 +26,7 @@ ReadTargets = Callable[[Path], Targets]
 
 
 def targets_of(item: pytest.Item, read: ReadTargets) -> Targets:
-    """Returns what a test's marker states, and the file that is named or beside the test.
-
-    Raises:
-        ValueError, OSError: if either is unusable.
-    """
+    """Returns what a test's marker states, and the file that is named or beside the test."""
     beside = item.path.parent / TARGETS_NAME
     path = options_of(item).targets or (beside if beside.is_file() else None)
     targets = read(path) if path else Targets()
@@ -45,17 +40,10 @@ def no_target(name: str, data: str, variant: str) -> str:
 
 
 class Gates:
-    """All gates of a session: they share its error rate.
+    """All gates of a session, which share its error rate, and the jury that decides them.
 
-    `asked` has a test's gate, or why there is none, by the test's id and the name of the fixture.
-
-    Args:
-        session: whose trainings are judged.
-        items: tests; gates are known of those whose variant is known before they run.
-        read: returns the targets in a file.
-
-    Raises:
-        ValueError, OSError: if a threshold or the baseline is unusable.
+    `asked` has a test's gate, or why there is none, by the test's id and the name of the fixture. A
+    gate whose variant is not known before its test runs is not among them.
     """
 
     def __init__(self, session: Session, items: Sequence[pytest.Item], read: ReadTargets) -> None:
@@ -63,52 +51,57 @@ class Gates:
         from cnnbench.verdicts.gates.evidence import Levels
         from cnnbench.verdicts.gates.jury import Gate, Jury
 
-        self._session, self._read = session, read
-        self._baselines = cache(read_baselines)
-        self.asked = {
-            (item.nodeid, fixture): self._gate(item, variant, fixture.removeprefix(PREFIX))
-            for item in items
-            if (variant := planned_variant(item)) is not None
-            for fixture in GATES
-            if fixture in fixtures_of(item)
-        }
+        self._session, self._baselines = session, cache(read_baselines)
+        self.asked: dict[tuple[str, str], Gate | str] = {}
+        variants = {}
+        for item in items:
+            variant = planned_variant(item)
+            for fixture in GATES if variant else ():
+                if variant and fixture in fixtures_of(item):
+                    variants[variant.name] = variant
+                    options, targets = options_of(item), targets_of(item, read)
+                    rule = self._rule(options, targets, variant, fixture.removeprefix(PREFIX))
+                    gate = (
+                        Gate(rule, variant.name, options.seeds)
+                        if not isinstance(rule, str)
+                        else rule
+                    )
+                    self.asked[item.nodeid, fixture] = gate
         self.gates = [gate for gate in self.asked.values() if isinstance(gate, Gate)]
-        variants = {variant.name: variant for variant in map(planned_variant, items) if variant}
-        options = session.options
         self.jury = Jury(
             self.gates,
-            Levels(options.alpha, options.beta, options.max_seeds),
+            Levels(session.options.alpha, session.options.beta, session.options.max_seeds),
             session.data_set.validation_labels,
             lambda wanted: session.train_all([(variants[name], seed) for name, seed in wanted]),
             session.may_train,
             session.progress.note,
         )
 
-    def _gate(self, item: pytest.Item, variant: Variant, check: str) -> Gate | str:
-        from cnnbench.verdicts.gates.jury import Gate
-
-        rule = self._rule(item, variant, check)
-        return rule if isinstance(rule, str) else Gate(rule, variant.name, options_of(item).seeds)
-
-    def _rule(self, item: pytest.Item, variant: Variant, check: str) -> Rule | str:
+    def _rule(self, options: Options, targets: Targets, variant: Variant, check: str) -> Rule | str:
+        from cnnbench.stats.intervals import Spread
         from cnnbench.verdicts.gates import rules
 
-        targets, data = targets_of(item, self._read), self._session.data_set.name
-        threshold = targets.get(check, data, variant.name)
+        data = self._session.data_set.name
+        threshold, sd, seeds = (
+            targets.get(name, data, variant.name)
+            for name in (check, f"{check}_sd", f"{check}_seeds")
+        )
         if check == "accuracy_drop":
-            baseline = self._baseline(options_of(item), variant)
-            return (
-                baseline if isinstance(baseline, str) else rules.AccuracyDrop(baseline, threshold)
-            )
+            found = self._baseline(options, variant)
+            return found if isinstance(found, str) else rules.AccuracyDrop(found, threshold)
         if threshold is None:
             return no_target(check, data, variant.name)
         if check == "validation_loss_rise":
             return rules.ValidationLossRiseLimit(threshold)
-        known = _known(
-            check,
-            targets.get(f"{check}_sd", data, variant.name),
-            targets.get(f"{check}_seeds", data, variant.name),
-        )
+        known = Spread()
+        if sd is not None or seeds is not None:
+            if sd is None or seeds is None or sd <= 0 or seeds < 2:
+                raise ValueError(
+                    f"A spread from earlier runs is stated as {check}_sd, more than 0, with "
+                    f"{check}_seeds, at least 2, the number of seeds that it was measured with. "
+                    f"Received: {check}_sd={sd}, {check}_seeds={seeds}"
+                )
+            known = Spread(sd, seeds - 1)
         if check == "accuracy":
             return rules.AccuracyTarget(threshold, known)
         if check == "train_accuracy":
@@ -116,14 +109,12 @@ class Gates:
         return rules.GeneralizationGapLimit(threshold, known)
 
     def _baseline(self, options: Options, variant: Variant) -> Baseline | str:
-        """Returns the baseline of a variant, compared with what is known before any training."""
+        """Returns a variant's baseline, if it is of what this session trains under other seeds."""
         from cnnbench.verdicts.gates.jury import usable_seeds
 
         path = options.baseline
         if path is None:
-            return (
-                "there is no baseline; give --cnnbench-baseline=FILE, made by `cnnbench baseline`"
-            )
+            return "there is no baseline; give --cnnbench-baseline=FILE (see `cnnbench baseline`)"
         baseline = self._baselines(path).get(variant.name)
         if baseline is None:
             return f"{path} has no baseline of the variant {variant.name!r}"
@@ -155,18 +146,3 @@ class Gates:
                 f"or use other --cnnbench-seeds. Received: seeds={sorted(both)}"
             )
         return baseline
-
-
-def _known(check: str, sd: float | None, seeds: float | None) -> Spread:
-    """Returns the spread over seeds that is stated to be known from earlier runs."""
-    from cnnbench.stats.intervals import Spread
-
-    if sd is None and seeds is None:
-        return Spread()
-    if sd is None or seeds is None or sd <= 0 or seeds < 2:
-        raise ValueError(
-            f"A spread from earlier runs is stated as {check}_sd, more than 0, with {check}_seeds, "
-            f"at least 2, the number of seeds that it was measured with. "
-            f"Received: {check}_sd={sd}, {check}_seeds={seeds}"
-        )
-    return Spread(sd, seeds - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,35 +55,24 @@ def text_of(config: pytest.Config, name: str) -> str:
 
 
 def options_of(node: pytest.Item | Any) -> Options:
-    """Returns the options of a test: the session's, with its marker's arguments in place.
-
-    Raises:
-        pytest.Collector.CollectError: if the marker is wrong.
-    """
+    """Returns the options of a test: the session's, with its marker's arguments in place."""
     options = node.config.stash[OPTIONS_KEY]
     marker = node.get_closest_marker("cnnbench")
-    if marker is None:
-        return options
     try:
-        options = options.overridden(marker.kwargs)
-        refuse_few_seeds(node.config, options)
+        return checked(node.config, options.overridden(marker.kwargs)) if marker else options
     except ValueError as error:
         raise pytest.Collector.CollectError(f"{node.nodeid}: {error}") from None
-    return options
 
 
-def refuse_few_seeds(config: pytest.Config, options: Options) -> None:
-    """Checks that `--cnnbench-max-seeds`, if it is stated, allows the seeds asked for.
-
-    Raises:
-        ValueError: if it does not.
-    """
+def checked(config: pytest.Config, options: Options) -> Options:
+    """Returns options that agree: the most seeds, if stated, are at least those asked for."""
     stated = text_of(config, "max_seeds")
     if stated and options.max_seeds < len(options.seeds):
         raise ValueError(
             f"--cnnbench-max-seeds: expected at least {len(options.seeds)}, the number of seeds "
             f"asked for. Received: {stated!r}"
         )
+    return options
 
 
 def variant_of(value: Variant | str) -> Variant:
@@ -113,24 +103,40 @@ def trainings_of(session: Session, item: pytest.Item) -> list[Train | Sanity]:
     return jobs
 
 
+@dataclass(frozen=True)
+class Spot:
+    """Where and how a test measures a variant."""
+
+    variant: Variant
+    backend: str
+    device: str
+    dtype: str
+    batch_size: int | str
+
+    def job(
+        self, session: Session, options: Options, workload: Workload, once: bool = False
+    ) -> tuple[Place, Measure]:
+        """Returns what is measured and where; `once` is to see whether it runs at all."""
+        job = session.measure_job(
+            variant=self.variant,
+            workload=workload,
+            dtype=self.dtype,
+            batch_size=0 if self.batch_size == SWEEP else int(self.batch_size),
+            rounds=1 if once else options.rounds,
+            warmup_rounds=0 if once else options.warmup_rounds,
+        )
+        return session.measuring_place(self.backend, self.device), job
+
+
 def measurements_of(session: Session, item: pytest.Item) -> list[tuple[Place, Measure]]:
     """Returns what a test measures, if it is known before it runs and no sweep."""
-    try:
-        params, variant = params_of(item), planned_variant(item)
-        backend, device = params["cnnbench_backend"], params["cnnbench_device"]
-        dtype, batch_size = params["cnnbench_dtype"], params["cnnbench_batch_size"]
-        fixed = [WORKLOAD_OF[name] for name in fixtures_of(item) if name in WORKLOAD_OF]
-        workloads = fixed or [params["cnnbench_workload"]]
-    except KeyError:  # it measures nothing, or a user's own fixture says what
+    params, fixtures = params_of(item), fixtures_of(item)
+    parts = ("variant", "backend", "device", "dtype", "batch_size")
+    known = {part: params[PREFIX + part] for part in parts if PREFIX + part in params}
+    if len(known) < len(parts) or known["batch_size"] == SWEEP:
         return []
-    if variant is None or batch_size == SWEEP:
-        return []
-    options, place = options_of(item), session.measuring_place(backend, device)
-    rounds, warmup_rounds = options.rounds, options.warmup_rounds
-    return [
-        (
-            place,
-            session.measure_job(variant, workload, dtype, batch_size, rounds, warmup_rounds),
-        )
-        for workload in workloads
-    ]
+    spot = Spot(**{**known, "variant": variant_of(known["variant"])})
+    workloads = [WORKLOAD_OF[name] for name in fixtures if name in WORKLOAD_OF]
+    if "cnnbench_workload" in params:
+        workloads.append(params["cnnbench_workload"])
+    return [spot.job(session, options_of(item), workload) for workload in workloads]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnnbench.plugin.gates import Gates
+from cnnbench.plugin.gates import Gates, targets_of
 from cnnbench.plugin.items import (
     OPTIONS_KEY,
+    checked,
     measurements_of,
     planned_variant,
-    refuse_few_seeds,
     text_of,
     trainings_of,
     uses_cnnbench,
@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Parses the options; a bad value is reported before anything is collected."""
     try:
         options = options_from({name: text_of(config, name) for name in OPTIONS})
-        refuse_few_seeds(config, options)
+        config.stash[OPTIONS_KEY] = checked(config, options)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     if options.data is not None and not options.data.is_dir():
@@ -41,7 +41,6 @@ def pytest_configure(config: pytest.Config) -> None:
             "--cnnbench-data: no such folder; expected one with a folder of pictures per class. "
             f"Received: {str(options.data)!r}"
         )
-    config.stash[OPTIONS_KEY] = options
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -68,8 +67,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     bench = Session(config.stash[OPTIONS_KEY], config.rootpath, screen.say, show)
     running = config.stash[RUNNING_KEY] = Running(bench)
     try:
-        for item in ours:
-            running.targets_of(item)  # a bad file is reported now, not after minutes of training
+        for item in ours:  # a bad file is reported before pictures are read
+            targets_of(item, running.read_targets)
         bench.start()
         if not bench.leaks:
             running.gates = Gates(bench, ours, running.read_targets)
