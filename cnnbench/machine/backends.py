@@ -16,19 +16,15 @@ PACKAGES = {
     "openvino": ("openvino", "onnx", "onnxruntime"),
     "onnxruntime": ("onnxruntime", "onnx"),
 }
-TRAINING_BACKENDS = ("tensorflow", "jax", "torch")  # Keras' own
+BACKENDS = tuple(PACKAGES)
+TRAINING_BACKENDS = ("tensorflow", "jax", "torch")  # Keras' own; the others run exported models
 EXPORTERS = ("tensorflow", "torch")  # those of them that can export models to ONNX
-BACKENDS = tuple(PACKAGES)  # the others run exported models
 DTYPES = ("float32", "bfloat16", "float16", "int8")
 _DTYPES_OF = {"openvino": DTYPES, "onnxruntime": ("float32", "int8")}
 
 
 def check_device(name: str) -> None:
-    """Checks that a name is one of a device: `cpu`, `gpu` or `gpu:1`.
-
-    Raises:
-        ValueError: if it is none; says what is.
-    """
+    """Raises a `ValueError` unless a name is that of a device: `cpu`, `gpu` or `gpu:1`."""
     if not re.fullmatch("cpu|gpu(:[0-9]+)?", name):
         raise ValueError("expected cpu, gpu, or gpu:0, gpu:1 and so on")
 
@@ -68,16 +64,14 @@ def require_backends(backends: Iterable[str]) -> None:
     """Checks that backends are known and installed, without importing them.
 
     Raises:
-        ValueError: if one is unknown or absent; names the extras of all that are.
+        ValueError: names every one that is not, and what to do.
     """
     problems = []
     for backend in backends:
-        if backend not in BACKENDS:
-            problems.append(
-                f"Unknown backend. Expected one of {', '.join(BACKENDS)}. "
-                f"Received: backend={backend!r}"
-            )
-        elif (problem := missing(backend)) is not None:
+        valid = ", ".join(BACKENDS)
+        known = backend in BACKENDS
+        problem = missing(backend) if known else f"Unknown backend. Expected one of {valid}."
+        if problem is not None:
             problems.append(f"{problem} Received: backend={backend!r}")
     if problems:
         raise ValueError("\n".join(problems))
@@ -103,10 +97,10 @@ def worker_variables(backend: str, device: str, threads: int) -> dict[str, str]:
             own = os.environ.get("XLA_FLAGS", "")
             variables["XLA_FLAGS"] = f"{own} --xla_cpu_multi_thread_eigen=false".strip()
     elif index:
-        # The worker sees this GPU alone; a list that the user set is what is counted in.
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        seen = [one.strip() for one in visible.split(",") if one.strip()]
-        variables["CUDA_VISIBLE_DEVICES"] = seen[int(index)] if int(index) < len(seen) else index
+        # The worker sees this GPU alone, counted in the list that the user set, if there is one.
+        seen = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+        listed = dict(enumerate(filter(None, seen)))
+        variables["CUDA_VISIBLE_DEVICES"] = listed.get(int(index), index)
     return variables
 
 

@@ -18,33 +18,17 @@ from typing import Any
 import psutil
 
 PACKAGES = (
-    "cnnbench",
-    "keras",
-    "tensorflow",
-    "tensorflow-cpu",
-    "jax",
-    "jaxlib",
-    "torch",
-    "openvino",
-    "onnxruntime",
-    "onnx",
-    "tf2onnx",
-    "nvidia-ml-py",
-    "numpy",
-    "pillow",
-    "pandas",
-    "pytest",
-    "pytest-benchmark",
-)
+    "cnnbench keras tensorflow tensorflow-cpu jax jaxlib torch openvino onnxruntime onnx tf2onnx "
+    "nvidia-ml-py numpy pillow pandas pytest pytest-benchmark"
+).split()
+# Of environment variables that change what backends do.
 FLAG_PREFIXES = ("TF_", "XLA_", "KERAS_", "CUDA_", "OMP_", "MKL_", "ONEDNN_", "JAX_", "TORCH_")
+# Files of NVIDIA's, AMD's and WSL's drivers.
+GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
 
 
 def describe(root: Path) -> dict[str, Any]:
-    """Returns the identity of a run started in `root`, as plain data.
-
-    Keys: `started` (UTC), `machine`, `python`, `packages`, `flags` (environment variables that
-    change what backends do), `commit` and `dirty` (of `root`'s git checkout, else `None`).
-    """
+    """Returns the identity of a run started in `root`, as plain data."""
     commit, dirty = git_state(root)
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -57,10 +41,11 @@ def describe(root: Path) -> dict[str, Any]:
             "physical_cpus": psutil.cpu_count(logical=False),
             "memory_mb": round(psutil.virtual_memory().total / 1e6),
         },
-        "python": sys.version.split()[0],
+        "python": platform.python_version(),
         "packages": _packages(),
         "flags": {
-            name: _without_paths(value)
+            # Each path is left out, up to the next flag.
+            name: re.sub(r"[/\\~].*?(?=\s--|$)", "<path>", value, flags=re.DOTALL)
             for name, value in sorted(os.environ.items())
             if name.startswith(FLAG_PREFIXES)
         },
@@ -79,12 +64,11 @@ def usable_cpus() -> int:
 def cpu_model() -> str:
     """Returns the processor's name, or its architecture where the system does not report it."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        text = Path("/proc/cpuinfo").read_text()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        text = ""
+    named = re.search(r"^model name\s*: *(.*)$", text, flags=re.MULTILINE)
+    return named[1] if named else platform.processor() or platform.machine()
 
 
 def git_state(root: Path) -> tuple[str | None, bool | None]:
@@ -97,18 +81,12 @@ def git_state(root: Path) -> tuple[str | None, bool | None]:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None  # no git here: the run then has no commit
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _without_paths(value: str) -> str:
-    """Returns a variable's value with each path, up to the next flag, left out."""
-    return re.sub(r"[/\\~].*?(?=\s--|$)", "<path>", value, flags=re.DOTALL)
 
 
 def _packages() -> dict[str, str]:
@@ -122,10 +100,8 @@ def _packages() -> dict[str, str]:
 
 
 def may_have_gpu() -> bool:
-    """Returns whether this machine shows any sign of a GPU; only a backend knows for sure.
+    """Returns whether this machine shows any sign of a GPU.
 
-    Asking a backend costs seconds, so it is asked only where there is a sign: a device
-    file of NVIDIA's, AMD's or WSL's driver, or macOS.
+    Only a backend knows for sure, and asking it takes seconds.
     """
-    signs = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
-    return sys.platform == "darwin" or any(os.path.exists(sign) for sign in signs)
+    return sys.platform == "darwin" or any(map(os.path.exists, GPU_FILES))

@@ -188,5 +188,5 @@ def test_a_closed_crew_ends_its_processes(backend: Path) -> None:
     assert len(found) == 2
     crew.close()
     assert alive(found) == []
-    with pytest.raises(RuntimeError, match="shutdown"):
+    with pytest.raises(RuntimeError, match="The session is over"):
         crew.do(OTHER, MeasurePeak("int8"))
