@@ -33,7 +33,7 @@ class SideFailed(RuntimeError):
 
 def template_variables(place: Place, harness: Path) -> dict[str, str]:
     """Returns the environment of a template."""
-    variables = worker_environment(place.backend, place.device, place.threads)
+    variables = worker_environment(place)
     # NumPy's product would start threads at its import, and a fork must come from one thread.
     variables["OPENBLAS_NUM_THREADS"] = "1"
     if str(harness) not in site.getsitepackages():

@@ -8,6 +8,8 @@ import re
 import sys
 from collections.abc import Iterable
 
+from cnnbench.machine.place import Place
+
 # The packages that each needs, by the names they are imported under.
 PACKAGES = {
     "tensorflow": ("tensorflow",),
@@ -77,23 +79,26 @@ def require_backends(backends: Iterable[str]) -> None:
         raise ValueError("\n".join(problems))
 
 
-def worker_variables(backend: str, device: str, threads: int) -> dict[str, str]:
-    """Returns the environment variables of a worker; they bind when the backend is imported."""
+def worker_environment(place: Place) -> dict[str, str]:
+    """Returns the environment of a worker, which binds when the backend is imported."""
+    threads, (kind, _, index) = str(place.threads), place.device.partition(":")
     variables = {
-        "OMP_NUM_THREADS": str(threads),
-        "TF_NUM_INTRAOP_THREADS": str(threads),
-        "TF_NUM_INTEROP_THREADS": str(threads),
+        **os.environ,
+        "OMP_NUM_THREADS": threads,
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": threads,
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "PYTHONHASHSEED": "0",
     }
-    if backend in TRAINING_BACKENDS:
-        variables["KERAS_BACKEND"] = backend
-    _, _, index = device.partition(":")
-    if device == "cpu":
+    # Without compiled modules, each worker would compile the backend's thousands again.
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
+    if place.backend in TRAINING_BACKENDS:
+        variables["KERAS_BACKEND"] = place.backend
+    if kind == "cpu":
         variables |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-        if threads == 1:
+        if place.threads == 1:
             own = os.environ.get("XLA_FLAGS", "")
             variables["XLA_FLAGS"] = f"{own} --xla_cpu_multi_thread_eigen=false".strip()
     elif index:
@@ -101,14 +106,6 @@ def worker_variables(backend: str, device: str, threads: int) -> dict[str, str]:
         seen = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
         listed = dict(enumerate(filter(None, seen)))
         variables["CUDA_VISIBLE_DEVICES"] = listed.get(int(index), index)
-    return variables
-
-
-def worker_environment(backend: str, device: str, threads: int) -> dict[str, str]:
-    """Returns the whole environment of a worker: the user's, with `worker_variables` in place."""
-    variables = {**os.environ, **worker_variables(backend, device, threads)}
-    # Without compiled modules, each worker would compile the backend's thousands again.
-    variables.pop("PYTHONDONTWRITEBYTECODE", None)
     return variables
 
 

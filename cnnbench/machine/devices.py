@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import sys
+from math import nan
 from pathlib import Path
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
@@ -14,13 +15,11 @@ from cnnbench.machine.place import Place
 
 
 def auto_devices() -> tuple[str, ...]:
-    """Returns the devices that this machine may have; only a backend knows for sure.
-
-    NVIDIA's driver makes a file for each GPU, which is looked at without importing anything.
-    """
+    """Returns the devices that this machine may have; only a backend knows for sure."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        count = len([path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()])
+    if visible is None:  # NVIDIA's driver makes a file for each GPU
+        gpus = [path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()]
+        count = len(gpus)
     else:
         count = len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
     if not may_have_gpu() or (visible is not None and count == 0):
@@ -76,45 +75,42 @@ def place_of_this_process() -> Place:
     return Place(backend, "gpu" if gpus(backend) else "cpu", usable_cpus())
 
 
-def reset_peak_memory(backend: str, device: str) -> None:
-    """Starts a new measurement of peak memory, where the system allows one."""
-    if kind_of(device) == "cpu":
+def reset_peak_memory(place: Place) -> None:
+    """Starts a new measurement of peak memory in this process, where the system allows one."""
+    if kind_of(place.device) == "cpu":
         # Not Linux, or not allowed: the peak is then that of the whole process.
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
-    elif backend == "tensorflow":
+    elif place.backend == "tensorflow":
         import tensorflow as tf
 
         tf.config.experimental.reset_memory_stats("GPU:0")
-    elif backend == "torch":
+    elif place.backend == "torch":
         import torch
 
         torch.cuda.reset_peak_memory_stats()
 
 
-def peak_memory_mb(backend: str, device: str) -> float:
+def peak_memory_mb(place: Place) -> float:
     """Returns the peak memory in 10^6 bytes: resident set (CPU) or device memory (GPU)."""
-    if kind_of(device) == "gpu":
-        return _device_peak_bytes(backend) / 1e6
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / 1e6
-    except OSError:
-        pass
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
-
-
-def _device_peak_bytes(backend: str) -> float:
-    if backend == "tensorflow":
+    if kind_of(place.device) == "cpu":
+        return _resident_peak() / 1e6
+    if place.backend == "tensorflow":
         import tensorflow as tf
 
-        return float(tf.config.experimental.get_memory_info("GPU:0")["peak"])
-    if backend == "jax":
+        return float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 1e6
+    if place.backend == "jax":
         import jax
 
-        return float((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", float("nan")))
+        return float((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", nan)) / 1e6
     import torch
 
-    return float(torch.cuda.max_memory_allocated())
+    return float(torch.cuda.max_memory_allocated()) / 1e6
+
+
+def _resident_peak() -> int:
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -17,10 +17,25 @@ from typing import Any
 
 import psutil
 
-PACKAGES = (
-    "cnnbench keras tensorflow tensorflow-cpu jax jaxlib torch openvino onnxruntime onnx tf2onnx "
-    "nvidia-ml-py numpy pillow pandas pytest pytest-benchmark"
-).split()
+PACKAGES = [
+    "cnnbench",
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "jax",
+    "jaxlib",
+    "torch",
+    "openvino",
+    "onnxruntime",
+    "onnx",
+    "tf2onnx",
+    "nvidia-ml-py",
+    "numpy",
+    "pillow",
+    "pandas",
+    "pytest",
+    "pytest-benchmark",
+]
 # Of environment variables that change what backends do.
 FLAG_PREFIXES = ("TF_", "XLA_", "KERAS_", "CUDA_", "OMP_", "MKL_", "ONEDNN_", "JAX_", "TORCH_")
 # Files of NVIDIA's, AMD's and WSL's drivers.

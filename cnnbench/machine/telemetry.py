@@ -62,29 +62,24 @@ class Telemetry:
             (reasons, or empty), `steal_share` and `other_cpu_share` those that are known.
         """
         values: dict[str, float | str] = {}
-        clocks, watts, reasons = (
-            [reading[name] for reading in self._readings if name in reading]
-            for name in ("clock_mhz", "watts", "reasons")
-        )
-        if clocks:
+        if clocks := self._of("clock_mhz"):
             values["clock_mhz_first"] = clocks[0]
             values["clock_mhz_last"] = clocks[-1]
             values["clock_mhz_min"] = min(clocks)
-        if watts:
+        if watts := self._of("watts"):
             values["watts"] = mean(watts)
-        if reasons:
-            values["throttled"] = ", ".join(
-                text
-                for bit, text in NVML_REASONS.items()
-                if any(int(each) & bit for each in reasons)
-            )
-        total, steal, others = (
-            after - before for before, after in zip(self._before, _cpu_seconds(), strict=True)
-        )
+        if reasons := self._of("reasons"):
+            seen = {bit for bit in NVML_REASONS for each in reasons if int(each) & bit}
+            values["throttled"] = ", ".join(NVML_REASONS[bit] for bit in sorted(seen))
+        after = _cpu_seconds()
+        total, steal, others = (new - old for old, new in zip(self._before, after, strict=True))
         if total > 0:
             values["steal_share"] = steal / total
             values["other_cpu_share"] = max(0.0, others) / total
         return values
+
+    def _of(self, name: str) -> list[float]:
+        return [reading[name] for reading in self._readings if name in reading]
 
 
 def _cpu_seconds() -> tuple[float, float, float]:

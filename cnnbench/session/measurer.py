@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from cnnbench.machine.backends import EXPORTERS, TRAINING_BACKENDS, missing
@@ -57,17 +56,11 @@ class Measurer:
     def plan(self, wanted: Iterable[tuple[Place, Measure]]) -> None:
         """Queues references and exported models of what will be measured behind the trainings."""
         self._planned = tuple(wanted)
-        for number, (place, job) in enumerate(self._planned):
-            ready, made = self._prepare(place, job)
+        for place, job in self._planned:
+            ready, _ = self._prepare(place, job)
             self._crew.expect(place, MeasurePeak(job.row.dtype))
             for process in range(self._processes):
                 self._crew.expect(place, _in_process(ready, process))
-            if number == 0:
-                # By then every training has begun: a CPU is idle soon, and imports take seconds.
-                made.add_done_callback(partial(self._warm_up, place))
-
-    def _warm_up(self, place: Place, made: Future[None]) -> None:
-        self._crew.warm_up(place)
 
     def measurements(self, place: Place, job: Measure) -> tuple[Measurement, ...]:
         """Returns a measurement of each process."""

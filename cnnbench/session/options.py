@@ -112,11 +112,7 @@ class Options:
     ] = None
     inconclusive: Annotated[
         str,
-        option(
-            one_of(("fail", "allow")),
-            "WHAT",
-            "fail (default): an undecided gate fails; allow: it is let through",
-        ),
+        option(one_of(("fail", "allow")), "WHAT", "allow lets undecided gates through, fail not"),
     ] = "fail"
 
     def training_protocol(self) -> Protocol:
@@ -126,11 +122,11 @@ class Options:
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Returns the values as plain data, without those that name paths of this machine."""
+        """Returns the values as plain data, without paths of this machine."""
         plain = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(self).items()
-            if name not in ("data", "report_dir", "cache_dir", "targets", "baseline")
+            if OPTIONS[name].parse is not Path
         }
         return {**plain, "variants": [variant.name for variant in self.variants]}
 
@@ -142,11 +138,10 @@ class Options:
 
     def training_backend(self) -> str:
         """Returns the backend for trainings and reference answers: the first that can train."""
-        trains = [name for name in self.backend_names() if name in TRAINING_BACKENDS]
-        # If none was named that can train, one that is installed: exported models need it.
-        others = (name for name in TRAINING_BACKENDS if missing(name) is None)
-        present = (name for name in trains if missing(name) is None)
-        return next(present, None) or next(iter(trains), None) or next(others, TRAINING_BACKENDS[0])
+        named = [name for name in self.backend_names() if name in TRAINING_BACKENDS]
+        # If none was named that can train, any: exported models need one.
+        choice = named or TRAINING_BACKENDS
+        return next((name for name in choice if missing(name) is None), choice[0])
 
     def device_names(self) -> tuple[str, ...]:
         """Returns the devices to measure on; `auto` is each that there may be."""

@@ -112,14 +112,14 @@ def measure_row(
         flops_per_picture=flops,
     )
     engine = engine_for(place)
-    devices.reset_peak_memory(place.backend, place.device)
+    devices.reset_peak_memory(place)
     try:
         found = _measured(variant, blank, splits, known, exported, engine, rounds)
     except Exception as error:  # each backend has its own for a full memory
         if not is_out_of_memory(error):
             raise
         found = replace(blank, out_of_memory=True)
-    return replace(found, peak_memory_mb=devices.peak_memory_mb(place.backend, place.device))
+    return replace(found, peak_memory_mb=devices.peak_memory_mb(place))
 
 
 def _measured(

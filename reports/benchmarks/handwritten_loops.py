@@ -16,7 +16,6 @@ import csv
 import importlib
 import json
 import math
-import os
 import random
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, worker_variables
+from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, worker_environment
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import variant_named
 from cnnbench.speed.engines.engine import engine_for
@@ -96,7 +95,7 @@ def child(
     command = [sys.executable, __file__]
     command += ["--pairs", str(parsed.pairs), "--threads", str(parsed.threads)]
     command += ["--child", backend, workload, str(seed), str(exported)]
-    variables = os.environ | worker_variables(backend, "cpu", parsed.threads)
+    variables = worker_environment(Place(backend, "cpu", parsed.threads))
     done = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -20,8 +20,7 @@ from factories import (
 from cnnbench.records.codec import SCHEMA_VERSION, decode, encode
 from cnnbench.records.runs import Environment
 
-AWKWARD = (0.1 + 0.2, 1 / 3, 1e-308, 5e-324, 1.7976931348623157e308, 2.0**53 + 2, 0.0, -0.0)
-NOT_FINITE = (math.nan, math.inf, -math.inf)
+AWKWARD = (0.1 + 0.2, 5e-324, 1.7976931348623157e308, 2.0**53 + 2, -0.0, math.nan, -math.inf)
 RECORDS = (
     Environment({"commit": None, "dirty": False, "machine": {"cpu": "ü"}, "gpus": []}),
     data_set(),
@@ -54,34 +53,20 @@ def test_decode_gives_back_what_was_encoded(record):
     assert same(decode(encode(record)), record)
 
 
-@pytest.mark.parametrize("value", [*AWKWARD, *NOT_FINITE])
-def test_every_float_is_kept(value):
-    record = training_run(
-        val_loss=value,
-        history={"loss": (value, 1.0)},
-        val_probabilities=((value, 0.5), (0.5, value)),
-    )
-    assert same(decode(encode(record)), record)
-
-
-def test_a_thousand_random_bit_patterns_are_kept():
+def test_every_float_is_kept():
     rng = random.Random(0)
-    values = tuple(struct.unpack("<d", rng.randbytes(8))[0] for _ in range(1000))
-    record = measurement(round_seconds=values)
+    bits = (struct.unpack("<d", rng.randbytes(8))[0] for _ in range(1000))
+    record = measurement(round_seconds=(*AWKWARD, *bits), peak_memory_mb=math.nan)
     assert same(decode(encode(record)), record)
 
 
 @pytest.mark.parametrize(
-    "name", ["a,b", 'q"uote', "line\nbreak", "\r", "Häßlich 猫 🐈", "\udcff", ""]
+    "name", ["a,b", 'q"uote', "line\nbreak\r\u2028", "Häßlich 猫 🐈", "\udcff"]
 )
-def test_every_name_is_kept(name):
+def test_every_name_is_kept_on_one_line(name):
     record = data_set(classes=(name, "dogs"), validation_names=(name,) * 4)
     assert same(decode(encode(record)), record)
-
-
-def test_a_record_is_one_line():
-    text = encode(data_set(name="two\nlines\r\u2028"))
-    assert len(text.splitlines()) == 1
+    assert len(encode(record).splitlines()) == 1
 
 
 def test_what_is_encoded_says_what_it_is():
@@ -90,18 +75,11 @@ def test_what_is_encoded_says_what_it_is():
 
 
 @pytest.mark.parametrize(
-    "line",
-    ["", "{", "nul", "null", "5", "[]", "[1, 2]", '"text"', "{}", '{"record": "TrainingRun"}'],
+    "line", ["", "{", "null", "[1, 2]", '"text"', '{"record": "TrainingRun"}', "x" * 10_000]
 )
 def test_other_lines_are_no_records(line):
-    with pytest.raises(ValueError, match=r"^Not a record\. Received: line="):
+    with pytest.raises(ValueError, match=r"^Not a record\. Received: line=.{,90}$"):
         decode(line)
-
-
-def test_a_long_line_is_shown_in_part():
-    with pytest.raises(ValueError, match="Not a record") as caught:
-        decode("x" * 10_000)
-    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("name", ["Trial", None, ["TrainingRun"]])
@@ -123,21 +101,13 @@ def test_other_schema_versions_are_refused(schema):
         decode(line)
 
 
-@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
-def test_missing_fields_are_named(record):
-    data = json.loads(encode(record))
-    missing = next(name for name in data if name not in ("record", "schema"))
-    del data[missing]
-    message = rf"^Missing or unknown fields: {missing}\. Received: record="
-    with pytest.raises(ValueError, match=message):
-        decode(json.dumps(data))
-
-
-@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
-def test_unknown_fields_are_named(record):
-    data = {**json.loads(encode(record)), "zebra": 1, "aardvark": 2}
-    message = r"^Missing or unknown fields: aardvark, zebra\. Received: record="
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize("part", [(), ("row",), ("timing",)])
+def test_missing_and_unknown_fields_are_named(part):
+    data = json.loads(encode(measurement(timing=timing_proof())))
+    changed = data[part[0]] if part else data
+    del changed[next(name for name in changed if name not in ("record", "schema"))]
+    changed["zebra"] = 1
+    with pytest.raises(ValueError, match=r"^Missing or unknown fields: \w+, zebra\. Received: rec"):
         decode(json.dumps(data))
 
 

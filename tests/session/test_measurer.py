@@ -79,9 +79,6 @@ class FakeCrew:
     def rest(self, place: Place) -> None:
         self.log.append((place, "rest"))
 
-    def warm_up(self, place: Place) -> None:
-        self.log.append((place, "warm"))
-
     def done(self, kind: type) -> list[Any]:
         return [job for _, job in self.log if isinstance(job, kind)]
 
@@ -115,7 +112,6 @@ def test_references_are_made_ahead_after_the_training_of_their_network() -> None
     (reference,) = crew.done(MakeReference)
     assert (reference.workload, reference.batch_size) == ("train", 32)
     assert crew.needs == [trained]
-    assert crew.log[1] == (PLACE, "warm")
     assert len(crew.expected) == 3  # two measurements and a peak
     bench.measurements(PLACE, JOB)
     bench.measurements(PLACE, TRAIN)

@@ -6,7 +6,6 @@ TensorFlow measures in the tests' own process, the others in one process each.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ import numpy as np
 import pytest
 from engine_runs import BATCH_SIZE, ROWS, VARIANT
 
-from cnnbench.machine.backends import TRAINING_BACKENDS, missing, worker_variables
+from cnnbench.machine.backends import TRAINING_BACKENDS, missing, worker_environment
 from cnnbench.machine.place import Place
 from cnnbench.pictures.data_set import Splits
 from cnnbench.records.checks import CheckResult
@@ -85,7 +84,7 @@ def found(
         )
     done = subprocess.run(
         [sys.executable, engine_runs.__file__, backend, str(tiny_manifest), str(folder)],
-        env={**os.environ, **worker_variables(backend, "cpu", 1)},
+        env=worker_environment(Place(backend, "cpu", 1)),
         capture_output=True,
         text=True,
         timeout=300,

@@ -42,13 +42,8 @@ class Crew:
         self._is_closed = False
 
     def warm_up(self, place: Place) -> None:
-        """Starts a worker at a place where there is none, so that it imports its backend.
-
-        May be called from any thread, and when everything is being closed.
-        """
-        with self._lock:
-            if not self._is_closed and place not in self._threads:
-                self._executor(place).submit(self._worker, place)
+        """Starts a worker at a place, so that it imports its backend ahead."""
+        self._executor(place).submit(self._worker, place)
 
     def expect(self, place: Place, job: Job[Any]) -> None:
         """Counts a job that will be submitted later among those that are to be done."""

@@ -128,7 +128,7 @@ class WorkerProcess(LineProcess):
         words = [place.backend, place.device, str(place.threads)]
         super().__init__(
             ["-m", "cnnbench.session.workers.child", *words],
-            worker_environment(place.backend, place.device, place.threads),
+            worker_environment(place),
         )
         self.send({"sys_path": [os.getcwd(), *sys.path]})
 

@@ -82,12 +82,5 @@ def test_a_job_is_done_once(crew: Crew) -> None:
 
 def test_a_worker_that_was_warmed_up_does_the_job(crew: Crew) -> None:
     crew.warm_up(OTHER)
-    crew.warm_up(OTHER)
     crew.submit(OTHER, SECOND).result(10)
     assert Worker.started == [OTHER]
-
-
-def test_nothing_is_warmed_up_while_all_is_closed(crew: Crew) -> None:
-    crew.close()
-    crew.warm_up(PLACE)
-    assert Worker.started == []
