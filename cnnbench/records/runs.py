@@ -1,8 +1,7 @@
-"""The words of the project: frozen records of everything that was finished.
+"""What was trained, on which pictures, and where.
 
-A record is plain data (numbers, strings, tuples and dicts of them), so that it
-travels between processes and into the journal as one line of JSON. Python's JSON
-keeps every float exactly, NaN and infinities included.
+A record is plain data (numbers, strings, tuples and dicts of them), so that it travels between
+processes and into the journal as one line of JSON.
 """
 
 from __future__ import annotations
@@ -36,13 +35,11 @@ class DataSet:
 
     def summary(self) -> dict[str, Any]:
         """Returns what identifies the pictures, without their names."""
+        names = ("name", "content_hash", "train_pictures")
+        lists = ("classes", "input_shape", "train_labels_per_class")
         return {
-            "name": self.name,
-            "content_hash": self.content_hash,
-            "classes": list(self.classes),
-            "input_shape": list(self.input_shape),
-            "train_pictures": self.train_pictures,
-            "train_labels_per_class": list(self.train_labels_per_class),
+            **{name: getattr(self, name) for name in names},
+            **{name: list(getattr(self, name)) for name in lists},
             "validation_pictures": len(self.validation_labels),
         }
 
@@ -51,12 +48,10 @@ class DataSet:
 class TrainingRun:
     """One training of one variant under one seed.
 
-    Accuracies and losses are those of the final weights in inference mode;
-    `history` holds Keras' own History, a value an epoch. `non_finite` is the epoch and
-    the batch, both from 1, of a loss that is not finite: training stopped there.
-    `val_probabilities` has a row for each held-out picture: one number (the probability of
-    the second class) for a sigmoid, one a class for a softmax. Losses are in nats, seconds
-    wall clock.
+    Accuracies and losses (in nats) are those of the final weights in inference mode. `history` is
+    Keras' own, a value per epoch. `non_finite` is the epoch and the batch, both from 1, of a loss
+    that is not finite: training stopped there. `val_probabilities` has a row per held-out picture:
+    the probability of the second class (sigmoid) or of each class (softmax).
     `prediction_difference` is the largest absolute difference between two predictions of the same
     held-out pictures, `dead_units` the share of each relu layer's units that are zero for all.
     """

@@ -97,8 +97,7 @@ class Session:
             ValueError, OSError: for anything that the user can mend, in one message.
         """
         options = self.options
-        require_backends(options.backend_names())
-        require_backends([options.training_backend()])
+        require_backends(dict.fromkeys([*options.backend_names(), options.training_backend()]))
         identity = environment.describe(self._root)
         self.directory = new_report_folder(self._root / options.report_dir, identity["commit"])
         self._journal = Journal(self.directory / JOURNAL_NAME)

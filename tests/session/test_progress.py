@@ -56,13 +56,6 @@ def test_wait_returns_the_result(watch):
     assert watch.progress.wait(ready(42)) == 42
 
 
-def test_wait_raises_the_error(watch):
-    future = Future()
-    future.set_exception(RuntimeError("the worker died"))
-    with pytest.raises(RuntimeError, match="the worker died"):
-        watch.progress.wait(future)
-
-
 def test_a_cancelled_job_is_an_error(watch):
     future = Future()
     future.cancel()
@@ -84,27 +77,17 @@ def test_finished_jobs_are_counted_and_timed(watch):
     ]
 
 
-def test_only_the_waiting_thread_prints(watch):
-    watch.progress.finished("train", "done")
+def test_lines_are_printed_once_and_by_the_thread_that_waits(watch):
+    watch.progress.finished("train", "failed: no")
     watch.progress.tell("train", {"epoch": 1, "epochs": 2})
     assert watch.told() == []
-
-
-def test_lines_are_printed_once(watch):
-    watch.progress.finished("train", "done")
-    watch.progress.wait(ready())
-    watch.told()
-    watch.progress.wait(ready())
-    assert watch.told() == []
-
-
-def test_lines_are_printed_when_the_job_failed(watch):
-    watch.progress.finished("train", "failed: no")
     future = Future()
     future.set_exception(ValueError("no"))
     with pytest.raises(ValueError, match="no"):
         watch.progress.wait(future)
     assert len(watch.told()) == 1
+    watch.progress.wait(ready())
+    assert watch.told() == []
 
 
 def test_a_note_is_printed_at_once(watch):
@@ -122,12 +105,6 @@ def test_what_runs_is_told_now_and_then(watch, slow):
     assert watch.told() == [
         f"[0/2, {seconds} s] train a (epoch 3/10), train b (epoch 2/10)" for seconds in (18, 36)
     ]
-
-
-def test_what_runs_is_not_told_too_soon(watch, slow):
-    watch.progress.tell("train a", {"epoch": 1, "epochs": 10})
-    watch.progress.wait(slow(3, seconds=STATUS_SECONDS / 3))
-    assert watch.told() == []
 
 
 def test_a_line_puts_off_the_next_status(watch, slow):

@@ -1,101 +1,25 @@
-"""A session whose workers are no processes: what they come to is made up."""
+"""A session whose workers are no processes."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import check_result, measurement, peak, sanity_run, training_run
+from factories import check_result
+from made_workers import World
 
 from cnnbench.machine import environment
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import VARIANTS
 from cnnbench.records.journal import JOURNAL_NAME, read_journal
 from cnnbench.report.frames import load_report
-from cnnbench.session.options import Options, options_from
+from cnnbench.session.options import Options
 from cnnbench.session.session import Session
-from cnnbench.session.workers import crew as crews
-from cnnbench.session.workers.jobs import (
-    CheckModels,
-    FindGpus,
-    Job,
-    MakeReference,
-    Measure,
-    MeasurePeak,
-    Sanity,
-    Train,
-)
-from cnnbench.session.workers.process import JobError
+from cnnbench.session.workers.jobs import FindGpus, MakeReference, Measure, Train
 
 DOCUMENTED, WIDE = VARIANTS["documented"], VARIANTS["wide"]
-RUN = training_run(seconds=10.0, val_probabilities=((0.25,),) * 48)
-
-
-@dataclass
-class World:
-    """What workers find, and what they did, in order."""
-
-    gpus: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-    broken: str = ""  # variant whose trainings fail
-    done: list[tuple[Place, Job[Any]]] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-
-    def do(self, place: Place, job: Job[Any]) -> Any:
-        self.done.append((place, job))
-        if isinstance(job, Train) and job.variant.name == self.broken:
-            raise JobError(job.title(place), "no such layer")
-        if isinstance(job, Train):
-            return replace(RUN, variant=job.variant.name, seed=job.seed)
-        if isinstance(job, Sanity):
-            return sanity_run(kind=job.kind, variant=job.variant.name)
-        if isinstance(job, Measure):
-            return measurement(row=job.row, place=place)
-        if isinstance(job, MeasurePeak):
-            return peak(place=place)
-        return {FindGpus: self.gpus, CheckModels: self.problems}.get(type(job))
-
-    def kinds(self) -> list[str]:
-        return [type(job).__name__ for _, job in self.done]
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    world = World()
-
-    class Worker:
-        def __init__(self, place: Place) -> None:
-            self.place = place
-
-        def do(self, job: Job[Any], progress: object) -> Any:
-            return world.do(self.place, job)
-
-        def stop(self) -> None:
-            pass
-
-    monkeypatch.setattr(crews, "WorkerProcess", Worker)
-    monkeypatch.setattr(environment, "may_have_gpu", lambda: bool(world.gpus))
-    return world
-
-
-@pytest.fixture
-def started(world: World, tiny_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Session]]:
-    sessions = []
-
-    def start(**texts: str) -> Session:
-        options = options_from({"data": str(tiny_folder), "image_size": "24", **texts})
-        session = Session(options, tmp_path, world.lines.append)
-        sessions.append(session)
-        session.start()
-        return session
-
-    yield start
-    for session in sessions:
-        session.finish()
 
 
 # Trainings
@@ -174,7 +98,7 @@ def test_without_a_budget_there_is_room(started: Any) -> None:
 # Measurements
 
 
-def test_measurements_wait_for_trainings_and_have_references(world: World, started: Any) -> None:
+def test_measurements_wait_for_trainings_whose_weights_answer(world: World, started: Any) -> None:
     session = started(threads="2", seeds="7-7")
     place = session.measuring_place("tensorflow", "cpu")
     job = session.measure_job(WIDE, "inference", "float32", 32, rounds=3, warmup_rounds=1)
@@ -182,9 +106,10 @@ def test_measurements_wait_for_trainings_and_have_references(world: World, start
     session.plan_measurements([(place, job)])
     (measured,) = session.measurer().measurements(place, job)
     assert (place.threads, measured.place, measured.row.seed) == (2, place, 7)
-    assert world.kinds() == ["Train", "MakeReference", "Measure"]
     training, reference, _ = (job for _, job in world.done)
+    assert [type(job) for _, job in world.done] == [Train, MakeReference, Measure]
     assert reference.weights == training.weights
+    assert ("stop", Place("tensorflow", "cpu", 1)) in world.events
 
 
 def test_what_is_absent_is_not_planned(world: World, started: Any) -> None:
@@ -192,7 +117,7 @@ def test_what_is_absent_is_not_planned(world: World, started: Any) -> None:
     job = session.measure_job(WIDE, "inference", "float32", 32, rounds=3, warmup_rounds=1)
     session.plan_measurements([(session.measuring_place("tensorflow", "gpu"), job)])
     session.measurer()
-    assert MakeReference not in {type(job) for _, job in world.done}
+    assert world.done == []
 
 
 # Devices
@@ -204,7 +129,7 @@ def test_trainings_run_on_a_gpu_if_there_is_one(world: World, started: Any) -> N
     assert session.environment["gpus"] == ["H", "H"]
     assert (session.training_device(), session.training_workers()) == ("gpu", 1)
     session.training_run(WIDE, 0)
-    assert world.kinds() == ["FindGpus", "Train"]
+    assert [type(job) for _, job in world.done] == [FindGpus, Train]
     assert world.done[1][0] == Place("tensorflow", "gpu", environment.usable_cpus())
 
 

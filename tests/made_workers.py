@@ -1,0 +1,78 @@
+"""Workers that are no processes: what they come to is made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from factories import measurement, peak, sanity_run, training_run
+
+from cnnbench.machine.place import Place
+from cnnbench.records.measurements import Row
+from cnnbench.session.workers import jobs
+from cnnbench.session.workers.jobs import Job
+from cnnbench.session.workers.process import JobError
+
+RUN = training_run(seconds=10.0, val_probabilities=((0.25,),) * 48)
+
+
+@dataclass
+class World:
+    """What workers find, and what they did, in order.
+
+    `broken` is a variant whose trainings fail; `speed` gives the images per second of a row, `None`
+    if it does not fit into memory, or an error.
+    """
+
+    gpus: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    broken: str = ""
+    speed: Callable[[Row], float | JobError | None] = lambda row: 100.0
+    done: list[tuple[Place, Job[Any]]] = field(default_factory=list)
+    events: list[object] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def worker(self, place: Place) -> Worker:
+        return Worker(self, place)
+
+    def of(self, *kinds: type[Any]) -> list[Any]:
+        """Returns the jobs of these kinds that were done."""
+        return [job for _, job in self.done if isinstance(job, kinds)]
+
+    def come_to(self, place: Place, job: Job[Any]) -> Any:
+        if isinstance(job, jobs.Train):
+            if job.variant.name == self.broken:
+                raise JobError(job.title(place), "no such layer")
+            return replace(RUN, variant=job.variant.name, seed=job.seed)
+        if isinstance(job, jobs.Sanity):
+            return sanity_run(kind=job.kind, variant=job.variant.name)
+        if isinstance(job, jobs.MeasurePeak):
+            return peak(place=place, dtype=job.dtype)
+        if isinstance(job, jobs.Measure):
+            return self._measured(place, job.row)
+        return {jobs.FindGpus: self.gpus, jobs.CheckModels: self.problems}.get(type(job))
+
+    def _measured(self, place: Place, row: Row) -> Any:
+        speed = self.speed(row)
+        if isinstance(speed, JobError):
+            raise speed
+        made = measurement(row=row, place=place, steps_per_round=1)
+        if speed is None:
+            return replace(made, out_of_memory=True, round_seconds=())
+        return replace(made, round_seconds=(row.batch_size / speed,))
+
+
+class Worker:
+    """Stands for `cnnbench.session.workers.process.WorkerProcess`."""
+
+    def __init__(self, world: World, place: Place) -> None:
+        self._world, self._place = world, place
+
+    def do(self, job: Job[Any], progress: object) -> Any:
+        self._world.done.append((self._place, job))
+        self._world.events.append(job)
+        return self._world.come_to(self._place, job)
+
+    def stop(self) -> None:
+        self._world.events.append(("stop", self._place))
