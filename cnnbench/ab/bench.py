@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
-from cnnbench.ab.pairs import Pair, TimeSteps, drawn_order, measure_pair
-from cnnbench.ab.processes import Child, Template
+from cnnbench.ab.forks import Template
+from cnnbench.ab.pairs import Pair, Taken, Timer, drawn_order, steps_for, time_in_alternation
 from cnnbench.ab.sides import Side
+from cnnbench.ab.steps import TimeSteps
 from cnnbench.machine.place import Place
 from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.streams import random_stream
 from cnnbench.records.measurements import Workload
+from cnnbench.session.workers.process import WorkerProcess
 
 
 class Bench:
@@ -36,94 +40,86 @@ class Bench:
     def __init__(
         self, sides: Sequence[Side], splits: Splits, *, workload: Workload, seed: int = 0
     ) -> None:
-        self.sides = {side.name: side for side in sides}
+        self._sides = {side.name: side for side in sides}
         self._splits, self._workload, self._seed = splits, workload, seed
         self._templates: dict[tuple[Place, Path], Template] = {}
-        self._spent: list[Template] = []
-        self._children: list[Child] = []
-        self._scratch = tempfile.TemporaryDirectory(prefix="cnnbench-")
-        self._manifest = Path(self._scratch.name) / "pictures.json"
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._splits.save(self._manifest)
-        for side in self.sides.values():
-            self._template(side)  # all import at the same time
-        for template in self._templates.values():
-            template.wait()
+        with ExitStack() as stack:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="cnnbench-"))
+            self._manifest = Path(scratch) / "pictures.json"
+            self._splits.save(self._manifest)
+            for side in self._sides.values():
+                if (key := (side.place, side.harness)) not in self._templates:
+                    self._templates[key] = Template(*key)  # all import at the same time
+                    stack.callback(self._templates[key].stop)
+            for template in self._templates.values():
+                template.ready()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._clear()
-        for template in self._templates.values():
-            template.stop()
-        self._scratch.cleanup()
+        self._stack.close()
 
     def pair(self, number: int) -> Pair:
         """Measures one pair of fresh processes.
 
-        Args:
-            number: of the pair; with the seed it draws every order.
+        A round is as many steps as the slower side needs for `ROUND_SECONDS`. Number and seed
+        draw every order.
 
         Raises:
-            SideFailed: if a side can't be built or its process ends.
+            JobError: if a side can't be built or its process ends.
         """
         rng = random_stream(self._seed, "ab_pair", number)
-        with self.processes(number, rng) as time_steps:
-            return measure_pair(
-                number,
-                time_steps,
-                rng,
-                batch_a=self.sides["A"].batch_size,
-                batch_b=self.sides["B"].batch_size,
+        with self.processes(number, rng) as timers:
+            steps = steps_for(timers)
+            return Pair(
+                number=number,
+                steps=steps,
+                batch_a=self._sides["A"].batch_size,
+                batch_b=self._sides["B"].batch_size,
+                rounds=time_in_alternation(timers, steps, rng),
             )
 
     @contextmanager
-    def processes(self, number: int, rng: np.random.Generator) -> Iterator[dict[str, TimeSteps]]:
-        """Forks and builds a process for each side; they end afterwards."""
-        try:
-            # Which is forked first is drawn too: it may get the better memory.
-            children = {name: self._fork(self.sides[name], number) for name in drawn_order(rng)}
-            for name, child in children.items():
-                child.send(self._build(self.sides[name]))  # both build at the same time
-            for child in children.values():
-                child.answer()
-            yield {name: child.time for name, child in children.items()}
-            for child in children.values():
-                child.end()
-        finally:
-            self._clear()
+    def processes(self, number: int, rng: np.random.Generator) -> Iterator[dict[str, Timer]]:
+        """Starts a process for each side, in which its model is built; they end afterwards."""
+        jobs = {name: self._job(side, number) for name, side in self._sides.items()}
+        with ExitStack() as stack:
+            workers: dict[str, WorkerProcess] = {}
+            # Whose process starts first is drawn too: it may get the better memory.
+            for name in drawn_order(rng):
+                side = self._sides[name]
+                template = self._templates[side.place, side.harness]
+                workers[name] = template.worker(side.folder, jobs[name].cpus)
+                stack.callback(workers[name].stop)
+            for name, worker in workers.items():
+                worker.begin(jobs[name])  # both build at the same time
+            for name, worker in workers.items():
+                worker.finish(jobs[name])
+            yield {name: partial(_time, worker, jobs[name]) for name, worker in workers.items()}
 
-    def _clear(self) -> None:
-        """Ends what is left of a pair."""
-        for child in self._children:
-            child.kill()
-        for template in self._spent:
-            template.stop()
-        self._children, self._spent = [], []
+    def _job(self, side: Side, number: int) -> TimeSteps:
+        return TimeSteps(
+            side=side.name,
+            variant=side.variant,
+            workload=self._workload,
+            batch_size=side.batch_size,
+            seed=self._seed,
+            splits=self._manifest,
+            cpus=_cpus(number, side.place.threads),
+            working_copy=side.folder.working_copy,
+        )
 
-    def _fork(self, side: Side, number: int) -> Child:
-        template = self._template(side)
-        child = template.fork(side.name, side.folder, cpu=number)
-        self._children.append(child)
-        if not template.can_fork:  # it has become the child
-            self._spent.append(template)
-            del self._templates[side.place, side.harness]
-        return child
 
-    def _template(self, side: Side) -> Template:
-        key = (side.place, side.harness)
-        if key not in self._templates:
-            self._templates[key] = Template(*key, Path(self._scratch.name))
-        return self._templates[key]
+def _time(worker: WorkerProcess, job: TimeSteps, steps: int) -> Taken:
+    return worker.do(replace(job, steps=steps))
 
-    def _build(self, side: Side) -> dict[str, Any]:
-        return {
-            "do": "build",
-            "variant": asdict(side.variant),
-            "splits": str(self._manifest),
-            "workload": self._workload,
-            "backend": side.place.backend,
-            "device": side.place.device,
-            "batch_size": side.batch_size,
-            "seed": self._seed,
-        }
+
+def _cpus(number: int, threads: int) -> tuple[int, ...]:
+    """Returns as many CPUs as threads, in turn for each pair."""
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    cpus = sorted(os.sched_getaffinity(0))
+    return tuple({cpus[(number + each) % len(cpus)] for each in range(threads)})

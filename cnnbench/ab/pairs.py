@@ -10,25 +10,26 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 ROUNDS = 12
 ROUND_SECONDS = 0.03
 WARMUP_ROUNDS = 2
-NAMES = ("A", "B")
+
+ClockName = Literal["wall", "cpu"]
 
 
-class Taken(NamedTuple):
+@dataclass(frozen=True)
+class Taken:
     """Seconds of a round: wall-clock time, and CPU time of the process."""
 
     wall: float
     cpu: float
 
 
-ClockName = Literal["wall", "cpu"]
-TimeSteps = Callable[[int], Taken]
+Timer = Callable[[int], Taken]
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Pair:
-    """Raw seconds of one pair of processes.
-
-    Args:
-        number: of the pair, from 0.
-        steps: steps per round, on both sides.
-        batch_a, batch_b: pictures per step.
-        rounds: timed one after the other.
-    """
+    """Raw seconds of one pair of processes: `rounds` of `steps` each, of so many pictures."""
 
     number: int
     steps: int
@@ -71,47 +65,34 @@ class Pair:
         return median(map(math.log, ratios)) - math.log(self.batch_b / self.batch_a)
 
 
-def measure_pair(
-    number: int,
-    time_steps: Mapping[str, TimeSteps],
-    rng: np.random.Generator,
-    *,
-    batch_a: int,
-    batch_b: int,
-) -> Pair:
-    """Measures one pair; a round is as many steps as the slower side needs for `ROUND_SECONDS`.
-
-    Args:
-        number: of the pair.
-        time_steps: of A and B: makes so many steps and returns what they took.
-        rng: draws which side is first in each round.
-        batch_a, batch_b: pictures per step.
-    """
+def steps_for(timers: Mapping[str, Timer]) -> int:
+    """Returns how many steps, one of 1, 2, 4..., take the slower side `ROUND_SECONDS`."""
     steps = 1
-    while max(time(steps).wall for time in time_steps.values()) < ROUND_SECONDS:
+    while max(timer(steps).wall for timer in timers.values()) < ROUND_SECONDS:
         steps *= 2
-    return Pair(number, steps, batch_a, batch_b, time_in_alternation(time_steps, steps, rng))
+    return steps
 
 
 def time_in_alternation(
-    time_steps: Mapping[str, TimeSteps], steps: int, rng: np.random.Generator
+    timers: Mapping[str, Timer], steps: int, rng: np.random.Generator
 ) -> tuple[Round, ...]:
     """Times rounds of A and B in an order drawn for each round, after warm-up rounds.
 
     Only one side works at a time, and no round of one is far from a round of the other.
 
     Args:
-        time_steps, rng: as in `measure_pair`.
+        timers: of A and B: makes so many steps and returns what they took.
         steps: of each round.
+        rng: draws the orders.
     """
     rounds = []
     for _ in range(WARMUP_ROUNDS + ROUNDS):
         order = drawn_order(rng)
-        taken = {name: time_steps[name](steps) for name in order}
+        taken = {name: timers[name](steps) for name in order}
         rounds.append(Round(order[0], taken["A"], taken["B"]))
     return tuple(rounds[WARMUP_ROUNDS:])
 
 
 def drawn_order(rng: np.random.Generator) -> list[str]:
     """Returns A and B in an order drawn at random."""
-    return [NAMES[index] for index in rng.permutation(2)]
+    return ["AB"[index] for index in rng.permutation(2)]

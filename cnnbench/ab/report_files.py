@@ -15,31 +15,21 @@ RESULT_NAME = "ab.json"
 COLUMNS = ("pair", "round", "side", "order", "steps", "batch_size", "seconds", "cpu_seconds")
 
 
-class PairsFile:
-    """Appends pairs to `pairs.csv`; each is on disk before the next one starts."""
-
-    def __init__(self, folder: Path) -> None:
-        self._file = (folder / PAIRS_NAME).open("x", newline="", encoding="utf-8")
-        self._rows = csv.writer(self._file, lineterminator="\n")
-        self._rows.writerow(COLUMNS)
-        self._file.flush()
-
-    def append(self, pair: Pair) -> None:
-        """Adds a row per round and side; `order` counts from 0 within a round."""
+def append_pair(folder: Path, pair: Pair) -> None:
+    """Adds a row per round and side; they are on disk when it returns."""
+    with (folder / PAIRS_NAME).open("a", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        if not file.tell():
+            rows.writerow(COLUMNS)
         for number, each in enumerate(pair.rounds):
             for side, batch_size, taken in (
                 ("A", pair.batch_a, each.a),
                 ("B", pair.batch_b, each.b),
             ):
-                order = int(each.first != side)
-                self._rows.writerow(
-                    (pair.number, number, side, order, pair.steps, batch_size, *taken)
-                )
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        self._file.close()
+                key = (pair.number, number, side, int(each.first != side))
+                rows.writerow((*key, pair.steps, batch_size, taken.wall, taken.cpu))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_result(folder: Path, content: dict[str, Any]) -> None:

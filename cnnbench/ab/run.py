@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from cnnbench.ab.bench import Bench
-from cnnbench.ab.report_files import PairsFile, write_result
+from cnnbench.ab.report_files import append_pair, write_result
 from cnnbench.ab.settings import Settings
 from cnnbench.ab.sides import Side
 from cnnbench.ab.until_decided import clocks_in_words, measure_until_decided
@@ -28,14 +28,9 @@ def compare_sides(
     report_dir: Path,
     say: Callable[[str], None],
 ) -> Verdict:
-    """Compares two sides and leaves a report folder.
+    """Compares A and B, which are placed, and leaves a report folder in `report_dir`.
 
-    Args:
-        sides: A and B, placed (`sides.placed`).
-        settings: the numbers.
-        splits: the pictures; only their shape and number of classes matter.
-        report_dir: where the report's folder goes.
-        say: prints a line for people.
+    Of the pictures, only the shape and the number of classes matter.
     """
     environment = describe(Path.cwd())
     content = {
@@ -68,16 +63,13 @@ def compare_sides(
         looks=look_plan(settings.pairs, settings.max_pairs),
         narrow=True,
     )
-    with (
-        closing(PairsFile(folder)) as table,
-        Bench(sides, splits, workload=settings.workload, seed=settings.seed) as bench,
-    ):
+    with Bench(sides, splits, workload=settings.workload, seed=settings.seed) as bench:
         pairs, result = measure_until_decided(
             bench.pair,
             rule,
             budget=settings.budget,
             clock=settings.clock,
-            keep=table.append,
+            keep=partial(append_pair, folder),
             say=say,
         )
     text = f"{in_words(result, rule)} {clocks_in_words(pairs, settings.clock)}"

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass
 
+from cnnbench.ab.pairs import ClockName
 from cnnbench.records.measurements import Workload
 from cnnbench.session.option_parsers import at_least, fraction, one_of, rate, seconds
 from cnnbench.session.option_table import Option, parse_all
 
-AB_OPTIONS: dict[str, Option] = {
+AB_OPTIONS = {
     option.field: option
     for option in (
         Option("workload", one_of(("train", "inference")), "NAME", "train (default) or inference"),
         Option("device", one_of(("cpu", "gpu")), "NAME", "cpu (default) or gpu"),
-        Option(
-            "clock",
-            one_of(("wall", "cpu")),
-            "NAME",
-            "wall (default), or cpu: CPU time, which leaves out all waiting, for a busy machine",
-        ),
+        Option("clock", one_of(("wall", "cpu")), "NAME", "wall (default), or cpu: CPU time"),
         Option("batch_size", at_least(1), "N", "pictures per step; default: 32"),
         Option("threads", at_least(1), "N", "of each process; default: 1, the least noise"),
         Option("min_effect", fraction, "SHARE", "smallest slowdown that matters; default: 0.03"),
@@ -40,7 +35,7 @@ class Settings:
 
     workload: Workload = "train"
     device: str = "cpu"
-    clock: Literal["wall", "cpu"] = "wall"
+    clock: ClockName = "wall"
     batch_size: int = 32
     threads: int = 1
     min_effect: float = 0.03
@@ -50,9 +45,6 @@ class Settings:
     max_pairs: int = 30
     budget: float | None = None
     seed: int = 0
-
-
-assert set(AB_OPTIONS) == {field.name for field in fields(Settings)}
 
 
 def settings_from(texts: Mapping[str, str | None]) -> Settings:

@@ -8,17 +8,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cnnbench.ab.child import is_own
 from cnnbench.ab.revisions import checked_out, commit_of, repository
 from cnnbench.ab.settings import AB_OPTIONS
+from cnnbench.ab.steps import is_own
 from cnnbench.machine.backends import TRAINING_BACKENDS, require_backends
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import VARIANTS, Variant, variant_named
 from cnnbench.session.option_parsers import one_of
 from cnnbench.session.option_table import Option
 
+KEYS = "rev, variant, batch_size, threads, backend"
 BACKEND = Option("backend", one_of(TRAINING_BACKENDS), "NAME", "of Keras")
-KEYS = ("rev", "variant", "batch_size", "threads", "backend")
 TEMPLATE = Path("cnnbench/ab/template.py")
 OWN_HARNESS = Path(__file__).resolve().parents[2]
 
@@ -34,17 +34,16 @@ class Folder:
     working_copy: Path | None = None
     worktree: Path | None = None
 
-    def sys_path(self, paths: Iterable[str]) -> tuple[str, ...]:
+    def sys_path(self, paths: Iterable[str]) -> list[str]:
         """Returns where modules are looked for, given where Python would look otherwise."""
         found = [str(self.root)]
         for path in filter(None, paths):
             if self.working_copy and self.worktree and is_own(path, self.working_copy):
                 inside = self.worktree / Path(path).resolve().relative_to(self.working_copy)
-                if inside.is_dir():
-                    found.append(str(inside))
+                found += [str(inside)] if inside.is_dir() else []
             else:
                 found.append(path)
-        return tuple(dict.fromkeys(found))
+        return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ class Side:
         variant: whose model.
         place: backend, device and threads of its processes.
         batch_size: pictures per step.
-        revision: git revision as it was written; `None` is the current folder.
-        commit: its full hash.
+        revision, commit: git revision as it was written, and its full hash; `None` is the current
+            folder.
         folder: where its processes work.
         harness: folder whose cnnbench measures it.
     """
@@ -73,10 +72,8 @@ class Side:
 
     def equals(self, other: Side) -> bool:
         """Returns whether nothing but chance can make a difference between two sides."""
-        return self._identity() == other._identity()
-
-    def _identity(self) -> tuple[object, ...]:
-        return (self.variant, self.place, self.batch_size, self.commit)
+        names = ("variant", "place", "batch_size", "commit")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what identifies the side, without paths of this machine."""
@@ -92,12 +89,10 @@ class Side:
         }
 
     def in_words(self) -> str:
-        at = f" at {self.revision} ({(self.commit or '')[:10]})" if self.revision else ""
-        threads = f"{self.place.threads} thread{'s' if self.place.threads > 1 else ''}"
-        return (
-            f"{self.variant.name}{at}, batch size {self.batch_size}, {threads}, "
-            f"{self.place.backend}"
-        )
+        at = f" at {self.revision} ({self.commit[:10]})" if self.commit else ""
+        many = "s" if self.place.threads > 1 else ""
+        where = f"{self.place.threads} thread{many}, {self.place.backend}"
+        return f"{self.variant.name}{at}, batch size {self.batch_size}, {where}"
 
 
 def parse_sides(a: str, b: str | None, default: Side, here: Path) -> tuple[Side, Side]:
@@ -123,85 +118,66 @@ def parse_sides(a: str, b: str | None, default: Side, here: Path) -> tuple[Side,
     return sides[0], sides[1]
 
 
-def parse_side(text: str, default: Side, folder: Path) -> Side:
+def parse_side(text: str, default: Side, here: Path) -> Side:
     """Reads a side: a variant, a git revision, or `key=value,key=value`.
 
-    A variant's name wins over a branch of that name; `rev=NAME` means the branch.
-
-    Args:
-        text: what a person wrote.
-        default: the side's name, and what is not written.
-        folder: the current one.
+    A variant's name wins over a branch of that name; `rev=NAME` means the branch. What the text
+    does not say is that of `default`.
 
     Raises:
         ValueError: names the side, what was expected and every bad value.
     """
-    if "=" in text:
-        return _from_pairs(text, default, folder)
-    with suppress(ValueError):
-        return replace(default, variant=variant_named(text))
-    commit = commit_of(text, folder)
-    if commit is None:
-        raise ValueError(
-            f"{default.name} is neither a variant nor a git revision of this folder. Expected one "
-            f"of {', '.join(VARIANTS)}, your own model as package.module:function, a revision, or "
-            f"key=value,key=value with the keys {', '.join(KEYS)}. Received: side={text!r}"
-        )
-    return replace(default, revision=text, commit=commit)
-
-
-def _from_pairs(text: str, side: Side, folder: Path) -> Side:
-    problems, seen = [], set()
+    if "=" not in text:
+        with suppress(ValueError):
+            return replace(default, variant=variant_named(text))
+        commit = commit_of(text, here)
+        if commit is None:
+            raise ValueError(
+                f"{default.name} is neither a variant nor a git revision of this folder. Expected "
+                f"one of {', '.join(VARIANTS)}, your own model as package.module:function, a "
+                f"revision, or key=value,key=value with the keys {KEYS}. Received: side={text!r}"
+            )
+        return replace(default, revision=text, commit=commit)
+    side, problems = default, []
     for word in text.split(","):
-        key, equals, value = (part.strip() for part in word.partition("="))
+        key, _, value = word.partition("=")
         try:
-            if key not in KEYS or not equals:
-                raise ValueError(
-                    f"expected key=value with one of the keys {', '.join(KEYS)}. "
-                    f"Received: {word.strip()!r}"
-                )
-            if key in seen:
-                raise ValueError(f"each key once. Received: {word.strip()!r}")
-            seen.add(key)
-            side = _with(side, key, value, folder)
+            side = _with(side, key.strip(), value.strip(), here)
         except ValueError as error:
-            problems.append(f"{side.name}: {error}")
+            problems.append(f"{default.name}: {error}")
     if problems:
         raise ValueError("\n".join(problems))
     return side
 
 
-def _with(side: Side, key: str, value: str, folder: Path) -> Side:
-    if key == "rev":
-        commit = commit_of(value, folder)
-        if commit is None:
-            raise ValueError(
-                f"expected a git revision of the repository here. Received: rev={value!r}"
-            )
-        return replace(side, revision=value, commit=commit)
-    if key == "variant":
-        return replace(side, variant=variant_named(value))
-    if key == "backend":
-        require_backends((BACKEND.value(value, name=key),))
-        return replace(side, place=replace(side.place, backend=value))
-    number = AB_OPTIONS[key].value(value, name=key)
-    if key == "threads":
-        return replace(side, place=replace(side.place, threads=number))
-    return replace(side, batch_size=number)
+def _with(side: Side, key: str, value: str, here: Path) -> Side:
+    match key:
+        case "rev":
+            commit = commit_of(value, here)
+            if commit is None:
+                raise ValueError(f"expected a git revision of this folder. Received: rev={value!r}")
+            return replace(side, revision=value, commit=commit)
+        case "variant":
+            return replace(side, variant=variant_named(value))
+        case "batch_size":
+            return replace(side, batch_size=AB_OPTIONS[key].value(value, name=key))
+        case "threads":
+            threads = AB_OPTIONS[key].value(value, name=key)
+            return replace(side, place=replace(side.place, threads=threads))
+        case "backend":
+            require_backends((BACKEND.value(value, name=key),))
+            return replace(side, place=replace(side.place, backend=value))
+    raise ValueError(f"expected key=value with one of the keys {KEYS}. Received: key={key!r}")
 
 
 @contextmanager
 def placed(sides: Iterable[Side], here: Path, scratch: Path) -> Iterator[list[Side]]:
-    """Puts each side's code where its processes can work; removes it afterwards.
+    """Checks revisions out into `scratch`, and removes them afterwards.
 
-    Args:
-        sides: as parsed.
-        here: the current folder; the same one of a revision is entered.
-        scratch: folder for checkouts.
+    A side's processes work where `here` is in its revision.
 
     Raises:
         ValueError: if a revision can't be measured; names the side and why.
-        OSError: if git can't check it out.
     """
     with ExitStack() as stack:
         yield [_placed(side, here.resolve(), scratch, stack) for side in sides]
@@ -211,21 +187,19 @@ def _placed(side: Side, here: Path, scratch: Path, stack: ExitStack) -> Side:
     if side.commit is None:
         return replace(side, folder=Folder(here))
     top = repository(here)
-    assert top is not None, "a revision was found here"
-    where = scratch / f"{side.name}-{side.commit[:10]}"
-    worktree = stack.enter_context(checked_out(side.commit, top, where))
+    worktree = stack.enter_context(checked_out(side.commit, top, scratch / side.name))
     root = worktree / here.relative_to(top)
     if not root.is_dir():
         raise ValueError(
             f"{side.name}: the current folder is not in this revision. "
             f"Received: rev={side.revision!r}, folder={str(here.relative_to(top))!r}"
         )
-    folder = Folder(root, top, worktree)
+    side = replace(side, folder=Folder(root, top, worktree))
     if not (worktree / "cnnbench" / "__init__.py").is_file():
-        return replace(side, folder=folder)
+        return side
     if not (worktree / TEMPLATE).is_file():
         raise ValueError(
             f"{side.name}: this revision of cnnbench itself is older than `cnnbench ab` and can't "
             f"measure itself. Expected one with {TEMPLATE}. Received: rev={side.revision!r}"
         )
-    return replace(side, folder=folder, harness=worktree)
+    return replace(side, harness=worktree)

@@ -1,9 +1,8 @@
-"""The template: `python -m cnnbench.ab.template BACKEND DEVICE THREADS`.
+"""The template: `python -m cnnbench.ab.template BACKEND DEVICE THREADS [SETUP]`.
 
-Imports what costs seconds once and starts no runtime, so that each process of a pair is a
-fork of it, fresh where it matters (threads, kernels, memory of the runtime, the model) in a
-fraction of the time. Reads commands from standard input and answers on what was standard
-output, one line of JSON each. Where a fork is not safe it becomes the process itself.
+Imports what costs seconds once and starts no runtime, so that each worker is a fork of it: fresh
+where it matters (threads, kernels, memory of the runtime, the model) in a fraction of the time.
+With a SETUP it becomes a worker itself, where a fork is not safe.
 """
 
 from __future__ import annotations
@@ -15,40 +14,29 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-PROTOCOL = 2  # of the messages; a revision of cnnbench with another one can't be a side
+from cnnbench.machine.backends import switch_off_telemetry
+from cnnbench.machine.place import Place
+
+PROTOCOL = 2  # of messages and job; a revision of cnnbench with another one can't be a side
 TASKS = Path("/proc/self/task")
 
 
-def main(backend: str, device: str, threads: int) -> None:
+def main(place: Place) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
-
-    def answer(message: dict[str, Any]) -> None:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
-
-    from cnnbench.machine.backends import switch_off_telemetry
-
-    switch_off_telemetry()
     import keras  # the import that costs seconds
 
-    from cnnbench.ab.child import serve
-
-    assert keras.backend.backend() == backend
-    answer({"protocol": PROTOCOL, "can_fork": can_fork()})
-    while line := sys.stdin.readline():
+    assert keras.backend.backend() == place.backend
+    answer: dict[str, Any] = {"protocol": PROTOCOL, "can_fork": can_fork()}
+    print(json.dumps(answer), file=answers, flush=True)
+    for line in sys.stdin:
         message = json.loads(line)
-        if message["do"] == "reap":
-            answer({"status": os.waitstatus_to_exitcode(os.waitpid(message["pid"], 0)[1])})
-        elif message["do"] == "become":
-            answer({"pid": os.getpid()})
-            serve(message, backend, threads)
-            return
+        if "reap" in message:
+            _, status = os.waitpid(message["reap"], 0)
+            answer = {"exit_code": os.waitstatus_to_exitcode(status)}
         else:
-            pid = os.fork()
-            if pid == 0:
-                _serve_and_exit(message, backend, threads)
-            answer({"pid": pid})
+            answer = {"pid": _fork(place, message["setup"], message["files"])}
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 def can_fork(tasks: Path = TASKS) -> bool:
@@ -59,22 +47,45 @@ def can_fork(tasks: Path = TASKS) -> bool:
     return hasattr(os, "fork") and tasks.is_dir() and len(os.listdir(tasks)) == 1
 
 
-def _serve_and_exit(message: dict[str, Any], backend: str, threads: int) -> None:
-    from cnnbench.ab.child import serve
+def _fork(place: Place, setup: dict[str, Any], paths: list[str]) -> int:
+    """Forks a worker with these files as standard input, output and error; returns its id."""
+    modes = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY | os.O_APPEND)
+    files = [os.open(path, mode) for path, mode in zip(paths, modes, strict=True)]
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setpgid(0, 0)  # whatever it starts ends with it
+            for standard, file in enumerate(files):
+                os.dup2(file, standard)
+                os.close(file)
+            become_worker(place, setup)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)  # nothing of the template's is to be flushed or torn down twice
+    os.setpgid(pid, pid)  # here too, so that it is done when the parent hears of it
+    for file in files:
+        os.close(file)
+    return pid
 
-    code = 1
-    try:
-        serve(message, backend, threads)
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)  # nothing of the template's is to be flushed or torn down twice
+
+def become_worker(place: Place, setup: dict[str, Any]) -> None:
+    """Does jobs in the folder, with the modules and, from the start in JAX, on the CPUs given."""
+    from cnnbench.ab.steps import TimeSteps, pin, time_steps
+    from cnnbench.session.workers.child import serve
+    from cnnbench.session.workers.work import WORK
+
+    sys.path[:] = setup["sys_path"]
+    os.chdir(setup["folder"])
+    if place.backend == "jax":
+        pin(setup["cpus"])  # the runtime starts as many threads as it may use CPUs
+    WORK[TimeSteps] = time_steps
+    serve(place)
 
 
 if __name__ == "__main__":
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    backend, device, threads, *setups = sys.argv[1:]
+    switch_off_telemetry()
+    if setups:
+        become_worker(Place(backend, device, int(threads)), json.loads(setups[0]))
+    main(Place(backend, device, int(threads)))

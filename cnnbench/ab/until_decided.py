@@ -28,8 +28,8 @@ def measure_until_decided(
     Args:
         measure: measures the pair of a number.
         rule: looks and error rates.
-        budget: seconds; no pair is started that would end later. The first one always is.
-        clock: `wall` or `cpu`, by which pairs are judged.
+        budget: seconds; no pair is started that would end later, but for the first.
+        clock: by which pairs are judged.
         keep: called with each pair before the next one.
         say: prints the plan after the first pair, and a line per look.
         now: returns seconds.
@@ -40,13 +40,15 @@ def measure_until_decided(
     start = now()
     pairs: list[Pair] = []
     while True:
-        pair = measure(len(pairs))
-        keep(pair)
-        pairs.append(pair)
+        pairs.append(measure(len(pairs)))
+        keep(pairs[-1])
         spent = now() - start
         each = spent / len(pairs)
         if len(pairs) == 1:
-            say(f"first pair: {each:.1f} s; {_plan(rule, each, budget)}")
+            least, most = rule.looks[0], rule.looks[-1]
+            plan = f"about {least * each:.0f} s for {least} pairs, {most * each:.0f} s for {most}"
+            at_most = "" if budget is None else f", at most {budget:g} s"
+            say(f"first pair: {each:.1f} s; {plan}{at_most}")
         last = budget is not None and spent + each > budget
         result = judge([pair.log_ratio(clock) for pair in pairs], rule, last=last)
         if len(pairs) in rule.looks:
@@ -58,25 +60,14 @@ def measure_until_decided(
             return pairs, result
 
 
-def _plan(rule: RatioRule, each: float, budget: float | None) -> str:
-    least, most = rule.looks[0], rule.looks[-1]
-    text = f"about {least * each:.0f} s for {least} pairs, {most * each:.0f} s for {most}"
-    return f"{text}, at most {budget:g} s" if budget is not None else text
-
-
 def clocks_in_words(pairs: Sequence[Pair], clock: ClockName) -> str:
     """Returns which clock decided, what the other one says, and how busy the machine was."""
     names = {"wall": "wall-clock time", "cpu": "CPU time"}
     other: ClockName = "wall" if clock == "cpu" else "cpu"
-    estimate = mean_of([pair.log_ratio(other) for pair in pairs])
-    around = ""
-    if len(pairs) > 1:
-        interval = estimate.interval()
-        around = f" ({math.expm1(interval.low):+.1%} to {math.expm1(interval.high):+.1%})"
+    change = math.expm1(mean_of([pair.log_ratio(other) for pair in pairs]).value)
     taken = [side for pair in pairs for each in pair.rounds for side in (each.a, each.b)]
     cpus = sum(side.cpu for side in taken) / sum(side.wall for side in taken)
     return (
-        f"Decided by {names[clock]}. By {names[other]}, for information: "
-        f"{math.expm1(estimate.value):+.1%}{around}. The processes used {cpus:.2f} CPUs "
-        "while they worked."
+        f"Decided by {names[clock]}; {names[other]} says {change:+.1%}. The processes used "
+        f"{cpus:.2f} CPUs while they worked."
     )

@@ -47,13 +47,13 @@ def add_to(commands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
-    from cnnbench.ab.processes import SideFailed
     from cnnbench.ab.run import compare_sides
     from cnnbench.ab.sides import Side, parse_sides, placed
     from cnnbench.machine.backends import require_backends
     from cnnbench.machine.place import Place
     from cnnbench.models.variants import variant_named
     from cnnbench.session.pictures import read_splits
+    from cnnbench.session.workers.process import JobError
 
     # A terminated process must still end its children and remove its checkouts.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -80,7 +80,7 @@ def run(parsed: argparse.Namespace) -> int:
                 report_dir=parsed.report_dir,
                 say=_say,
             )
-    except SideFailed as error:
+    except JobError as error:
         print(f"cnnbench: error: {error}", error.details.rstrip(), sep="\n", file=sys.stderr)
         return FAILED_SIDE
     if verdict == "inconclusive" and parsed.allow_inconclusive:

@@ -16,13 +16,14 @@ import pytest
 from suite_runs import ROOT, run_command
 
 from cnnbench.ab.bench import Bench
-from cnnbench.ab.processes import SideFailed, Template
+from cnnbench.ab.forks import Template
 from cnnbench.ab.sides import Folder, Side
 from cnnbench.ab.template import can_fork
 from cnnbench.cli import main
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.data_set import Splits
+from cnnbench.session.workers.process import JobError
 
 MODEL = """
 import keras
@@ -102,7 +103,9 @@ def test_a_killed_process_is_told(bench: Bench) -> None:
     with bench.processes(3, np.random.default_rng(0)) as timers:
         for pid in children() - before:
             os.kill(pid, 9)
-        with pytest.raises(SideFailed, match="A: the process ended by signal 9"):
+        with pytest.raises(
+            JobError, match=r"A: the worker process ended by signal 9 \(tensorflow on cpu\)"
+        ):
             timers["A"](1)
 
 
@@ -112,7 +115,7 @@ def test_a_model_that_cant_be_built_is_told_and_the_next_pair_can(
     with monkeypatch.context() as patch:
         patch.setitem(bench.sides, "B", side("B", bench.sides["B"].folder.root, BROKEN))
         with pytest.raises(
-            SideFailed, match=r"B: mymodel:broken failed in mymodel.py:\d+: .*no such layer"
+            JobError, match=r"B: mymodel:broken failed in mymodel.py:\d+: .*no such layer"
         ):
             bench.pair(4)
     assert bench.pair(5).number == 5
@@ -209,7 +212,7 @@ def test_a_side_that_cant_be_measured_is_exit_code_11_with_its_log(
         cwd=checkout,
     )
     assert done.returncode == 11
-    assert "B: the process ended with exit code 3" in done.stderr
+    assert "B: the worker process ended with exit code 3" in done.stderr
     assert "the model's last words" in done.stderr
     assert "Traceback" not in done.stderr
 

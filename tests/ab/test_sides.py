@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cnnbench.ab.child import strays
 from cnnbench.ab.revisions import checked_out, commit_of, repository
 from cnnbench.ab.sides import OWN_HARNESS, Folder, Side, parse_side, parse_sides, placed
+from cnnbench.ab.steps import strays
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import variant_named
 
@@ -278,7 +278,7 @@ def test_a_module_of_the_working_copy_is_found_out(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     __import__("stray_of_a_test")
     monkeypatch.delitem(sys.modules, "stray_of_a_test", raising=False)
-    assert strays(str(tmp_path)) == []
+    assert strays(tmp_path) == []
     __import__("stray_of_a_test")
-    assert strays(str(tmp_path)) == ["stray_of_a_test"]
+    assert strays(tmp_path) == ["stray_of_a_test"]
     monkeypatch.delitem(sys.modules, "stray_of_a_test")

@@ -25,14 +25,18 @@ from cnnbench.records.codec import from_data
 
 
 def main(place: Place) -> None:
+    setup = json.loads(sys.stdin.readline())
+    sys.path[:] = list(dict.fromkeys([*sys.path, *setup["sys_path"]]))
+    switch_off_telemetry()
+    serve(place)
+
+
+def serve(place: Place) -> None:
+    """Does jobs until the parent closes the pipe."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
     lines: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
-    setup = json.loads(lines.get())
-    sys.path[:] = list(dict.fromkeys([*sys.path, *setup["sys_path"]]))
-
-    switch_off_telemetry()
     limit_threads(place.backend, place.threads)
     # The import that costs seconds is done while the parent still prepares data.
     importlib.import_module("keras" if place.backend in TRAINING_BACKENDS else place.backend)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Self
+from typing import IO, Any, Protocol, Self
 
 from cnnbench.machine.backends import worker_environment
 from cnnbench.machine.place import Place
@@ -52,28 +52,44 @@ class WorkerDied(JobError):
         self.signal = ended.signal
 
 
-class LineProcess:
-    """A Python process that takes and answers lines of JSON; a context manager.
+class Started(Protocol):
+    """A part of `Popen`: what is needed of a process that was started."""
 
-    What it prints goes to a log. It leads a process group: whatever it starts ends with it.
+    pid: int
+    stdin: IO[str] | None
+    stdout: IO[str] | None
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def wait(self) -> int: ...
+
+
+def start_python(arguments: list[str], environment: Mapping[str, str], log: IO[bytes]) -> Started:
+    """Starts Python with pipes to and from it, in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env=environment,
+        text=True,
+        process_group=0,
+    )
+
+
+class LineProcess:
+    """A process that takes and answers lines of JSON; a context manager.
+
+    It leads a process group: whatever it starts ends with it.
 
     Args:
-        arguments: of Python.
-        environment: all of its variables.
+        start: starts it; gets the log, which outlives a crash.
     """
 
-    def __init__(self, arguments: list[str], environment: Mapping[str, str]) -> None:
-        # The log outlives a crash, which is when somebody wants to read it.
+    def __init__(self, start: Callable[[IO[bytes]], Started]) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [sys.executable, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env=environment,
-            text=True,
-            process_group=0,
-        )
+        self._process = start(self._log)
         self.pid = self._process.pid
 
     def __enter__(self) -> Self:
@@ -121,16 +137,24 @@ class LineProcess:
 
 
 class WorkerProcess(LineProcess):
-    """A process that does one job after the other at a place."""
+    """A process that does one job after the other at a place.
 
-    def __init__(self, place: Place) -> None:
+    Args:
+        place: where.
+        start: starts it, if not as a new Python.
+    """
+
+    def __init__(self, place: Place, start: Callable[[IO[bytes]], Started] | None = None) -> None:
         self.place = place
+        super().__init__(start or self._start)
+        if start is None:
+            self.send({"sys_path": [os.getcwd(), *sys.path]})
+
+    def _start(self, log: IO[bytes]) -> Started:
+        place = self.place
         words = [place.backend, place.device, str(place.threads)]
-        super().__init__(
-            ["-m", "cnnbench.session.workers.child", *words],
-            worker_environment(place),
-        )
-        self.send({"sys_path": [os.getcwd(), *sys.path]})
+        environment = worker_environment(place)
+        return start_python(["-m", "cnnbench.session.workers.child", *words], environment, log)
 
     def do(self, job: Job[R], progress: Callable[[dict[str, Any]], None] = lambda _: None) -> R:
         """Does a job and waits for it.
@@ -139,8 +163,16 @@ class WorkerProcess(LineProcess):
             JobError: if the job failed; the worker can take the next one.
             WorkerDied: if the process ended.
         """
-        title = job.title(self.place)
+        self.begin(job)
+        return self.finish(job, progress)
+
+    def begin(self, job: Job[R]) -> None:
+        """Begins a job; the only thing to do next is to `finish` it."""
         self.send({"job": type(job).__name__, "fields": asdict(job)})
+
+    def finish(self, job: Job[R], progress: Callable[[dict[str, Any]], None] = lambda _: None) -> R:
+        """Waits for a job that was begun; raises what `do` raises."""
+        title = job.title(self.place)
         while True:
             try:
                 message = self.read()

@@ -1,0 +1,104 @@
+"""The job of a process of a pair: build one side's model, and time steps when told to."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from cnnbench.ab.pairs import Taken
+from cnnbench.machine.place import Place
+from cnnbench.models.variants import Variant
+from cnnbench.records.measurements import Row, Workload
+from cnnbench.session.workers.jobs import Job
+from cnnbench.session.workers.work import Report
+from cnnbench.speed import timing
+
+
+@dataclass(frozen=True)
+class TimeSteps(Job[Taken]):
+    """Times steps; the first of a process builds the model and may time none.
+
+    The process stays on `cpus`, and may import nothing from `working_copy`.
+    """
+
+    words = "{job.side}"
+    side: str
+    variant: Variant
+    workload: Workload
+    batch_size: int
+    seed: int
+    splits: Path
+    cpus: tuple[int, ...] = ()
+    working_copy: Path | None = None
+    steps: int = 0
+
+
+def time_steps(job: TimeSteps, place: Place, report: Report) -> Taken:
+    """Does the job in a worker."""
+    step = _built(replace(job, steps=0), place)
+    used = time.process_time()
+    seconds = timing.time_steps(step, job.steps)
+    return Taken(seconds, time.process_time() - used)
+
+
+@cache
+def _built(job: TimeSteps, place: Place) -> timing.Step:
+    from cnnbench.machine.devices import gpus
+    from cnnbench.pictures.batches import Pictures, drawn_batch
+    from cnnbench.pictures.data_set import Splits
+    from cnnbench.speed.engines.engine import engine_for, host_step, program_for
+
+    if place.device == "gpu" and not gpus(place.backend):
+        raise ValueError(f"{place.backend} sees no GPU. Received: device='gpu'")
+    splits = Splits.open(job.splits)
+    pictures = Pictures(splits.train_pictures(), splits.train.labels)
+    batch = drawn_batch(pictures, job.batch_size, job.seed)
+    row = Row(job.variant.name, job.workload, "float32", job.batch_size, job.seed)
+    engine = engine_for(place)
+    step = host_step(engine, program_for(engine, job.variant, row, splits), batch)
+    step()  # compiles it
+    if job.working_copy is not None and (found := strays(job.working_copy)):
+        raise ValueError(
+            "These modules come from the working copy and not from the revision. Put the folder "
+            "that they are in on PYTHONPATH, so that it is looked for in the revision. "
+            f"Received: modules={', '.join(found)}"
+        )
+    pin(job.cpus)  # not before: both sides build at the same time
+    return step
+
+
+def pin(cpus: Iterable[int]) -> None:
+    """Keeps all threads of this process on these CPUs, where the system can.
+
+    Both sides of a pair get the same ones. Left to the system, each is likely to stay on a CPU of
+    its own, and whatever else runs on one of them then slows one side for the whole pair: log
+    ratios of -0.6 to 0.9 were seen of equal sides on a busy machine.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        for task in os.listdir("/proc/self/task"):
+            with suppress(ProcessLookupError):  # a thread that has just ended
+                os.sched_setaffinity(int(task), cpus)
+
+
+def strays(working_copy: Path) -> list[str]:
+    """Returns the modules that come from the working copy and not from the revision."""
+    return sorted(
+        name
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] not in ("cnnbench", "__main__")
+        and (path := getattr(module, "__file__", None))
+        and is_own(path, working_copy)
+    )
+
+
+def is_own(path: str, working_copy: Path) -> bool:
+    """Returns whether a path is the working copy's own; Python's environment may lie inside."""
+    real = Path(path).resolve()
+    prefixes = (Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix))
+    return real.is_relative_to(working_copy) and not any(map(real.is_relative_to, prefixes))

@@ -1,0 +1,129 @@
+"""`cnnbench ab` around a comparison: bad input, exit codes, and a report that is cut short."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cnnbench.ab import run
+from cnnbench.ab.pairs import Pair, Round, Taken
+from cnnbench.cli import main
+from cnnbench.session.workers.process import JobError
+
+PAIR = Pair(0, 1, 32, 32, (Round("A", Taken(1.0, 0.5), Taken(1.0, 0.5)),) * 12)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+class FakeBench:
+    """Measures equal sides, until the process is told to go in pair `last`."""
+
+    last = 99
+
+    def __init__(self, *_: object, **__: object) -> None: ...
+
+    def __enter__(self) -> FakeBench:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def pair(self, number: int) -> Pair:
+        if number == self.last:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return PAIR
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "A is neither a variant nor a git revision"),
+        (["documented", "threads=0"], "B: threads: expected a whole number"),
+        (["documented"], "A and B are equal"),
+        (["wide", "--pairs", "2"], "--pairs: expected a whole number of at least 3"),
+        (["wide", "--pairs", "9", "--max-pairs", "8"], "--max-pairs: expected at least as many"),
+        (["wide", "--clock", "cpu", "--device", "gpu"], "--clock: expected wall for a GPU"),
+        (["wide", "--variant", "x"], "Unknown variant"),
+        (["wide", "--backend", "x"], "Received: 'x'"),
+        (["wide", "--data", "nowhere"], "Received: root=nowhere"),
+    ],
+    ids=" ".join,
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ab", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("cnnbench: error: ")
+    assert message in told
+    assert not Path("reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "arguments", "code"),
+    [
+        ("pass", [], 0),
+        ("fail", [], 1),
+        ("inconclusive", [], 10),
+        ("inconclusive", ["--allow-inconclusive"], 0),
+        ("fail", ["--allow-inconclusive"], 1),
+    ],
+)
+def test_the_exit_code_is_the_verdict(
+    verdict: str,
+    arguments: list[str],
+    code: int,
+    tiny_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run, "compare_sides", lambda *_, **__: verdict)
+    assert main(["ab", "documented", "wide", f"--data={tiny_folder}", *arguments]) == code
+
+
+def test_a_side_that_cant_be_measured_is_exit_code_11_with_its_log(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise JobError("B: the worker process ended with exit code 3", "last words\n")
+
+    monkeypatch.setattr(run, "compare_sides", fail)
+    assert main(["ab", "documented", "wide", f"--data={tiny_folder}"]) == 11
+    error = "cnnbench: error: B: the worker process ended with exit code 3\nlast words\n"
+    assert capsys.readouterr().err == error
+
+
+def test_equal_sides_are_compared_on_request_and_pass(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "Bench", FakeBench)
+    assert main(["ab", "wide", "wide", f"--data={tiny_folder}"]) == 0
+    told = capsys.readouterr().out
+    assert "A and B are equal: any difference is noise." in told
+    assert "PASS: B is not slower" in told
+
+
+def test_what_was_finished_is_kept_when_it_is_told_to_go(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "Bench", FakeBench)
+    monkeypatch.setattr(FakeBench, "last", 1)
+    with pytest.raises(SystemExit) as caught:
+        main(["ab", "documented", "wide", f"--data={tiny_folder}"])
+    assert caught.value.code == 143
+    (report,) = Path("reports").glob("ab-*")
+    with (report / "pairs.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 24
+    assert json.loads((report / "ab.json").read_text())["result"] is None
+    assert main(["show", str(report)]) == 0
+    assert "Stopped before a verdict" in capsys.readouterr().out
