@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,7 +22,7 @@ from cnnbench.speed import timing
 
 @dataclass(frozen=True)
 class TimeSteps(Job[Taken]):
-    """Times steps; the first of a process builds the model and may time none.
+    """Times steps; the first of a process builds the model.
 
     The process stays on `cpus`, and may import nothing from `working_copy`.
     """
@@ -36,12 +36,12 @@ class TimeSteps(Job[Taken]):
     splits: Path
     cpus: tuple[int, ...] = ()
     working_copy: Path | None = None
-    steps: int = 0
+    steps: int = 1
 
 
 def time_steps(job: TimeSteps, place: Place, report: Report) -> Taken:
     """Does the job in a worker."""
-    step = _built(replace(job, steps=0), place)
+    step = _built(replace(job, steps=1), place)
     used = time.process_time()
     seconds = timing.time_steps(step, job.steps)
     return Taken(seconds, time.process_time() - used)
@@ -73,14 +73,14 @@ def _built(job: TimeSteps, place: Place) -> timing.Step:
     return step
 
 
-def pin(cpus: Iterable[int]) -> None:
-    """Keeps all threads of this process on these CPUs, where the system can.
+def pin(cpus: Sequence[int]) -> None:
+    """Keeps all threads of this process on these CPUs; none are named where the system can't.
 
     Both sides of a pair get the same ones. Left to the system, each is likely to stay on a CPU of
     its own, and whatever else runs on one of them then slows one side for the whole pair: log
     ratios of -0.6 to 0.9 were seen of equal sides on a busy machine.
     """
-    if hasattr(os, "sched_setaffinity"):
+    if cpus:
         for task in os.listdir("/proc/self/task"):
             with suppress(ProcessLookupError):  # a thread that has just ended
                 os.sched_setaffinity(int(task), cpus)

@@ -5,27 +5,29 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
-from suite_runs import ROOT, run_command
 
-from cnnbench.ab.bench import Bench
 from cnnbench.ab.forks import Template
-from cnnbench.ab.sides import Folder, Side
+from cnnbench.ab.sides import OWN_HARNESS, Folder
+from cnnbench.ab.steps import TimeSteps, pin
 from cnnbench.ab.template import can_fork
 from cnnbench.cli import main
 from cnnbench.machine.place import Place
-from cnnbench.models.variants import Variant, variant_named
-from cnnbench.pictures.data_set import Splits
-from cnnbench.session.workers.process import JobError
+from cnnbench.models.variants import variant_named
+from cnnbench.session.workers.jobs import FindGpus
+from cnnbench.session.workers.process import JobError, WorkerDied
 
 MODEL = """
+import os
 import keras
 
 def build(input_shape):
@@ -37,103 +39,159 @@ def build(input_shape):
     return keras.Model(inputs, outputs)
 
 def dying(input_shape):
-    import os
     print("the model's last words", flush=True)
     os._exit(3)
 
 def broken(input_shape):
     raise RuntimeError("no such layer")
 """
-BROKEN = variant_named("mymodel:broken")
-QUICK = ("--workload", "inference", "--image-size", "24", "--pairs", "3", "--max-pairs", "4")
 
 
-def git(folder: Path, *arguments: str) -> None:
-    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-    subprocess.run(["git", *identity, "-C", str(folder), *arguments], check=True)
+def children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's model that becomes many times slower: `fast`, then `slow`."""
     top = tmp_path_factory.mktemp("repository")
-    git(top, "init", "--quiet")
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(top))
+    subprocess.run([*git, "init", "--quiet"], check=True)
     for tag, layers, filters in (("fast", 1, 2), ("slow", 6, 32)):
         (top / "mymodel.py").write_text(MODEL.format(layers=layers, filters=filters))
-        git(top, "add", "mymodel.py")
-        git(top, "commit", "--quiet", "--message", tag)
-        git(top, "tag", tag)
+        subprocess.run([*git, "add", "mymodel.py"], check=True)
+        subprocess.run([*git, "commit", "--quiet", "--message", tag], check=True)
+        subprocess.run([*git, "tag", tag], check=True)
     return top
 
 
-def side(name: str, folder: Path, variant: Variant | None = None) -> Side:
-    return Side(
-        name,
-        variant or variant_named("single-block"),
-        Place("tensorflow", "cpu", 1),
-        batch_size=8,
-        folder=Folder(folder),
-    )
+# One comparison
 
 
-def children() -> set[int]:
-    return {process.pid for process in psutil.Process().children(recursive=True)}
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison of one pair left behind."""
 
+    code: int
+    output: str
+    report: Path
 
-# The bench
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        with (self.report / "pairs.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
-def bench(checkout: Path, tiny_splits: Splits) -> Iterator[Bench]:
+def compared(checkout: Path, tiny_folder: Path) -> Compared:
+    """A budget of one pair of the two revisions."""
+    before, handler, output = children(), signal.getsignal(signal.SIGTERM), StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
+        patch.chdir(checkout)
+        sides = ("ab", "fast", "slow", "--variant=mymodel:build", f"--data={tiny_folder}")
+        quick = ("--workload=inference", "--image-size=24", "--budget=0.1", "--clock=cpu")
+        code = main([*sides, *quick])
+    signal.signal(signal.SIGTERM, handler)
+    assert children() == before
+    (report,) = (checkout / "reports").glob("ab-*")
+    return Compared(code, output.getvalue(), report)
+
+
+def test_one_pair_does_not_decide(compared: Compared) -> None:
+    assert compared.code == 10
+    assert "A: mymodel:build at fast (" in compared.output
+    assert "inference on cpu: 5 to 30 pairs of fresh processes" in compared.output
+    assert "\nINCONCLUSIVE: " in compared.output
+
+
+def test_each_revision_was_measured_in_both_orders(compared: Compared) -> None:
+    seconds = {
+        side: sum(float(row["cpu_seconds"]) for row in compared.rows if row["side"] == side)
+        for side in "AB"
+    }
+    assert seconds["B"] > 3 * seconds["A"]
+    assert {row["order"] for row in compared.rows if row["side"] == "A"} == {"0", "1"}
+    assert len(compared.rows) == 12 * 2
+
+
+def test_the_report_names_both_revisions_and_no_path(
+    compared: Compared, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((compared.report / "ab.json").read_text())
+    assert [side["revision"] for side in content["sides"]] == ["fast", "slow"]
+    assert len({side["commit"] for side in content["sides"]}) == 2
+    assert content["result"]["verdict"] == "inconclusive"
+    assert str(checkout) not in json.dumps(content)
+    assert main(["show", str(compared.report)]) == 0
+    assert content["text"] in capsys.readouterr().out
+
+
+# Workers from a template
+
+
+@pytest.fixture(scope="module")
+def template() -> Iterator[Template]:
     before = children()
-    sides = (side("A", checkout), side("B", checkout))
-    with Bench(sides, tiny_splits, workload="train") as bench:
-        yield bench
+    template = Template(Place("tensorflow", "cpu", 1), OWN_HARNESS)
+    template.ready()
+    yield template
+    template.stop()
     assert children() == before
 
 
-def test_equal_sides_are_measured(bench: Bench) -> None:
-    pair = bench.pair(0)
-    assert len(pair.rounds) == 12
-    assert abs(pair.log_ratio("cpu")) < 1
+@pytest.fixture
+def job(tiny_manifest: Path) -> TimeSteps:
+    return TimeSteps("B", variant_named("mymodel:broken"), "train", 8, 0, tiny_manifest)
 
 
-def test_a_killed_process_is_told(bench: Bench) -> None:
-    before = children()
-    with bench.processes(3, np.random.default_rng(0)) as timers:
-        for pid in children() - before:
-            os.kill(pid, 9)
-        with pytest.raises(
-            JobError, match=r"A: the worker process ended by signal 9 \(tensorflow on cpu\)"
-        ):
-            timers["A"](1)
-
-
-def test_a_model_that_cant_be_built_is_told_and_the_next_pair_can(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_a_killed_worker_is_told_and_leaves_nothing(
+    template: Template, job: TimeSteps, checkout: Path
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setitem(bench.sides, "B", side("B", bench.sides["B"].folder.root, BROKEN))
-        with pytest.raises(
-            JobError, match=r"B: mymodel:broken failed in mymodel.py:\d+: .*no such layer"
-        ):
-            bench.pair(4)
-    assert bench.pair(5).number == 5
-
-
-def test_where_a_fork_is_not_safe_each_process_is_started(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wait = Template.wait
-
-    def wait_and_see_threads(template: Template) -> None:
-        wait(template)
-        template.can_fork = False
-
-    monkeypatch.setattr(Template, "wait", wait_and_see_threads)
     before = children()
-    assert bench.pair(6).number == 6
-    assert not children() & before  # even what would have forked
+    worker, other = (template.worker(Folder(checkout)) for _ in "AB")
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(WorkerDied, match=r"B: .* ended by signal 9"):
+        worker.do(job)
+    worker.stop()
+    other.stop()
+    assert children() == before  # not even zombies
+
+
+def test_a_dying_model_is_told_with_its_last_words(
+    template: Template, job: TimeSteps, checkout: Path
+) -> None:
+    worker = template.worker(Folder(checkout))
+    with pytest.raises(WorkerDied, match=r"B: .* ended with exit code 3") as caught:
+        worker.do(replace(job, variant=variant_named("mymodel:dying")))
+    worker.stop()
+    assert "the model's last words" in caught.value.details
+
+
+def test_a_model_that_cant_be_built_is_told(
+    template: Template, job: TimeSteps, checkout: Path
+) -> None:
+    worker = template.worker(Folder(checkout))
+    with pytest.raises(JobError, match=r"B: mymodel:broken failed in mymodel.py:\d+: .*no such"):
+        worker.do(job)
+    worker.stop()
+
+
+def test_where_a_fork_is_not_safe_a_process_is_started(tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime.py").touch()  # the quickest backend to import
+    template = Template(Place("onnxruntime", "cpu", 1), OWN_HARNESS)
+    template.can_fork = False
+    worker = template.worker(Folder(tmp_path))
+    template.stop()
+    assert worker.do(FindGpus()) == ()
+    worker.stop()
+
+
+def test_a_process_stays_on_the_cpus_of_its_pair() -> None:
+    allowed = os.sched_getaffinity(0)
+    pin([max(allowed)])
+    found = os.sched_getaffinity(0)
+    pin(sorted(allowed))
+    assert found == {max(allowed)}
 
 
 def test_a_fork_is_safe_from_one_thread_only(tmp_path: Path) -> None:
@@ -144,133 +202,3 @@ def test_a_fork_is_safe_from_one_thread_only(tmp_path: Path) -> None:
     assert can_fork(tasks)
     (tasks / "2").touch()
     assert not can_fork(tasks)
-
-
-# The command
-
-
-@pytest.fixture(scope="module")
-def compared(checkout: Path, tiny_folder: Path) -> subprocess.CompletedProcess[str]:
-    return run_command(
-        "ab",
-        "fast",
-        "slow",
-        f"--data={tiny_folder}",
-        "--variant=mymodel:build",
-        "--clock=cpu",
-        *QUICK,
-        cwd=checkout,
-    )
-
-
-def report(folder: Path) -> Path:
-    (found,) = (folder / "reports").glob("ab-*")
-    return found
-
-
-def test_a_model_that_got_many_times_slower_fails(
-    compared: subprocess.CompletedProcess[str],
-) -> None:
-    assert compared.returncode == 1, compared.stderr
-    assert "inference on cpu: 3 to 4 pairs of fresh processes" in compared.stdout
-    assert "\nFAIL: B is slower" in compared.stdout
-
-
-def test_the_report_names_both_revisions_and_holds_each_round(
-    compared: subprocess.CompletedProcess[str], checkout: Path
-) -> None:
-    assert compared.returncode == 1
-    content = json.loads((report(checkout) / "ab.json").read_text())
-    assert [side["revision"] for side in content["sides"]] == ["fast", "slow"]
-    assert len({side["commit"] for side in content["sides"]}) == 2
-    assert content["result"]["verdict"] == "fail"
-    assert content["text"] in compared.stdout
-    assert str(checkout) not in json.dumps(content)
-    with (report(checkout) / "pairs.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == content["result"]["pairs"] * 12 * 2  # A and B
-
-
-def test_checkouts_are_gone(compared: subprocess.CompletedProcess[str], checkout: Path) -> None:
-    assert compared.returncode == 1
-    listed = subprocess.run(
-        ["git", "-C", str(checkout), "worktree", "list"], capture_output=True, text=True
-    )
-    assert len(listed.stdout.splitlines()) == 1
-
-
-def test_a_side_that_cant_be_measured_is_exit_code_11_with_its_log(
-    checkout: Path, tiny_folder: Path, tmp_path: Path
-) -> None:
-    done = run_command(
-        "ab",
-        "documented",
-        "mymodel:dying",
-        f"--data={tiny_folder}",
-        f"--report-dir={tmp_path}",
-        *QUICK,
-        cwd=checkout,
-    )
-    assert done.returncode == 11
-    assert "B: the worker process ended with exit code 3" in done.stderr
-    assert "the model's last words" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nothing"], "A is neither a variant nor a git revision"),
-        (["documented", "threads=0"], "B: threads: expected a whole number"),
-        (["documented", "--pairs", "2"], "--pairs: expected a whole number of at least 3"),
-        (["documented", "--variant", "x"], "Unknown variant"),
-        (["documented", "--backend", "x"], "Received: 'x'"),
-        (["documented", "wide", "--data", "nowhere"], "Received: root=nowhere"),
-    ],
-    ids=" ".join,
-)
-def test_bad_input_is_one_line_and_exit_code_2(
-    arguments: list[str],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["ab", *arguments]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("cnnbench: error: ")
-    assert message in told
-    assert not (tmp_path / "reports").exists()
-
-
-def test_what_was_finished_is_kept_when_it_is_told_to_go(tiny_folder: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "cnnbench.cli",
-            "ab",
-            "single-block",
-            "single-block",
-            f"--data={tiny_folder}",
-            "--image-size=24",
-            "--min-effect=1e-9",
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("first pair"):
-            break
-    below = psutil.Process(process.pid).children(recursive=True)
-    process.terminate()
-    process.stdout.close()
-    assert process.wait(60) == 143
-    with (report(tmp_path) / "pairs.csv").open(newline="") as file:
-        assert len(list(csv.DictReader(file))) >= 24
-    assert json.loads((report(tmp_path) / "ab.json").read_text())["result"] is None
-    assert psutil.wait_procs(below, timeout=30)[1] == []

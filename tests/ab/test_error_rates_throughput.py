@@ -18,7 +18,7 @@ from cnnbench.ab.verdict import judge
 from cnnbench.stats.sequential import look_plan
 from cnnbench.verdicts.gates.ratio import RatioRule
 
-RULE = RatioRule(0.03, looks=look_plan(5, 30), narrow=True)
+RULE = RatioRule(0.03, looks=look_plan(5, 12), narrow=True)
 BUSY = 0.17  # share of rounds that ran at half speed beside a neighbour
 
 
@@ -37,7 +37,7 @@ def pairs(rng: np.random.Generator, slower: float, rounds: int) -> list[float]:
 
 
 def verdicts(slower: float, rounds: int, sessions: int, rule: RatioRule = RULE) -> Counter[str]:
-    """Returns verdicts of comparisons of 5 to 30 pairs of so many rounds each."""
+    """Returns verdicts of comparisons of 5 to 12 pairs of so many rounds each."""
     rng, found = np.random.default_rng(5), Counter[str]()
     for _ in range(sessions):
         ratios = pairs(rng, slower, rounds)

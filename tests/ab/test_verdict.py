@@ -8,7 +8,7 @@ from cnnbench.stats.power import values_needed
 from cnnbench.stats.sequential import look_plan
 from cnnbench.verdicts.gates.ratio import RatioRule
 
-RULE = RatioRule(0.03, looks=(5, 8, 12, 18, 27, 30), narrow=True)
+RULE = RatioRule(0.03, looks=(5, 8, 12), narrow=True)
 SPREAD = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 

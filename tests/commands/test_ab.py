@@ -95,7 +95,7 @@ def test_a_side_that_cant_be_measured_is_exit_code_11_with_its_log(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise JobError("B: the worker process ended with exit code 3", "last words\n")
+        raise JobError("B", "the worker process ended with exit code 3", "last words\n")
 
     monkeypatch.setattr(run, "compare_sides", fail)
     assert main(["ab", "documented", "wide", f"--data={tiny_folder}"]) == 11
