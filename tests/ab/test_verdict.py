@@ -1,11 +1,16 @@
+"""The verdict over log ratios of pairs; the rule itself is tested in verdicts/gates."""
+
+from __future__ import annotations
+
 import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from cnnbench.ab.verdict import Result, Verdict, in_words, judge
+from cnnbench.ab.pairs import ROUNDS
+from cnnbench.ab.verdict import Verdict, in_words, judge
 from cnnbench.stats.power import values_needed
-from cnnbench.stats.sequential import look_plan
 from cnnbench.verdicts.gates.ratio import RatioRule
 
 RULE = RatioRule(0.03, looks=(5, 8, 12), narrow=True)
@@ -18,144 +23,97 @@ def around(change: float, sd: float, pairs: int) -> list[float]:
     return [math.log1p(change) + sd * value / 0.79 for value in shape]
 
 
-def simulated(change: float, sd: float, times: int) -> list[Result]:
-    """Verdicts over drawn log ratios, pairs added until there is one."""
-    rng = np.random.default_rng(0)
-    results = []
-    for _ in range(times):
-        values = rng.normal(math.log1p(change), sd, RULE.looks[-1]).tolist()
-        found = (judge(values[:look], RULE) for look in RULE.looks)
-        results.append(next(result for result in found if result.verdict != "undecided"))
-    return results
-
-
 @pytest.mark.parametrize(
     ("change", "verdict"), [(0.0, "pass"), (-0.5, "pass"), (0.1, "fail"), (9.0, "fail")]
 )
-def test_a_clear_change_is_decided_at_the_first_look(change: float, verdict: Verdict):
+def test_a_clear_change_is_decided_at_the_first_look(change: float, verdict: Verdict) -> None:
     result = judge(around(change, 0.005, 5), RULE)
-    assert (result.verdict, result.looks) == (verdict, (5,))
+    assert (result.verdict, result.pairs, result.looks) == (verdict, 5, (5,))
+    assert result.low < change < result.high
     assert result.change == pytest.approx(change)
+    assert result.sd == pytest.approx(0.005, rel=0.01)
 
 
-@pytest.mark.parametrize("pairs", [1, 2, 3, 4, 6, 7, 29])
-def test_between_looks_nothing_is_decided(pairs: int):
+@pytest.mark.parametrize("pairs", [1, 2, 3, 4, 6, 7, 11])
+def test_between_looks_nothing_is_decided(pairs: int) -> None:
     assert judge(around(0.2, 0.005, pairs), RULE).verdict == "undecided"
 
 
-def test_the_looks_are_those_of_the_plan():
-    taken = [judge(around(0, 0.3, pairs), RULE).looks for pairs in range(1, 31)]
-    assert [len(looks) for looks in taken] == [
-        sum(n >= k for k in RULE.looks) for n in range(1, 31)
-    ]
-    assert taken[-1] == RULE.looks == look_plan(5, 30)
+def test_noise_is_undecided_until_the_last_look() -> None:
+    results = [judge(around(0, 0.3, pairs), RULE) for pairs in RULE.looks]
+    assert [result.verdict for result in results] == ["undecided", "undecided", "inconclusive"]
+    assert [result.looks for result in results] == [(5,), (5, 8), (5, 8, 12)]
 
 
-def test_a_slowdown_below_the_effect_that_matters_does_not_fail():
-    result = judge(around(0.02, 0.001, 5), RULE)
-    assert result.p_slower < RULE.alpha
-    assert result.verdict == "pass"
-
-
-def test_a_sure_slowdown_below_the_effect_that_matters_does_not_fail():
-    result = judge(around(0.025, 0.008, 8), RULE)
-    assert result.p_slower < RULE.alpha
-    assert result.p_small > RULE.beta
-    assert result.verdict == "undecided"
-
-
-def test_a_slowdown_above_the_effect_that_is_not_sure_does_not_fail():
-    result = judge(around(0.05, 0.1, 5) + around(0.05, 0.1, 3)[::-1] + around(0.5, 0, 4), RULE)
-    assert result.change > RULE.margin
-    assert result.verdict == "undecided"
-
-
-def test_a_wide_interval_does_not_pass():
-    result = judge(around(-0.5, 0.2, 5), RULE)
-    assert result.p_small < RULE.beta
-    assert result.verdict == "undecided"
-
-
-@pytest.mark.parametrize("sd", [0.1, 0.15, 0.2, 0.3])
-def test_noise_passes_next_to_never(sd: float):
-    verdicts = [result.verdict for result in simulated(0.0, sd, 60)]
-    assert verdicts.count("pass") <= 0.1 * len(verdicts) * (0.15 / sd > 1)
-
-
-def test_rates_on_quiet_pairs():
-    equal = [result.verdict for result in simulated(0.0, 0.02, 100)]
-    slower = [result.verdict for result in simulated(0.05, 0.02, 100)]
-    assert equal.count("pass") >= 98
-    assert slower.count("fail") >= 98
-
-
-def test_all_pairs_without_a_verdict_are_inconclusive():
-    assert judge(around(0, 0.3, 30), RULE).verdict == "inconclusive"
-
-
-def test_a_spent_budget_is_inconclusive_and_takes_no_look_of_its_own():
+def test_a_spent_budget_is_inconclusive_and_takes_no_look_of_its_own() -> None:
     result = judge(around(0.2, 0.005, 7), RULE, last=True)
     assert (result.verdict, result.looks) == ("inconclusive", (5,))
     assert result.p_slower < RULE.alpha
 
 
-def test_a_budget_of_one_pair_says_what_it_can():
+def test_a_budget_of_one_pair_says_what_it_can() -> None:
     result = judge([0.1], RULE, last=True)
     assert (result.verdict, result.looks, result.more_pairs) == ("inconclusive", (), None)
-    assert "unknown from so few pairs" in in_words(result, RULE)
-    assert result.to_dict()["sd"] is None
-    assert result.to_dict()["robust_high"] is None
+    assert "(95 % interval unknown from so few pairs)" in in_words(result, RULE)
+    assert (result.to_dict()["sd"], result.to_dict()["high"]) == (None, None)
 
 
-def test_an_early_look_is_not_forgotten():
-    slow_then_equal = around(0.2, 0.005, 5) + around(0.0, 0.005, 3)
-    late = judge(slow_then_equal, RULE)
-    assert late.p_slower == judge(slow_then_equal[:5], RULE).p_slower < RULE.alpha
-
-
-def test_advice_is_about_what_is_near():
-    almost = judge(around(0.0, 0.05, 8), RULE, last=True)
-    assert almost.more_pairs is not None
-    assert 1 <= almost.more_pairs <= 20
-    assert f"About {almost.more_pairs} more pairs would be needed" in in_words(almost, RULE)
+def test_it_says_how_many_more_pairs_would_decide() -> None:
     slow = judge(around(0.2, 0.15, 5), RULE, last=True)
     needed = values_needed(math.log1p(slow.change), slow.sd, RULE.alpha)
     assert needed is not None
     assert slow.more_pairs == needed - 5 > 0
+    assert in_words(slow, RULE).endswith(
+        f" About {slow.more_pairs} more pairs would be needed to decide."
+    )
+    decided = judge(around(0.2, 0.001, 6), RULE, last=True)
+    assert decided.more_pairs == 1
+    never = judge(around(0.03 - 1e-9, 0.2, 10), RULE, last=True)
+    assert in_words(never, RULE).endswith(" Not even 1000 pairs would decide.")
 
 
-def test_nothing_helps_where_the_change_is_the_one_that_matters():
-    result = judge(around(0.03 - 1e-9, 0.2, 30), RULE)
-    assert result.more_pairs is None
-    assert "Not even 1000 pairs" in in_words(result, RULE)
-
-
-def test_an_outlier_moves_the_mean_and_hardly_the_robust_estimate():
-    values = [*around(0.0, 0.005, 29), 3.0]
-    result = judge(values, RULE)
-    assert result.change > 0.1
-    assert abs(result.robust) < 0.005
-    assert result.robust_sd < 0.01 < result.sd
-
-
-def test_words_hold_every_number():
+def test_words_hold_every_number() -> None:
     result = judge(around(0.1, 0.01, 5), RULE)
-    text = in_words(result, RULE)
-    for part in ("FAIL", "+10.0%", "95 % interval", "Hodges-Lehmann", "5 pairs", "fails at 0.01"):
-        assert part in text
-    for part in ("passes at 0.05", "median absolute deviation", "looks after 5", "3.0% or more"):
-        assert part in text
-    assert "\n" not in text
+    assert in_words(result, RULE) == (
+        "FAIL: B is slower, by an estimated 3.0% or more. B's time per picture is +10.0% relative "
+        f"to A's (95 % interval {result.low:+.1%} to {result.high:+.1%}), from 5 pairs of fresh "
+        "processes with a spread of 1.0%. Looks after 5. "
+        f"p = {result.p_slower:.2g} that B is not slower (fails at 0.01), "
+        f"p = {result.p_margin:.2g} that B is slower by 3.0% or more (passes at 0.05); both hold "
+        "over all looks together."
+    )
 
 
 @pytest.mark.parametrize(
     ("values", "start"),
     [
         (around(0.0, 0.005, 5), "PASS: B is not slower by 3.0% or more."),
-        (around(0.1, 0.005, 5), "FAIL: B is slower"),
-        (around(0.0, 0.3, 30), "INCONCLUSIVE"),
+        (around(0.0, 0.3, 12), "INCONCLUSIVE: the pairs neither"),
         (around(0.0, 0.3, 5), "Not decided yet."),
     ],
 )
-def test_words_start_with_the_verdict(values: list[float], start: str):
+def test_words_start_with_the_verdict(values: list[float], start: str) -> None:
     assert in_words(judge(values, RULE), RULE).startswith(start)
+
+
+# On a busy machine, where a share of the rounds runs at half speed: measured beside a neighbour.
+BUSY = 0.17
+SESSIONS = 200
+
+
+@pytest.mark.parametrize("rounds", [1, ROUNDS])  # the median of many has hardly any of the tail
+@pytest.mark.parametrize(
+    ("change", "wrong", "rate"), [(0.0, "fail", RULE.alpha), (RULE.margin, "pass", RULE.beta)]
+)
+def test_wrong_verdicts_are_as_rare_as_stated(
+    rounds: int, change: float, wrong: str, rate: float
+) -> None:
+    rng, found = np.random.default_rng(5), 0
+    for _ in range(SESSIONS):
+        shape = (2, RULE.looks[-1], rounds)
+        logs = 0.02 * rng.standard_normal(shape) + math.log(2) * (rng.random(shape) < BUSY)
+        process = 0.01 * rng.standard_normal(RULE.looks[-1]) + math.log1p(change)
+        ratios = [float(ratio) for ratio in np.median(logs[1] - logs[0], axis=1) + process]
+        results = (judge(ratios[:look], RULE) for look in RULE.looks)
+        found += next(one.verdict for one in results if one.verdict != "undecided") == wrong
+    assert found <= stats.binom.isf(1e-3, SESSIONS, rate)
