@@ -20,8 +20,7 @@ PACKAGE = Path(cnnbench.__file__).parent
 # A package imports from lower floors only, whether at once or inside a function.
 FLOORS = (
     ("pictures", "machine", "stats"),
-    ("records",),
-    ("models",),
+    ("records", "models"),
     ("training", "speed"),
     ("verdicts", "report"),
     ("session", "comparing"),

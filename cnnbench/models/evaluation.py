@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.data_set import Splits
-from cnnbench.records.answers import classes_of
+from cnnbench.stats.answers import classes_of
 
 EVALUATION_BATCH_SIZE = 256
 

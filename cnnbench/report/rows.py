@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from cnnbench.machine.telemetry import concerns
-from cnnbench.records.answers import classes_of
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.codec import Record
 from cnnbench.records.measurements import Measurement, Peak
@@ -18,6 +17,7 @@ from cnnbench.records.runs import DataSet, TrainingRun
 from cnnbench.report.tables import KEY, SCHEMA
 from cnnbench.speed.limits import percent_of_peak
 from cnnbench.speed.timing import linearity
+from cnnbench.stats.answers import classes_of
 
 TableRow = dict[str, Any]
 

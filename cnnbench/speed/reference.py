@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.records.answers import classes_of
 from cnnbench.records.measurements import Agreement
+from cnnbench.stats.answers import classes_of
 
 Weights = tuple[npt.NDArray[Any], ...]  # in Keras' order
 WEIGHT, BEGUN = "weight_", "begun_"  # names in a reference's file

@@ -11,8 +11,8 @@ from statistics import NormalDist, median
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.records.answers import classes_of
 from cnnbench.records.runs import TrainingRun
+from cnnbench.stats.answers import classes_of
 
 Runs = Sequence[TrainingRun]
 Labels = Sequence[int]

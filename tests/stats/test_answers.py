@@ -3,7 +3,7 @@ from math import nan
 import numpy as np
 import pytest
 
-from cnnbench.records.answers import classes_of
+from cnnbench.stats.answers import classes_of
 
 
 @pytest.mark.parametrize(
