@@ -37,9 +37,8 @@ def store(path: Path, made: Trained) -> None:
     """Writes the baselines of all variants, and prints which drops they can find."""
     from cnnbench.stats.intervals import spread_of
     from cnnbench.stats.power import smallest_difference
-    from cnnbench.verdicts.gates.answers import collapsed_seeds
     from cnnbench.verdicts.gates.baselines import baseline_of, write_baselines
-    from cnnbench.verdicts.gates.evidence import Levels, mean_sd
+    from cnnbench.verdicts.gates.evidence import Levels, collapsed_seeds, mean_sd
 
     labels = made.data.validation_labels
     baselines = [baseline_of(own, collapsed_seeds(own, labels)) for own in made.runs.values()]

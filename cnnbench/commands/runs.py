@@ -51,11 +51,7 @@ class Trained:
 
 
 def trained(options: Options) -> Trained:
-    """Trains every variant under every seed; the report is written whatever happens.
-
-    Raises:
-        ValueError, OSError: for anything that the user can mend, a failed training included.
-    """
+    """Trains every variant under every seed; the report is written whatever happens."""
     session = Session(options, Path.cwd(), lambda text: print(text, flush=True))
     wanted = [(variant, seed) for variant in options.variants for seed in options.seeds]
     try:

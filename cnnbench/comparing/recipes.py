@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from cnnbench.report.frames import Report
-from cnnbench.stats.families import holm
 from cnnbench.stats.intervals import Estimate, difference_of, picture_error, spread_of, widened
-from cnnbench.stats.paired import McNemar, mcnemar
 from cnnbench.stats.power import smallest_difference
+from cnnbench.stats.sequential import holm
+from cnnbench.stats.two_samples import McNemar, mcnemar
 
 LEVEL = 0.05  # two-sided; an answer is yes where the p value is at most this
 POWER = 0.9

@@ -18,13 +18,8 @@ def smallest_difference(
 ) -> float:
     """Returns the difference of two means that a one-sided pooled t test finds with `power`.
 
-    By the noncentral t distribution (Cohen, "Statistical Power Analysis", 1988).
-
-    Args:
-        sd: standard deviation of one value.
-        first, second: number of values in each sample.
-        alpha: level of the test.
-        power: chance of finding it.
+    By the noncentral t distribution (Cohen, "Statistical Power Analysis", 1988); `first` and
+    `second` values with the standard deviation `sd`.
     """
     df = first + second - 2
     if df < 1 or math.isnan(sd):
@@ -47,16 +42,10 @@ def _noncentrality(df: float, alpha: float, power: float) -> float:
 
 
 def values_needed(distance: float, sd: float, alpha: float, *, floor: float = 0.0) -> int | None:
-    """Returns how many values would decide, if what is observed is the truth.
+    """Returns how many values would decide at a one-sided level, if what is observed is the truth.
 
-    Args:
-        distance: of the observed mean from its threshold.
-        sd: standard deviation of one value.
-        alpha: one-sided level at which it is decided.
-        floor: an error that more values do not lower (that of the pictures, say).
-
-    Returns:
-        The least number, or `None` if even `MOST` would not do.
+    `distance` is that of the mean from its threshold, `sd` of one value, and `floor` an error that
+    more values do not lower (that of the pictures, say). `None` if even `MOST` would not do.
     """
     distance = abs(distance)
 
@@ -75,13 +64,8 @@ def values_to_decide(
 ) -> int | None:
     """Returns how many values would decide a gate, if what is observed is the truth.
 
-    Args:
-        to_pass: distance of the observed mean from what a pass refutes; above 0 it is a pass that
-            more values would bring, else a fail.
-        to_fail: its distance from what a fail refutes.
-        sd: standard deviation of one value.
-        alpha, beta: levels at which a fail and a pass are decided.
-        floor: as in `values_needed`.
+    `to_pass` is the distance of the mean from what a pass refutes, above 0 if more values would
+    bring one; `to_fail` that from what a fail refutes.
     """
     if to_pass > 0:
         return values_needed(to_pass, sd, beta, floor=floor)

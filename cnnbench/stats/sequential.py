@@ -1,10 +1,7 @@
-"""Looking more than once at data that grow, with the error rate still held.
+"""Error rates held by many tests: over looks at data that grow, and in a family.
 
 A group-sequential test by alpha spending in proportion to the data: Lan & DeMets, "Discrete
-sequential boundaries for clinical trials" (Biometrika, 1983). Looks use nominal levels, so that t
-tests of few values can be used at each ("significance level approach", Jennison & Turnbull, "Group
-Sequential Methods", 2000, ch. 3.8 and 4.4). Stopping earlier than planned, for whatever reason,
-only leaves error unspent.
+sequential boundaries for clinical trials" (Biometrika, 1983).
 """
 
 from __future__ import annotations
@@ -28,13 +25,9 @@ _LEVELS = np.geomspace(1e-8, 0.5, 48)
 def nominal_levels(alpha: float, shares: tuple[float, ...]) -> tuple[float, ...]:
     """Returns the one-sided level at which each look may reject, for t tests of few values too.
 
-    Args:
-        alpha: chance that any look rejects what is true.
-        shares: share of the planned data that each look sees, growing, the last one 1.
-
-    Returns:
-        A level a look; rejecting where a look's p value is at most its level has at most the
-        error `alpha`.
+    `shares` are those of the planned data that each look sees. Nominal levels let t tests of few
+    values be used ("significance level approach", Jennison & Turnbull, "Group Sequential Methods",
+    2000, ch. 3.8 and 4.4); stopping early, for whatever reason, only leaves error unspent.
     """
     return gaussian_levels(alpha / (STUDENT if len(shares) > 1 else 1.0), shares)
 
@@ -45,9 +38,6 @@ def gaussian_levels(alpha: float, shares: tuple[float, ...]) -> tuple[float, ...
 
     By numerical integration over what has not been rejected yet (Armitage, McPherson & Rowe,
     "Repeated significance tests on accumulating data", 1969).
-
-    Raises:
-        ValueError: if shares do not grow from above 0.
     """
     if not shares or any(b <= a for a, b in zip((0.0, *shares), shares, strict=False)):
         raise ValueError(f"Expected growing shares above 0. Received: shares={shares}")
@@ -83,12 +73,8 @@ def _bound(
 def sequential_p_value(p_values: Sequence[float], shares: tuple[float, ...]) -> float:
     """Returns the smallest error rate at which one of the looks so far would have rejected.
 
-    It is a p value whenever one stops (Liu & Anderson, "On adaptive extensions of group
-    sequential trials", JASA, 2008), and so can enter Holm's procedure.
-
-    Args:
-        p_values: of the looks so far, in order; without any it is 1.
-        shares: of all planned looks, as in `nominal_levels`.
+    It is a p value whenever one stops (Liu & Anderson, "On adaptive extensions of group sequential
+    trials", JASA, 2008), and so can enter Holm's procedure.
     """
     if len(shares) == 1 and p_values:
         return float(p_values[0])
@@ -121,3 +107,18 @@ def look_plan(first: int, most: int) -> tuple[int, ...]:
 def shares_of(looks: Sequence[int]) -> tuple[float, ...]:
     """Returns the share of the planned data that each look sees."""
     return tuple(look / looks[-1] for look in looks)
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Returns p values adjusted for the family, in their order.
+
+    Rejecting those of at most alpha rejects any true hypothesis with at most that chance, however
+    the tests depend on each other (Holm, "A simple sequentially rejective multiple test
+    procedure", 1979).
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted, so_far = [1.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        so_far = max(so_far, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = so_far
+    return tuple(adjusted)

@@ -1,7 +1,6 @@
 """What noise there is, thresholds that suit it, and what the gates make of it.
 
-Everything is measured by resampling real runs: sessions draw their seeds from them (a bootstrap)
-and the jury of real sessions judges them.
+Sessions draw their seeds from real runs (a bootstrap), and the jury of real sessions judges them.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ from cnnbench.pictures.streams import random_stream
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.runs import TrainingRun
 from cnnbench.stats.intervals import Spread, spread_of
-from cnnbench.verdicts.gates.answers import collapsed_seeds
 from cnnbench.verdicts.gates.baselines import baseline_of
-from cnnbench.verdicts.gates.evidence import ROUNDING, Levels, Rule, least_sd
+from cnnbench.verdicts.gates.evidence import ROUNDING, Levels, Rule, collapsed_seeds, least_sd
 from cnnbench.verdicts.gates.rules import (
     AccuracyDrop,
     AccuracyTarget,
@@ -40,16 +38,8 @@ PROPOSED: dict[str, tuple[str, Callable[[float, Spread], Rule], int]] = {
 
 @dataclass(frozen=True)
 class Gated:
-    """What a gate makes of clean sessions, and the smallest change that it finds.
-
-    Args:
-        check: its name.
-        threshold: that it was given, or worked out.
-        failed: clean sessions that it fails.
-        undecided: clean sessions that it can't decide.
-        sessions: number of clean sessions.
-        smallest: the least drop of held-out accuracy that is a fail in 90 % of sessions; `None`
-            if none that was tried is.
+    """What a gate makes of clean sessions; `smallest` is the least drop of held-out accuracy that
+    fails in 90 % of sessions, `None` if none that was tried does.
     """
 
     check: str
@@ -61,18 +51,10 @@ class Gated:
 
 
 class Calibrator:
-    """Resamples sessions of one variant.
+    """Resamples sessions of one variant, without its collapsed seeds.
 
-    Args:
-        runs: of one variant, 20 or more; collapsed seeds are left out.
-        labels: of the held-out pictures.
-        levels: of the gates as configured; `alpha` already shared among the gates of a session.
-        first: seeds of the first look.
-        sessions: resampled sessions for a rate.
-        seed: of the resampling.
-
-    Raises:
-        ValueError: if fewer than two seeds learn.
+    The `alpha` of `levels` is already shared among the gates of a session; `first` is the number of
+    seeds of the first look, `seed` that of the resampling.
     """
 
     def __init__(
@@ -96,7 +78,7 @@ class Calibrator:
         return [getattr(run, PROPOSED[check][0]) for run in self._runs]
 
     def known(self, check: str) -> Spread:
-        """Returns the spread that its gate is given: seeds that are all alike have the least."""
+        """Returns the spread that the gate is given; seeds that are all alike have the least."""
         spread = spread_of(self.values(check))
         return spread if spread.sd >= ROUNDING else Spread(self.floor, spread.df)
 
@@ -124,12 +106,7 @@ class Calibrator:
         return self.gated(AccuracyDrop(self.baseline))
 
     def gated(self, rule: Rule, *, drops: bool = True) -> Gated:
-        """Returns what a gate does.
-
-        Args:
-            rule: of the gate.
-            drops: whether to seek the smallest drop that it finds.
-        """
+        """Returns what a gate does; with `drops` also the smallest drop that it finds."""
         clean = self.sessions_of(rule)
         return Gated(
             check=rule.check,

@@ -1,8 +1,4 @@
-"""Gates judged again and again on training runs that were really made.
-
-This is how error rates are measured without training a thousand times: each session draws its
-seeds from a pool of runs, and the same jury judges them.
-"""
+"""Gates judged again and again on training runs that were really made."""
 
 from __future__ import annotations
 
@@ -13,18 +9,14 @@ import numpy as np
 
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.runs import TrainingRun
-from cnnbench.verdicts.gates.answers import answers_of
-from cnnbench.verdicts.gates.evidence import Levels, Rule
+from cnnbench.verdicts.gates.evidence import Levels, Rule, answers_of
 from cnnbench.verdicts.gates.jury import Gate, Jury
 
 Runs = Sequence[TrainingRun]
 
 
 def drawn(runs: Runs, count: int, rng: np.random.Generator, *, again: bool = False) -> Runs:
-    """Returns `count` runs of a pool in random order, with seeds 0, 1, 2, ...
-
-    With `again` a run may be drawn twice (a bootstrap, for pools that are small).
-    """
+    """Returns `count` runs in random order, with seeds 0, 1, ...; with `again` a bootstrap."""
     chosen = rng.choice(len(runs), count, replace=again)
     return [replace(runs[index], seed=seed) for seed, index in enumerate(chosen)]
 
@@ -34,7 +26,7 @@ def with_drop(
 ) -> TrainingRun:
     """Returns the run with this share of the held-out pictures answered wrongly that were right.
 
-    No more than are right; training accuracy stays, so the drop is one of generalization.
+    Training accuracy stays, so the drop is one of generalization.
     """
     right = np.flatnonzero(answers_of(run) == np.asarray(labels))
     count = min(round(share * len(labels)), len(right))
@@ -68,12 +60,8 @@ def judged(
 ) -> list[CheckResult]:
     """Returns the verdicts of one session.
 
-    Args:
-        rules: a rule for each gate, with the name of the pool that its runs come from.
-        pools: the session's own runs by name, as `drawn` returns them, as many as may be used.
-        levels: error rates and the most seeds.
-        labels: of the held-out pictures.
-        first: seeds of the first look.
+    Each rule comes with the name of the pool that its runs come from; a pool has as many runs as
+    may be used, as `drawn` returns them.
     """
     gates = [Gate(rule, name, tuple(range(first))) for name, rule in rules]
     jury = Jury(gates, levels, labels, lambda wanted: [pools[name][seed] for name, seed in wanted])

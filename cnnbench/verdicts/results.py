@@ -21,10 +21,7 @@ def result_of(
     detail: str,
     seed: int | None = None,
 ) -> CheckResult:
-    """Returns the result of a check that passes or fails.
-
-    `checked` has the variant and the place that the result names; pictures have neither.
-    """
+    """Returns the result of a check; pictures have neither variant nor place."""
     return CheckResult(
         check=check,
         **(place_of(checked) if checked else {}),

@@ -40,11 +40,10 @@ PROPERTIES = (*STATED, *DEFAULTS)
 
 @dataclass(frozen=True)
 class Targets:
-    """Thresholds by data set and variant.
+    """Thresholds by data set and variant; `stated` by a test's marker, which comes first.
 
-    Looked up in this order: `[data.variant]`, `[data]`, `[default.variant]`, `[default]`,
-    `DEFAULTS`; `data` is the name of the image folder, `drawn` for the embedded set. What a
-    test's marker states comes before all of them.
+    Then in this order: `[data.variant]`, `[data]`, `[default.variant]`, `[default]`, `DEFAULTS`;
+    `data` is the name of the image folder, `drawn` for the embedded set.
     """
 
     content: dict[str, Any] = field(default_factory=dict)
@@ -63,11 +62,7 @@ class Targets:
 
 
 def stated_in(arguments: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the thresholds among a marker's arguments.
-
-    Raises:
-        ValueError: if one is no number.
-    """
+    """Returns the thresholds among a marker's arguments."""
     stated = {name: value for name, value in arguments.items() if name in PROPERTIES}
     problems: list[str] = []
     _check_table("@pytest.mark.cnnbench", stated, problems, deeper=False)
@@ -77,13 +72,7 @@ def stated_in(arguments: Mapping[str, Any]) -> dict[str, float]:
 
 
 def read_targets(path: Path) -> Targets:
-    """Reads a targets file.
-
-    Raises:
-        ValueError: if it is no TOML, or has an unknown property or a value that is no number;
-            all problems are named at once.
-        FileNotFoundError: if there is no such file.
-    """
+    """Reads a targets file; an error names all its problems at once."""
     if not path.is_file():
         raise FileNotFoundError(f"No such targets file. Received: targets={str(path)!r}")
     try:

@@ -18,9 +18,8 @@ import numpy as np
 from rates import Conditions, Rate, write_rates
 
 from cnnbench.stats.intervals import UNKNOWN, mean_of, picture_error, spread_of, widened
-from cnnbench.verdicts.gates.answers import collapsed_seeds, correct_of
 from cnnbench.verdicts.gates.baselines import baseline_of
-from cnnbench.verdicts.gates.evidence import Levels
+from cnnbench.verdicts.gates.evidence import Levels, collapsed_seeds, correct_of
 from cnnbench.verdicts.gates.rules import AccuracyDrop, AccuracyTarget
 from cnnbench.verdicts.resampling import Runs, drawn, judged, with_drop
 

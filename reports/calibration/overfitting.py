@@ -18,8 +18,7 @@ import numpy as np
 from rates import Conditions, Rate, write_rates
 
 from cnnbench.records.runs import TrainingRun
-from cnnbench.verdicts.gates.answers import answers_of
-from cnnbench.verdicts.gates.evidence import Levels
+from cnnbench.verdicts.gates.evidence import Levels, answers_of
 from cnnbench.verdicts.gates.rules import GeneralizationGapLimit
 from cnnbench.verdicts.resampling import Runs, drawn, judged
 

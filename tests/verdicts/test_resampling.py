@@ -9,8 +9,7 @@ from answered import LABELS, constant_run, run_of, runs_of
 from factories import training_run
 
 from cnnbench.stats.intervals import Spread
-from cnnbench.verdicts.gates.answers import answers_of, correct_of
-from cnnbench.verdicts.gates.evidence import Levels
+from cnnbench.verdicts.gates.evidence import Levels, answers_of, correct_of
 from cnnbench.verdicts.gates.rules import AccuracyTarget, ValidationLossRiseLimit
 from cnnbench.verdicts.resampling import drawn, judged, with_drop
 

@@ -17,14 +17,7 @@ NAMED_PAIRS = 10
 
 
 def check_held_out(leaks: Sequence[str]) -> CheckResult:
-    """Passes if no picture is in both sets.
-
-    Args:
-        leaks: a line for each pair of files of equal content.
-
-    Returns:
-        The result; `observed` is the number of pairs.
-    """
+    """Passes if no picture is in both sets; `leaks` has a line for each pair of equal content."""
     return result_of(
         "held_out",
         None,
@@ -40,12 +33,6 @@ def check_near_duplicates(found: NearDuplicates) -> CheckResult:
 
     Pairs that are no closer than training pictures are to each other don't fail: where strangers
     look alike, such a pair cannot be told from two pictures of similar things.
-
-    Args:
-        found: names of a training picture and of the held-out one that looks the same.
-
-    Returns:
-        The result; `observed` is the number of pairs.
     """
     said = []
     if found.pairs:
@@ -81,14 +68,8 @@ def _named(pairs: Sequence[tuple[str, str]]) -> list[str]:
 def check_class_balance(data: DataSet, least: float) -> CheckResult:
     """Passes if every class has enough of the training set, and about as much as held out.
 
-    Args:
-        data: the pictures.
-        least: 1 asks for equal classes. A class fails with less than this part of an even share
-            of the training pictures, and if its share on one side is less than this part of that
-            on the other.
-
-    Returns:
-        The result; `observed` is the least such part of any class.
+    A class fails with less than the part `least` of an even share of the training pictures, or if
+    its share on one side is less than this part of that on the other. `observed` is the least part.
     """
     even = 1 / len(data.classes)
     held_out = Counter(data.validation_labels)

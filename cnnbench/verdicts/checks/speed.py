@@ -15,13 +15,7 @@ from cnnbench.verdicts.results import result_of
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far answers may be from those of float32 on a CPU.
-
-    Args:
-        equal_share: share of equal classes, at least.
-        probability_difference: largest difference of any probability, at most.
-        accuracy_difference: of accuracy in either direction, at most.
-    """
+    """How far answers may be from those of float32 on a CPU: shares, and one of probabilities."""
 
     equal_share: float
     probability_difference: float
@@ -69,11 +63,7 @@ class _Bounded:
 def check_same_answers(measurement: Measurement) -> CheckResult | str:
     """Passes if the timed program's answers are those of float32 on a CPU.
 
-    Args:
-        measurement: of throughput.
-
-    Returns:
-        The result, whose `observed` is the share of equal answers, or why nothing is compared.
+    Returns the result, whose `observed` is the share of equal answers, or why there is none.
     """
     found = measurement.agreement
     if found is None:
@@ -105,11 +95,7 @@ def check_same_answers(measurement: Measurement) -> CheckResult | str:
 def check_timer_waits(measurement: Measurement) -> CheckResult | str:
     """Passes if the timer waits for the work: the time of queued steps grows with them.
 
-    Args:
-        measurement: of throughput.
-
-    Returns:
-        The result, whose `observed` is the growth relative to the steps, or why there is none.
+    Returns the result, whose `observed` is the growth relative to the steps, or why there is none.
     """
     proof, grown = measurement.timing, linearity(measurement.timing)
     if proof is None or grown is None:
@@ -136,11 +122,7 @@ def check_timer_waits(measurement: Measurement) -> CheckResult | str:
 def check_placement(measurement: Measurement) -> CheckResult | str:
     """Passes if tensors lie where the row says, and have its dtype.
 
-    Args:
-        measurement: of throughput.
-
-    Returns:
-        The result, whose `observed` is the number of faults, or why there is none.
+    Returns the result, whose `observed` is the number of faults, or why there is none.
     """
     found = measurement.placement
     if found is None:
@@ -166,11 +148,7 @@ def check_placement(measurement: Measurement) -> CheckResult | str:
 def check_flops(measurement: Measurement) -> CheckResult | str:
     """Passes if the operations counted from the layers are those that the backend counts.
 
-    Args:
-        measurement: of throughput.
-
-    Returns:
-        The result, whose `observed` is the share by which counts differ, or why there is none.
+    Returns the result, whose `observed` is the share by which they differ, or why there is none.
     """
     own, counted = measurement.flops_per_picture, measurement.backend_flops_per_picture
     if not own or counted is None:

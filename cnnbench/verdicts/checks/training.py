@@ -8,21 +8,14 @@ from collections.abc import Callable, Sequence
 
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
-from cnnbench.verdicts.gates.answers import is_constant, luck_of
+from cnnbench.verdicts.gates.evidence import is_constant, luck_of
 from cnnbench.verdicts.results import result_of
 
 Runs = Sequence[TrainingRun]
 
 
 def check_training_finished(run: TrainingRun) -> CheckResult:
-    """Passes if the loss of every batch and the final losses are finite numbers.
-
-    Args:
-        run: one training.
-
-    Returns:
-        The result; `observed` is the number of losses that are not finite.
-    """
+    """Passes if the loss of every batch and the final losses are finite numbers."""
     losses = (*run.history["loss"], run.train_loss, run.val_loss)
     broken = sum(not math.isfinite(loss) for loss in losses)
     where = ""
@@ -42,18 +35,10 @@ def check_training_finished(run: TrainingRun) -> CheckResult:
 
 
 def check_better_than_majority(runs: Runs, data: DataSet) -> CheckResult:
-    """Passes if every seed is better than always answering the largest class.
+    """Passes if the lowest held-out accuracy is better than always answering the largest class.
 
-    The threshold is the share `p` of that class plus what luck alone exceeds in 1 % of
-    cases: `p + 2.33 * sqrt(p * (1 - p) / n)`, the normal approximation of the binomial
-    for `n` held-out pictures.
-
-    Args:
-        runs: of one variant, one a seed.
-        data: the pictures.
-
-    Returns:
-        The result; `observed` is the lowest held-out accuracy.
+    The threshold is the share `p` of that class plus what luck alone exceeds in 1 % of cases,
+    `p + 2.33 * sqrt(p * (1 - p) / n)`: the normal approximation of the binomial for `n` pictures.
     """
     n, counts = len(data.validation_labels), Counter(data.validation_labels).values()
     share, rare = max(counts) / n, min(counts) / n
@@ -76,18 +61,11 @@ def check_better_than_majority(runs: Runs, data: DataSet) -> CheckResult:
 
 
 def check_initial_loss(runs: Runs, classes: int, limit: float) -> CheckResult:
-    """Passes if an untrained network's loss is near that of knowing nothing, ln(classes).
+    """Passes if an untrained network's loss is at most `limit` nats from knowing nothing's,
+    ln(classes).
 
-    Far from it, the input is on another scale than the initial weights expect (pictures
-    not rescaled, say) or the output does not fit the loss.
-
-    Args:
-        runs: of one variant, one a seed.
-        classes: number of classes.
-        limit: distance from ln(classes) in nats, at most.
-
-    Returns:
-        The result; `observed` is the largest distance.
+    Far from it, the input is on another scale than the initial weights expect (pictures not
+    rescaled, say) or the output does not fit the loss.
     """
     expected = math.log(classes)
     worst = _extreme(max, [abs(run.initial_loss - expected) for run in runs])
@@ -104,15 +82,7 @@ def check_initial_loss(runs: Runs, classes: int, limit: float) -> CheckResult:
 
 
 def check_weights_moved(runs: Runs, limit: float) -> CheckResult:
-    """Passes if training changed every weight array, or left at most `limit` of them as drawn.
-
-    Args:
-        runs: of one variant, one a seed.
-        limit: number of arrays.
-
-    Returns:
-        The result; `observed` is the number of arrays that did not change.
-    """
+    """Passes if training left at most `limit` weight arrays as they were drawn."""
     unchanged = sorted({name for run in runs for name in run.unchanged_weights})
     names = f": {', '.join(unchanged)}" if unchanged else ""
     return result_of(
@@ -126,15 +96,7 @@ def check_weights_moved(runs: Runs, limit: float) -> CheckResult:
 
 
 def check_memorization(run: SanityRun, loss_limit: float) -> CheckResult:
-    """Passes if one tiny batch was learnt by heart: every picture is right.
-
-    Args:
-        run: a training on that batch alone.
-        loss_limit: its loss afterwards, at most.
-
-    Returns:
-        The result; `observed` is the loss.
-    """
+    """Passes if one tiny batch was learnt by heart: all right, with a loss of at most the limit."""
     return result_of(
         "memorization",
         run,
@@ -150,13 +112,7 @@ def check_memorization(run: SanityRun, loss_limit: float) -> CheckResult:
 def check_shuffled_labels(run: SanityRun, data: DataSet, margin: float) -> CheckResult:
     """Passes if training on labels without meaning stays at chance on the held-out set.
 
-    Args:
-        run: a training on shuffled labels.
-        data: the pictures.
-        margin: what luck may add to the share of the largest class, which is chance.
-
-    Returns:
-        The result; `observed` is the held-out accuracy.
+    Chance is the share of the largest class; luck may add `margin`.
     """
     n = len(data.validation_labels)
     chance = max(Counter(data.validation_labels).values()) / n
@@ -173,16 +129,9 @@ def check_shuffled_labels(run: SanityRun, data: DataSet, margin: float) -> Check
 
 
 def check_repeatable_inference(runs: Runs, limit: float) -> CheckResult:
-    """Passes if a trained network answers the same when it is asked again.
+    """Passes if a trained network answers the same when asked again, to `limit` of any probability.
 
     If not, something random that belongs to training is left on: augmentation or dropout.
-
-    Args:
-        runs: of one variant, one a seed.
-        limit: difference of any probability, at most.
-
-    Returns:
-        The result; `observed` is the largest difference.
     """
     worst = _extreme(max, [run.prediction_difference for run in runs])
     return result_of(
@@ -197,16 +146,10 @@ def check_repeatable_inference(runs: Runs, limit: float) -> CheckResult:
 
 
 def check_dead_units(runs: Runs, limit: float) -> CheckResult:
-    """Passes if few units of every relu layer are zero for all pictures.
+    """Passes if at most the share `limit` of the units of every relu layer is zero for all
+    pictures.
 
     A unit that is zero everywhere has no gradient and learns nothing more.
-
-    Args:
-        runs: of one variant, one a seed.
-        limit: share of a layer's units, at most.
-
-    Returns:
-        The result; `observed` is the largest share of any layer.
     """
     layers = [(share, run.seed, layer) for run in runs for layer, share in run.dead_units.items()]
     worst, seed, layer = max(layers, default=(0.0, None, None))

@@ -53,11 +53,7 @@ def identity_of(run: TrainingRun) -> dict[str, Any]:
 
 
 def baseline_of(runs: Sequence[TrainingRun], collapsed: Iterable[int]) -> Baseline:
-    """Returns the baseline of one variant's runs.
-
-    Raises:
-        ValueError: if fewer than two seeds are left: they have no spread.
-    """
+    """Returns the baseline of one variant's runs; two seeds at least must be left."""
     dead = set(collapsed)
     alive = [run for run in runs if run.seed not in dead]
     if len(alive) < 2:
@@ -89,12 +85,7 @@ def write_baselines(
 
 
 def read_baselines(path: Path) -> dict[str, Baseline]:
-    """Returns the baselines of a file by variant.
-
-    Raises:
-        ValueError: if it is no baseline of this version, or has accuracies that are none.
-        FileNotFoundError: if there is no such file.
-    """
+    """Returns the baselines of a file by variant."""
     if not path.is_file():
         raise FileNotFoundError(
             "No such baseline file; `cnnbench baseline --out FILE` makes one. "

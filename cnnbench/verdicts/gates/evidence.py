@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from functools import lru_cache
+from statistics import NormalDist, fmean, median
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from cnnbench.records.checks import Verdict
+from cnnbench.records.runs import TrainingRun
+from cnnbench.stats.answers import classes_of
 from cnnbench.stats.intervals import (
     UNKNOWN,
     Estimate,
@@ -19,8 +26,11 @@ from cnnbench.stats.intervals import (
     widened,
 )
 from cnnbench.stats.power import values_to_decide
-from cnnbench.verdicts.gates.answers import Labels, Runs
 
+Runs = Sequence[TrainingRun]
+Labels = Sequence[int]
+# Standard errors above chance that luck exceeds in 1 % of cases.
+LUCK = NormalDist().inv_cdf(0.99)
 ROUNDING = 1e-9  # below it a standard deviation is that of equal values
 NO_PICTURES = (0.0, math.inf)
 
@@ -29,10 +39,8 @@ NO_PICTURES = (0.0, math.inf)
 class Levels:
     """The error rates of gates.
 
-    Args:
-        alpha: chance that any gate fails although all is well.
-        beta: chance that a gate passes although its threshold is not met.
-        most: the most seeds that a gate may see.
+    `alpha` is the chance that any gate fails although all is well, `beta` that a gate passes
+    although its threshold is not met, and `most` the most seeds that a gate may see.
     """
 
     alpha: float = 0.01
@@ -44,16 +52,9 @@ class Levels:
 class Evidence:
     """What is known about one gate after a look.
 
-    Args:
-        observed: the estimate.
-        threshold: what the estimate is compared with.
-        interval: 95 % interval of the estimate.
-        p_fail: p value of "all is well"; small is bad.
-        p_pass: p value of "it is not"; small is good.
-        detail: a sentence with the numbers.
-        advice: what would decide it.
-        settled: a verdict that no p value is needed for.
-        at_end: the verdict when nothing was decided and no seed may be added.
+    `p_fail` is the p value of "all is well" (small is bad), `p_pass` that of "it is not" (small is
+    good). `advice` says what would decide it, `settled` is a verdict that no p value is needed for,
+    and `at_end` the verdict when nothing was decided and no seed may be added.
     """
 
     observed: float
@@ -75,24 +76,79 @@ class Rule(Protocol):
         """Name of the check."""
 
     def evidence(self, runs: Runs, labels: Labels, levels: Levels) -> Evidence:
-        """Returns what the runs say.
+        """Returns what the runs say, one a seed; ValueError if they can't be judged.
 
-        Args:
-            runs: of one variant, one a seed.
-            labels: of the held-out pictures.
-            levels: those of the last look, to say what could be found or would decide.
-
-        Raises:
-            ValueError: if the runs can't be judged.
+        `levels` are those of the last look, to say what could be found or would decide.
         """
+
+
+def answers_of(run: TrainingRun) -> npt.NDArray[np.int64]:
+    """Returns the class that each held-out picture was given, `(pictures,)`."""
+    return _answers(run.val_probabilities)
+
+
+@lru_cache(maxsize=512)  # several gates look at a run, again and again
+def _answers(probabilities: tuple[tuple[float, ...], ...]) -> npt.NDArray[np.int64]:
+    answers = classes_of(np.asarray(probabilities))
+    answers.setflags(write=False)
+    return answers
+
+
+def correct_of(runs: Runs, labels: Labels) -> npt.NDArray[np.bool_]:
+    """Returns whether each run was right on each held-out picture, `(runs, pictures)`."""
+    truth = np.asarray(labels)
+    return np.array([answers_of(run) == truth for run in runs])
+
+
+def is_constant(run: TrainingRun) -> bool:
+    """Returns whether every held-out picture was given the same class."""
+    return bool(np.ptp(answers_of(run)) == 0)
+
+
+def luck_of(share: float, pictures: int) -> float:
+    """Returns by how much luck exceeds a share in 1 % of cases (the normal approximation)."""
+    return LUCK * math.sqrt(share * (1 - share) / pictures)
+
+
+def collapsed_seeds(runs: Runs, labels: Labels) -> list[int]:
+    """Returns the seeds whose network died: one answer for all, or at chance while others learn.
+
+    "At chance" is below what luck reaches in 1 % of cases, and the others learn if their median is
+    beyond twice that distance.
+    """
+    chance = max(Counter(labels).values()) / len(labels)
+    luck = luck_of(chance, len(labels))
+    others_learn = median(run.val_accuracy for run in runs) > chance + 2 * luck
+    return [
+        run.seed
+        for run in runs
+        if is_constant(run) or (others_learn and run.val_accuracy <= chance + luck)
+    ]
+
+
+def living(runs: Runs, labels: Labels) -> tuple[Runs, list[int]]:
+    """Returns the runs that did not collapse, or all where all did, and the seeds that did."""
+    dead = collapsed_seeds(runs, labels)
+    return [run for run in runs if run.seed not in dead] or runs, dead
+
+
+def collapsed_in_words(dead: Sequence[int], runs: Runs) -> str:
+    """Returns a clause that names the collapsed seeds; empty where there are none."""
+    if not dead:
+        return ""
+    accuracies = ", ".join(f"{run.val_accuracy:.4f}" for run in runs if run.seed in dead)
+    return (
+        f"; collapsed: {len(dead)} of {len(runs)} seeds, {list(dead)}, with accuracy {accuracies}, "
+        "left out of the mean"
+    )
 
 
 def least_sd(accuracies: Sequence[float], pictures: int) -> float:
     """Returns the standard deviation over seeds below which no training gets, sqrt(err / 2n).
 
-    Jordan, "On the Variance of Neural Network Training with respect to Test Sets and
-    Distributions" (arXiv 2304.01910). The share of wrong answers is smoothed (Laplace): no wrong
-    answer is no proof that there are none.
+    Jordan, "On the Variance of Neural Network Training with respect to Test Sets and Distributions"
+    (arXiv 2304.01910). The share of wrong answers is smoothed (Laplace): no wrong answer is no
+    proof that there are none.
     """
     wrong = (1 - fmean(accuracies)) * pictures
     return math.sqrt((wrong + 1) / (pictures + 2) / (2 * pictures))
@@ -120,13 +176,8 @@ def mean_rule(
 ) -> Evidence:
     """Compares a mean over seeds with a threshold, by Student's t.
 
-    Args:
-        seeds: the mean, as `seed_mean` returns it.
-        values: number of seeds.
-        threshold: what the mean is compared with.
-        levels: error rates.
-        good: 1 if the mean should be at least the threshold, -1 if at most.
-        pictures: variance that other held-out pictures would add, and its degrees of freedom.
+    `good` is 1 if the mean should be at least the threshold, -1 if at most; `pictures` the variance
+    that other held-out pictures would add, and its degrees of freedom.
     """
     estimate = widened(seeds, *pictures)
     p_fail, p_pass = estimate.p_below(threshold), estimate.p_above(threshold)

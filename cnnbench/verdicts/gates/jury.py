@@ -1,9 +1,7 @@
 """Decides gates together: as many seeds as it takes, one error rate for all.
 
-A gate is evaluated after a few seeds and, while it is undecided, again after more. Its p values
-over the looks become one sequential p value, and those of all gates go through Holm's procedure:
-the chance that any gate fails although all is well is at most alpha. A gate passes when the
-opposite is refuted at beta, for itself.
+A gate's p values over the looks become one sequential p value, and those of all gates go through
+Holm's procedure. A gate passes when the opposite is refuted at beta, for itself.
 """
 
 from __future__ import annotations
@@ -14,8 +12,7 @@ from dataclasses import dataclass
 
 from cnnbench.records.checks import CheckResult, Verdict
 from cnnbench.records.runs import TrainingRun
-from cnnbench.stats.families import holm
-from cnnbench.stats.sequential import look_plan, nominal_levels, sequential_p_value, shares_of
+from cnnbench.stats.sequential import holm, look_plan, nominal_levels, sequential_p_value, shares_of
 from cnnbench.verdicts.gates.evidence import Evidence, Levels, Rule
 from cnnbench.verdicts.results import place_of
 
@@ -42,14 +39,9 @@ class Jury:
     result = Jury([gate], Levels(), labels, train).verdict(gate)
     ```
 
-    Args:
-        gates: all gates that share the error rate.
-        levels: error rates and the most seeds.
-        labels: of the held-out pictures.
-        train: returns the runs of (variant, seed) pairs, in order; an entry is the exception
-            where a training failed.
-        may_add: asked before more trainings begin, with their number; false ends the adding.
-        note: called with what is added and why.
+    `train` returns the runs of (variant, seed) pairs in order, an exception where a training
+    failed. `may_add` is asked before more trainings begin, with their number; `note` is called with
+    what is added and why.
     """
 
     def __init__(
@@ -67,11 +59,8 @@ class Jury:
         self._done = False
 
     def verdict(self, gate: Gate) -> CheckResult:
-        """Returns a gate's verdict; the first one asked for decides all.
-
-        Raises:
-            Exception: the error of a training without which the gate can't be judged.
-            ValueError: if it is none of the gates that share the error rate.
+        """Returns a gate's verdict, or raises what it can't be judged for; the first call decides
+        all.
         """
         if gate not in self._cases:
             raise ValueError(

@@ -1,8 +1,6 @@
-"""The verdict over ratios of times: is one side slower, by a margin that matters? Pure.
+"""The verdict over ratios of times: is one side slower, by a margin that matters?
 
-Two errors have stated rates, over all looks together: `alpha`, that any ratio fails although
-nothing is slower, and `beta`, that a ratio which is slower by the margin passes. Noise can
-therefore neither fail nor pass; it is inconclusive.
+Both errors have stated rates over all looks together, so that noise can neither fail nor pass.
 """
 
 from __future__ import annotations
@@ -12,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cnnbench.stats.families import holm
 from cnnbench.stats.intervals import LEVEL, Estimate
 from cnnbench.stats.power import values_needed, values_to_decide
-from cnnbench.stats.sequential import sequential_p_value, shares_of
+from cnnbench.stats.sequential import holm, sequential_p_value, shares_of
 
 Decision = Literal["pass", "fail", "inconclusive"]
 
@@ -24,12 +21,10 @@ Decision = Literal["pass", "fail", "inconclusive"]
 class RatioRule:
     """What is decided, and how surely.
 
-    Args:
-        margin: share of time from which on a slowdown matters.
-        alpha: chance that any ratio fails although nothing is slower.
-        beta: chance that a ratio slower by `margin` passes.
-        looks: after how many values a verdict is sought; empty for one look.
-        narrow: whether a pass also needs an interval whose half width is at most the margin.
+    A slowdown matters from the share `margin` of time on. `alpha` is the chance that any ratio
+    fails although nothing is slower, `beta` that a ratio slower by the margin passes. `looks` are
+    the numbers of values after which a verdict is sought, empty for one look; with `narrow` a pass
+    also needs an interval whose half width is at most the margin.
     """
 
     margin: float
@@ -53,17 +48,10 @@ class RatioVerdict:
 
 
 def judge_ratios(seen: Sequence[Sequence[Estimate]], rule: RatioRule) -> list[RatioVerdict]:
-    """Judges a family of ratios.
+    """Judges a family of ratios, each by its estimated logarithm at every look; above 0 is slower.
 
     Fail: "not slower" is refuted at `alpha` by all ratios together (Holm), and the estimate is at
     least the margin. Pass: "slower by the margin" is refuted at `beta`.
-
-    Args:
-        seen: for each ratio its estimated logarithm at every look so far; above 0 is slower.
-        rule: margin, error rates and looks.
-
-    Returns:
-        A verdict for each ratio.
     """
     shares = shares_of(rule.looks or (1,))
     margin = rule.log_margin
@@ -89,16 +77,9 @@ def _verdict(
 
 
 def ratio_values_needed(value: float, sd: float, rule: RatioRule, ratios: int = 1) -> int | None:
-    """Returns how many values would decide, if the estimate is right.
+    """Returns how many values would decide, if the estimate is right; `None` if 1000 would not.
 
-    Args:
-        value: logarithm of the ratio.
-        sd: standard deviation of one value.
-        rule: margin and error rates.
-        ratios: how many are judged together.
-
-    Returns:
-        The least number, or `None` if even 1000 would not do.
+    `value` is the logarithm of the ratio, `sd` of one value, `ratios` how many are judged together.
     """
     to_pass = rule.log_margin - value
     needed = values_to_decide(to_pass, value, sd, alpha=rule.alpha / ratios, beta=rule.beta)

@@ -13,16 +13,20 @@ from scipy import special
 from cnnbench.records.runs import TrainingRun
 from cnnbench.stats.intervals import UNKNOWN, Interval, Spread, picture_error, spread_of, widened
 from cnnbench.stats.power import smallest_difference
-from cnnbench.stats.ranks import EFFICIENCY, p_lower, shift
-from cnnbench.verdicts.gates.answers import Labels, Runs, collapsed_in_words, correct_of, living
+from cnnbench.stats.two_samples import EFFICIENCY, p_lower, shift
 from cnnbench.verdicts.gates.baselines import Baseline
 from cnnbench.verdicts.gates.evidence import (
     ROUNDING,
     Evidence,
+    Labels,
     Levels,
+    Runs,
     between,
+    collapsed_in_words,
+    correct_of,
     in_seeds,
     least_sd,
+    living,
     mean_rule,
     mean_sd,
     seed_mean,
@@ -34,13 +38,9 @@ MOST_NEW = 200  # seeds beside a baseline: where advice stops looking
 
 @dataclass(frozen=True)
 class AccuracyTarget:
-    """Is the mean held-out accuracy over seeds at least the target?
+    """Is the mean held-out accuracy over seeds at least the target? A collapsed seed is a fail.
 
-    A collapsed seed is a fail.
-
-    Args:
-        target: share of held-out pictures.
-        known: spread over seeds from earlier runs, pooled with these runs'.
+    A `known` spread over seeds from earlier runs is pooled with these runs'.
     """
 
     target: float
@@ -71,14 +71,10 @@ class AccuracyTarget:
 
 @dataclass(frozen=True)
 class TrainAccuracyTarget:
-    """Is the mean training accuracy over seeds at least the target?
+    """Is the mean training accuracy (final weights, inference mode) at least the target?
 
     Wrong labels in the training set show here first, long before the held-out accuracy suffers.
     Training pictures are all there are: seeds are the only source of chance.
-
-    Args:
-        target: share of training pictures, with the final weights in inference mode.
-        known: spread over seeds from earlier runs, pooled with these runs'.
     """
 
     target: float
@@ -102,10 +98,6 @@ class GeneralizationGapLimit:
     The gap is a difference within each run, so its spread over seeds is that of the differences.
     What other held-out pictures would change is added. A collapsed network overfits nothing and
     would lower the mean: it is left out.
-
-    Args:
-        limit: share of pictures.
-        known: spread of the gap over seeds from earlier runs, pooled with these runs'.
     """
 
     limit: float
@@ -140,9 +132,6 @@ class ValidationLossRiseLimit:
 
     Prechelt's generalization loss GL as a share ("Early Stopping - But When?", 1998). It is a ratio
     and skewed, so means and intervals are those of its logarithm: the mean is geometric.
-
-    Args:
-        limit: share of the best epoch's loss.
     """
 
     limit: float
@@ -192,11 +181,8 @@ class AccuracyDrop:
     unstable, a t test of 3 to 8 new seeds alarmed in 2.2 % of sessions at a nominal 1 %. A
     collapsed seed is a fail, unless the baseline has one.
 
-    Args:
-        baseline: what is compared with.
-        margin: the drop that must be found: with too few seeds for it, not finding one is
-            inconclusive. Without a margin it is a pass, with the smallest drop that would have been
-            found with 90 % power as threshold.
+    With too few seeds for the drop `margin`, not finding one is inconclusive. Without a margin it
+    is a pass, with the smallest drop that would have been found with 90 % power as threshold.
     """
 
     baseline: Baseline

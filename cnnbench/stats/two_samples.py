@@ -1,11 +1,13 @@
-"""Two samples of any distribution: is the second one lower, and by how much?"""
+"""Two samples compared: in pairs, or of any distribution."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from cnnbench.stats.intervals import LEVEL, Interval
@@ -13,6 +15,46 @@ from cnnbench.stats.intervals import LEVEL, Interval
 # Relative to the t test on normal samples (Hodges & Lehmann, "The efficiency of some nonparametric
 # competitors of the t-test", 1956); on skewed ones ranks win.
 EFFICIENCY = 3 / math.pi
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """How two classifiers differ on the same pictures.
+
+    `only_first` counts pictures that only the first has right; `p_value` is of "no difference",
+    two-sided, and `interval` of the second's accuracy less the first's.
+    """
+
+    only_first: int
+    only_second: int
+    pictures: int
+    p_value: float
+    interval: Interval
+
+    @property
+    def difference(self) -> float:
+        return (self.only_second - self.only_first) / self.pictures
+
+
+def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNemar:
+    """Compares two classifiers by McNemar's exact test; whether each was right on each picture.
+
+    McNemar (Psychometrika, 1947), exact: given that they differ, who is right is a fair coin. The
+    interval is Wald's with Agresti and Min's half a picture added to each cell ("Simple improved
+    confidence intervals for comparing matched proportions", 2005).
+    """
+    if first.shape != second.shape or first.ndim != 1 or not len(first):
+        raise ValueError(
+            "Expected two arrays of one length, an entry a picture. "
+            f"Received: shapes={first.shape}, {second.shape}"
+        )
+    lost, won = int((first & ~second).sum()), int((~first & second).sum())
+    p_value = float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
+    n, b, c = len(first) + 2, lost + 0.5, won + 0.5
+    error = math.sqrt((b + c) - (c - b) ** 2 / n) / n
+    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * error
+    middle = (c - b) / n
+    return McNemar(lost, won, len(first), p_value, Interval(middle - half, middle + half))
 
 
 def p_lower(first: Sequence[float], second: Sequence[float]) -> float:

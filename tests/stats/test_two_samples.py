@@ -1,4 +1,4 @@
-"""Two samples of any distribution."""
+"""Two samples compared."""
 
 import math
 from itertools import combinations
@@ -8,7 +8,58 @@ import pytest
 from scipy import stats
 
 from cnnbench.stats.intervals import Interval
-from cnnbench.stats.ranks import p_lower, shift
+from cnnbench.stats.two_samples import mcnemar, p_lower, shift
+
+
+def answers(both: int, first: int, second: int, none: int):
+    """Returns the answers of two classifiers with these counts."""
+    one = [True] * (both + first) + [False] * (second + none)
+    other = [True] * both + [False] * first + [True] * second + [False] * none
+    return np.array(one), np.array(other)
+
+
+# McNemar
+
+
+def test_mcnemar_as_published():
+    """Agresti, "Categorical Data Analysis", ch. 10: approval of a prime minister, 1600 asked."""
+    found = mcnemar(*answers(794, 150, 86, 570))
+    assert (found.only_first, found.only_second, found.pictures) == (150, 86, 1600)
+    assert found.difference == -0.04
+    assert (found.interval.low, found.interval.high) == pytest.approx((-0.059, -0.021), abs=6e-4)
+    exact = 2 * sum(math.comb(236, k) for k in range(87)) / 2**236
+    assert found.p_value == pytest.approx(exact)
+
+
+def test_the_interval_adds_half_a_picture_to_each_cell():
+    found = mcnemar(*answers(5, 1, 6, 3))
+    error = math.sqrt(8 - 5**2 / 17) / 17
+    assert found.interval.low == pytest.approx(5 / 17 - 1.959964 * error, abs=1e-6)
+    assert found.interval.high == pytest.approx(5 / 17 + 1.959964 * error, abs=1e-6)
+    assert found.p_value == pytest.approx(2 * (1 + 7) / 2**7)
+
+
+def test_classifiers_that_agree_do_not_differ():
+    found = mcnemar(*answers(7, 0, 0, 3))
+    assert (found.p_value, found.difference) == (1.0, 0.0)
+    assert found.interval.low == -found.interval.high < 0
+
+
+@pytest.mark.parametrize("shapes", [((3,), (4,)), ((2, 2), (2, 2)), ((0,), (0,))])
+def test_answers_to_other_pictures_are_refused(shapes):
+    one, other = (np.zeros(shape, bool) for shape in shapes)
+    with pytest.raises(ValueError, match=r"two arrays of one length.*Received: shapes="):
+        mcnemar(one, other)
+
+
+def test_the_interval_covers_what_it_says():
+    kinds = np.random.default_rng(7).choice(4, (600, 100), p=[0.6, 0.1, 0.15, 0.15])
+    found = [mcnemar(kind <= 1, kind % 2 == 0).interval for kind in kinds]
+    # Of kind 0 both are right, of 1 the first alone, of 2 the second alone: 5 points better.
+    assert 0.93 <= np.mean([one.low <= 0.05 <= one.high for one in found]) <= 0.97
+
+
+# Ranks
 
 # Hollander & Wolfe, "Nonparametric Statistical Methods", table 4.1: permeability of membranes at
 # term and after 12 to 26 weeks; also the example of R's wilcox.test.
