@@ -18,7 +18,7 @@ from cnnbench.pictures.data_set import Splits
 from cnnbench.records.codec import encode
 from cnnbench.records.measurements import Measurement, Row, Workload
 from cnnbench.speed import peaks, throughput
-from cnnbench.speed.engines.engine import engine_for, program_for
+from cnnbench.speed.engines.choice import engine_for, program_for
 
 VARIANT, BATCH_SIZE = VARIANTS["single-block"], 8
 COUNTED = ("documented", "batchnorm", "augmented")

@@ -52,7 +52,8 @@ def _built(job: TimeSteps, place: Place) -> timing.Step:
     from cnnbench.machine.devices import gpus
     from cnnbench.pictures.batches import Pictures, drawn_batch
     from cnnbench.pictures.data_set import Splits
-    from cnnbench.speed.engines.engine import engine_for, host_step, program_for
+    from cnnbench.speed.engines.choice import engine_for, program_for
+    from cnnbench.speed.engines.engine import host_step
 
     if place.device == "gpu" and not gpus(place.backend):
         raise ValueError(f"{place.backend} sees no GPU. Received: device='gpu'")

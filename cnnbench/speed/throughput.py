@@ -16,7 +16,8 @@ from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.data_set import Splits
 from cnnbench.records.measurements import Measurement, Row, Workload
-from cnnbench.speed.engines.engine import Engine, Program, engine_for, is_out_of_memory, program_for
+from cnnbench.speed.engines.choice import engine_for, program_for
+from cnnbench.speed.engines.engine import Engine, Program, is_out_of_memory
 from cnnbench.speed.reference import Reference, agreement_of
 from cnnbench.speed.timing import is_linear, prove_timing, steps_per_round, time_calls, time_steps
 

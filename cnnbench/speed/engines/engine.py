@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,21 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnbench.machine.place import Place
-from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
-from cnnbench.pictures.data_set import Splits
-from cnnbench.records.measurements import Placement, Row
+from cnnbench.records.measurements import Placement
 from cnnbench.speed.timing import Step
 
 Tensor = Any  # a tensor of the backend
-
-ENGINES = {
-    "tensorflow": "TensorFlowEngine",
-    "jax": "JaxEngine",
-    "torch": "TorchEngine",
-    "openvino": "OpenVinoEngine",
-    "onnxruntime": "OnnxRuntimeEngine",
-}
 
 # What the names and messages of the backends' errors have in common, in lower case.
 _OUT_OF_MEMORY = (
@@ -132,41 +121,6 @@ class HostProgram(Program):
 
     def inputs(self, batch: Pictures) -> tuple[Tensor, ...]:
         return (self.engine.put(batch.pictures),)
-
-
-def engine_for(place: Place) -> Any:
-    """Returns the `Engine` of this process; it imports the backend."""
-    module = importlib.import_module(f"cnnbench.speed.engines.on_{place.backend}")
-    return getattr(module, ENGINES[place.backend])(place)
-
-
-def program_for(
-    engine: Any,
-    variant: Variant,
-    row: Row,
-    splits: Splits,
-    weights: Sequence[npt.NDArray[Any]] | None = None,
-    exported: Path | None = None,
-) -> Program:
-    """Builds a variant's model, or reads the exported one, and makes its program.
-
-    Args:
-        engine: of this process.
-        variant: whose model it is.
-        row: what is run.
-        splits: pictures, whose shape and classes the model has.
-        weights: replace those that the row's seed draws, in Keras' order.
-        exported: ONNX file of the same weights, for engines that do not build Keras' models.
-    """
-    if isinstance(engine, HostEngine):
-        assert exported is not None
-        return engine.program(exported, row.dtype, row.batch_size)
-    from cnnbench.speed.engines.keras_model import model_of
-
-    classes = len(splits.classes)
-    model = model_of(variant, row.seed, splits.input_shape, classes, row.dtype, weights)
-    program: Program = engine.program(model, row.workload)
-    return program
 
 
 def host_step(engine: Engine, program: Program, batch: Pictures) -> Step:

@@ -10,7 +10,8 @@ from cnnbench.models.network import build_model
 from cnnbench.models.variants import VARIANTS, variant_named
 from cnnbench.pictures.batches import Pictures
 from cnnbench.records.measurements import Placement, Row
-from cnnbench.speed.engines.engine import engine_for, host_step, program_for
+from cnnbench.speed.engines.choice import engine_for, program_for
+from cnnbench.speed.engines.engine import host_step
 from cnnbench.speed.engines.keras_model import (
     compute_dtypes,
     has_random_layers,
