@@ -55,7 +55,7 @@ def cnnbench_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def cnnbench_device(request: pytest.FixtureRequest) -> str:
-    """`str`: device to measure, as `"cpu"` or `"gpu:1"`. The test runs once for each device."""
+    """`str`: device to measure, as `"cpu"` or `"gpu:1"`. The test runs once for each."""
     return str(request.param)
 
 

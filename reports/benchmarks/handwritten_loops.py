@@ -31,7 +31,7 @@ import numpy as np
 from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, worker_environment
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import variant_named
-from cnnbench.speed.engines.engine import engine_for
+from cnnbench.speed.engines.choice import engine_for
 from cnnbench.speed.timing import time_steps
 from cnnbench.stats.intervals import mean_of
 
