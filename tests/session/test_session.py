@@ -16,6 +16,7 @@ from cnnbench.models.variants import VARIANTS
 from cnnbench.records.journal import JOURNAL_NAME, read_journal
 from cnnbench.report.frames import load_report
 from cnnbench.session.options import Options
+from cnnbench.session.pictures import read_splits
 from cnnbench.session.session import Session
 from cnnbench.session.workers.jobs import FindGpus, MakeReference, Measure, Train
 
@@ -172,7 +173,32 @@ def test_a_backend_that_was_asked_for_must_be_there(
         started(backends="jax")
 
 
+def test_a_backend_that_is_not_installed_is_absent(
+    started: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnbench.session.session.missing", lambda name: f"no {name}")
+    assert started().why_absent("openvino", "cpu") == "no openvino"
+
+
 # Pictures
+
+
+def test_pictures_are_those_that_the_options_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([0.0, 1.0, 3.0, 3.0, 4.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(seconds))
+
+    def load(folder: object, **asked: Any) -> Any:
+        asked["progress"](1, 9)
+        asked["progress"](2, 9)
+        asked["progress"](3, 9)
+        return folder, asked["split_seed"], asked["cache"]
+
+    monkeypatch.setattr("cnnbench.pictures.load.load_splits", load)
+    lines: list[str] = []
+    options = Options(split_seed=3, cache_dir=Path("cache"))
+    assert read_splits(options, lines.append) == (None, 3, Path("cache"))
+    assert lines[0].startswith("reading the embedded pictures")
+    assert lines[1:] == ["decoded 2 of 9 pictures"]
 
 
 def test_pictures_have_a_record(started: Any) -> None:
