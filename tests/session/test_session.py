@@ -226,13 +226,15 @@ def test_a_picture_in_both_sets_is_a_leak(
 # The report
 
 
-def test_the_report_is_in_a_folder_of_the_root(started: Any, tmp_path: Path) -> None:
+def test_the_report_is_in_a_folder_of_the_root(world: World, started: Any, tmp_path: Path) -> None:
     session = started(report_dir="reports", seeds="0,1")
     session.training_run(WIDE, 0)
     session.judge(check_result())
     assert session.directory.parent == tmp_path / "reports"
     session.finish()
+    assert world.events[-1] == ("stop", Place("tensorflow", "cpu", 1))
     session.finish()
+    session.judge(check_result())  # too late
     report = load_report(session.directory)
     assert len(report.runs) == len(report.checks) == len(session.report.runs) == 1
     kinds = [type(record).__name__ for record in read_journal(session.directory / JOURNAL_NAME)]
