@@ -23,8 +23,8 @@ from cnnbench.machine.place import Place
 from cnnbench.pictures.data_set import Splits
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.codec import decode
-from cnnbench.records.measurements import Measurement, Row, Workload
-from cnnbench.speed import throughput
+from cnnbench.records.measurements import Measurement, Row, TimingProof, Workload
+from cnnbench.speed import throughput, timing
 from cnnbench.speed.engines.engine import is_out_of_memory
 from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine, TensorFlowProgram
 from cnnbench.speed.limits import COUNT_TOLERANCE
@@ -43,33 +43,36 @@ class Found:
     """What a backend measured; only a process of its own looks for peaks."""
 
     records: dict[str, Measurement]
-    counts: list[tuple[str, Workload, float | None, float | None]]
+    counts: list[tuple[Workload, float | None, float | None]]
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
     compiled_again: int = 0
+    not_waited_for: TimingProof | None = None
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_calls() -> Iterator[None]:
+def short() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(throughput, "LATENCY_CALLS", 5)
-        patch.setattr(throughput, "LATENCY_WARMUP_CALLS", 1)
+        for module, name in (
+            (throughput, "LATENCY_CALLS"),
+            (throughput, "LATENCY_WARMUP_CALLS"),
+            (timing, "MINIMUM_ROUND_SECONDS"),
+        ):
+            patch.setattr(module, name, getattr(module, name))  # undone afterwards
+        engine_runs.shorten()
         yield
 
 
 @pytest.fixture(scope="module")
-def folder(tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The references of each workload, by TensorFlow."""
-    folder = tmp_path_factory.mktemp("references")
-    workloads: tuple[Workload, ...] = ("train", "inference")
-    for workload in workloads:
-        made = make_reference(VARIANT, tiny_splits, workload, BATCH_SIZE, 0, None)
-        made.save(folder / f"{workload}.npz")
-    return folder
+def reference(tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What TensorFlow answers, after training and before."""
+    path = tmp_path_factory.mktemp("reference") / "reference.npz"
+    make_reference(VARIANT, tiny_splits, "train", BATCH_SIZE, 0, None).save(path)
+    return path
 
 
 @pytest.fixture(scope="module", params=TRAINING_BACKENDS)
 def found(
-    request: pytest.FixtureRequest, tiny_splits: Splits, tiny_manifest: Path, folder: Path
+    request: pytest.FixtureRequest, tiny_splits: Splits, tiny_manifest: Path, reference: Path
 ) -> Found:
     backend: str = request.param
     if missing(backend):
@@ -77,13 +80,13 @@ def found(
     if backend == "tensorflow":
         return Found(
             {
-                name: engine_runs.measured(backend, tiny_splits, folder, workload, dtype)
+                name: engine_runs.measured(backend, tiny_splits, reference, workload, dtype)
                 for name, workload, dtype in ROWS
             },
             engine_runs.counts(backend),
         )
     done = subprocess.run(
-        [sys.executable, engine_runs.__file__, backend, str(tiny_manifest), str(folder)],
+        [sys.executable, engine_runs.__file__, backend, str(tiny_manifest), str(reference)],
         env=worker_environment(Place(backend, "cpu", 1)),
         capture_output=True,
         text=True,
@@ -93,7 +96,11 @@ def found(
     told = json.loads(done.stdout.splitlines()[-1])
     records = {name: decode(data) for name, data in told.pop("records").items()}
     measured = {name: one for name, one in records.items() if isinstance(one, Measurement)}
-    return Found(measured, **told)
+    proof = {
+        name: tuple(each) if isinstance(each, list) else each
+        for name, each in told.pop("not_waited_for").items()
+    }
+    return Found(measured, **told, not_waited_for=proof)
 
 
 def judged(result: CheckResult | str) -> CheckResult:
@@ -131,6 +138,14 @@ def test_placement_is_read_off_the_tensors(found: Found) -> None:
         assert placement.compute_dtypes == (dtype,)
 
 
+def test_a_wrong_dtype_and_another_device_are_red(found: Found) -> None:
+    record = found.records["bfloat16"]
+    row, place = replace(record.row, dtype="float32"), replace(record.place, device="gpu:1")
+    detail = judged(check_placement(replace(record, row=row, place=place))).detail
+    assert "layers compute in bfloat16, expected float32" in detail
+    assert "tensors lie on cpu, expected gpu" in detail
+
+
 def test_training_has_rounds_and_no_latency(found: Found, tiny_splits: Splits) -> None:
     record = found.records["train"]
     assert len(record.round_seconds) == 2
@@ -157,9 +172,9 @@ def test_inference_has_latencies_of_single_pictures_and_copies(found: Found) -> 
 
 
 def test_the_backend_counts_what_the_layers_do(found: Found) -> None:
-    for name, workload, layers, backend in found.counts:
+    for workload, layers, backend in found.counts:
         if backend is not None:  # TensorFlow does not count training
-            assert backend == pytest.approx(layers, rel=COUNT_TOLERANCE[workload]), (name, workload)
+            assert backend == pytest.approx(layers, rel=COUNT_TOLERANCE[workload])
 
 
 def test_peaks_are_measured_in_every_dtype(found: Found) -> None:
@@ -174,9 +189,10 @@ def test_only_the_first_step_is_compiled(found: Found) -> None:
 
 
 def test_a_timer_that_does_not_wait_is_found(found: Found) -> None:
-    if found.records["inference"].place.backend != "jax":
+    record = found.records["inference"]
+    if record.place.backend != "jax":
         pytest.skip("on a CPU, JAX alone answers before it has computed")
-    verdict = judged(check_timer_waits(found.records["not waited for"]))
+    verdict = judged(check_timer_waits(replace(record, timing=found.not_waited_for)))
     assert verdict.verdict == "fail"
     assert "the timer does not wait" in verdict.detail
 
@@ -206,7 +222,7 @@ def test_a_batch_larger_than_the_set_repeats_pictures_and_has_no_reference(
 
 
 def test_a_fast_wrong_answer_is_red(
-    tiny_splits: Splits, folder: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_splits: Splits, reference: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = TensorFlowEngine.program
 
@@ -218,14 +234,14 @@ def test_a_fast_wrong_answer_is_red(
 
     monkeypatch.setattr(TensorFlowEngine, "program", forgets_its_weights)
     verdict = judged(
-        check_same_answers(engine_runs.measured("tensorflow", tiny_splits, folder, "inference"))
+        check_same_answers(engine_runs.measured("tensorflow", tiny_splits, reference, "inference"))
     )
     assert verdict.verdict == "fail"
     assert "largest probability difference" in verdict.detail
 
 
 def test_training_that_does_nothing_is_red(
-    tiny_splits: Splits, folder: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_splits: Splits, reference: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = TensorFlowProgram.train
 
@@ -236,22 +252,8 @@ def test_training_that_does_nothing_is_red(
         return loss
 
     monkeypatch.setattr(TensorFlowProgram, "train", loss_alone)
-    result = engine_runs.measured("tensorflow", tiny_splits, folder, "train")
+    result = engine_runs.measured("tensorflow", tiny_splits, reference, "train")
     assert judged(check_same_answers(result)).verdict == "fail"
-
-
-def test_a_wrong_dtype_and_another_device_are_red(
-    tiny_splits: Splits, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    result = engine_runs.measured("tensorflow", tiny_splits, folder, "inference", "bfloat16")
-    wrong = replace(
-        result,
-        row=replace(result.row, dtype="float32"),
-        place=replace(result.place, device="gpu:1"),
-    )
-    detail = judged(check_placement(wrong)).detail
-    assert "layers compute in bfloat16, expected float32" in detail
-    assert "tensors lie on cpu, expected gpu" in detail
 
 
 def test_a_full_memory_is_a_row(tiny_splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,10 +27,9 @@ def flat(*layers):
     return keras.Sequential([keras.Input(SHAPE), *layers, keras.layers.Flatten()], name="own")
 
 
-@pytest.mark.parametrize("variant", ["documented", "batchnorm"])
-def test_a_quantized_model_answers_nearly_the_same(variant):
+def test_a_quantized_model_answers_nearly_the_same():
     keras.utils.set_random_seed(1)
-    model = build_model(VARIANTS[variant], SHAPE)
+    model = build_model(VARIANTS["batchnorm"], SHAPE)
     before = np.asarray(model(PICTURES, training=False))
     assert compute_dtypes(model) == ("float32",)
     quantize_int8(model)
@@ -69,12 +68,6 @@ def test_random_layers_are_seen(variant, is_random):
     assert has_random_layers(model_of(VARIANTS[variant], 0, SHAPE, 2)) is is_random
 
 
-def test_a_timed_model_computes_no_metrics():
-    model = model_of(VARIANTS["single-block"], 0, SHAPE, 2)
-    logs = model.train_on_batch(PICTURES, np.zeros((16, 1)), return_dict=True)
-    assert set(logs) == {"loss"}
-
-
 def test_where_a_tensor_is_is_read_off_its_name():
     engine = engine_for(Place("tensorflow", "cpu", 1))
     device = "/job:localhost/replica:0/task:0/device:GPU:0"
@@ -102,3 +95,8 @@ def test_a_step_begins_and_ends_on_the_host(tiny_splits, workload):
     assert found.shape == (() if workload == "train" else (16, 1))
     moved = any((a != b).any() for a, b in zip(weights, program.model.get_weights(), strict=True))
     assert moved == (workload == "train")
+    # No accuracy is computed in a step that is timed.
+    assert {variable.path for variable in program.model.metrics_variables} == {
+        "loss/total",
+        "loss/count",
+    }
