@@ -73,7 +73,7 @@ def test_out_of_memory_is_a_row_without_time():
 @pytest.mark.parametrize(("share", "problems"), [(0.99, ("wrong answers",)), (1.0, ())])
 def test_wrong_answers_are_a_problem(share, problems):
     wrong = measurement(process=1, agreement=agreement(equal_share=share))
-    assert rows_of(measurement(), wrong)[0].problems == problems
+    assert rows_of(measurement(agreement=agreement()), wrong)[0].problems == problems
 
 
 @pytest.mark.parametrize(
