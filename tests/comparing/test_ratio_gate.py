@@ -49,6 +49,12 @@ def test_noise_is_inconclusive_and_says_how_many_processes_would_do(share, secon
     assert reason in found.rows[0].reason
 
 
+def test_more_processes_are_needed_than_the_larger_side_has():
+    few = (0.01, 0.0103, 0.0097)
+    found = judged((speed(*few), slower(0.0, few + few)))
+    assert "about --cnnbench-processes=7 would" in found.rows[0].reason
+
+
 @pytest.mark.parametrize("counts", [(1, 1), (2, 2), (2, 3), (3, 1)])
 def test_fewer_than_three_processes_per_side_never_decide(counts):
     first, later = (STEADY[:count] for count in counts)

@@ -105,6 +105,7 @@ def test_text_has_ratio_interval_and_both_speeds():
     ]
     assert row.split()[6:] == ["100", "50.0", "0.500", "0.496", "to", "0.504"]
     assert mean.startswith("geometric mean of 1 ")
+    assert head.index("ratio") == row.index("0.500") == mean.index("0.500")
     assert ANOTHER_TIME in text
     assert "cnnbench ab" in ANOTHER_TIME
 

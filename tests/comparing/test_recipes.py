@@ -190,16 +190,14 @@ def test_nothing_is_said_about_recipes_by_one_seed_or_by_the_same_recipe():
 
 def test_equal_recipes_are_seldom_told_apart():
     rng = np.random.default_rng(0)
-    found = []
+    alarms = {"seeds": 0, "everywhere": 0}
     for number in range(300):
         chances = rng.choice([0.55, 0.8, 0.99], 100)
         pair = drawn(chances, 4, 2 * number), drawn(chances, 4, 2 * number + 1)
-        found.append(compare_recipes(*pair))
-    for alarms in (
-        sum(one.seeds.found for one in found),
-        sum(one.everywhere.found for one in found),
-    ):
-        assert 0.005 <= alarms / 300 <= 0.075
+        found = compare_recipes(*pair)
+        alarms["seeds"] += found.seeds.found
+        alarms["everywhere"] += found.everywhere.found
+    assert all(0.005 <= count / 300 <= 0.075 for count in alarms.values())
 
 
 def test_differing_conditions_are_listed():
