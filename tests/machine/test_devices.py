@@ -40,10 +40,44 @@ def test_exported_models_see_no_gpu():
     assert gpus("openvino") == gpus("onnxruntime") == ()
 
 
-def test_jax_names_its_gpus(monkeypatch):
-    seen = [SimpleNamespace(device_kind="H", platform="gpu"), SimpleNamespace(platform="cpu")]
-    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=lambda: seen))
-    assert gpus("jax") == ("H",)
+def module(backend: str, resets: list[str]) -> SimpleNamespace:
+    """Stands for a backend with a GPU whose peak is 5 MB."""
+    jax = SimpleNamespace(
+        device_kind="H", platform="gpu", memory_stats=lambda: {"peak_bytes_in_use": 5e6}
+    )
+    tensorflow = SimpleNamespace(
+        list_physical_devices=lambda kind: [SimpleNamespace(name=kind)],
+        experimental=SimpleNamespace(
+            get_device_details=lambda device: {"device_name": "H"},
+            reset_memory_stats=resets.append,
+            get_memory_info=lambda name: {"peak": 5e6},
+        ),
+    )
+    torch = SimpleNamespace(
+        device_count=lambda: 1,
+        get_device_name=lambda index: "H",
+        reset_peak_memory_stats=lambda: resets.append("all"),
+        max_memory_allocated=lambda: 5_000_000,
+    )
+    cpu = SimpleNamespace(platform="cpu")
+    return {
+        "jax": SimpleNamespace(devices=lambda: [jax, cpu]),
+        "tensorflow": SimpleNamespace(config=tensorflow),
+        "torch": SimpleNamespace(cuda=torch),
+    }[backend]
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"), [("jax", []), ("tensorflow", ["GPU:0"]), ("torch", ["all"])]
+)
+def test_backends_name_their_gpus_and_the_memory_used(monkeypatch, backend, expected):
+    resets: list[str] = []
+    monkeypatch.setitem(sys.modules, backend, module(backend, resets))
+    assert gpus(backend) == ("H",)
+    place = Place(backend, "gpu:1", 1)
+    reset_peak_memory(place)
+    assert peak_memory_mb(place) == 5.0
+    assert resets == expected
 
 
 def test_peak_memory_starts_anew():

@@ -116,6 +116,12 @@ def test_records_cannot_be_changed():
         training_run().seed = 1
 
 
+def test_images_per_second_are_of_the_median_round():
+    # Rounds of 2 steps of 32 pictures: 1, 2 and 9 s.
+    assert measurement(round_seconds=(1.0, 9.0, 2.0)).images_per_second == 32.0
+    assert measurement(round_seconds=()).images_per_second == 0.0
+
+
 def test_the_gap_is_train_less_held_out_accuracy():
     assert training_run(train_accuracy=0.875, val_accuracy=0.75).generalization_gap == 0.125
 
