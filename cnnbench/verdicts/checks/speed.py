@@ -39,27 +39,6 @@ DRAIN_SECONDS = 0.002
 KERAS_INT8 = ("float32", "int8")
 
 
-@dataclass(frozen=True)
-class _Bounded:
-    """A value and where it may lie."""
-
-    name: str
-    value: float
-    least: float = -math.inf
-    most: float = math.inf
-
-    def told(self) -> str:
-        return f"{self.name} {self.value:.4g}"
-
-    def wrong(self) -> str:
-        """Returns the bound that is exceeded, empty if none is; NaN exceeds any."""
-        if self.least <= self.value <= self.most:
-            return ""
-        if self.value < self.least or math.isinf(self.most):
-            return f"{self.told()}, at least {self.least:.4g}"
-        return f"{self.told()}, at most {self.most:.4g}"
-
-
 def check_same_answers(measurement: Measurement) -> CheckResult | str:
     """Passes if the timed program's answers are those of float32 on a CPU.
 
@@ -73,20 +52,27 @@ def check_same_answers(measurement: Measurement) -> CheckResult | str:
     # One picture is the least by which accuracy can differ at all, whatever rounding makes of it.
     accuracy = max(allowed.accuracy_difference, 1 / found.pictures) + 1e-12
     bounds = (
-        _Bounded("equal predictions", found.equal_share, least=allowed.equal_share),
-        _Bounded(
+        ("equal predictions", found.equal_share, allowed.equal_share, math.inf),
+        (
             "largest probability difference",
             found.probability_difference,
-            most=allowed.probability_difference,
+            -math.inf,
+            allowed.probability_difference,
         ),
-        _Bounded("accuracy difference", found.accuracy_difference, least=-accuracy, most=accuracy),
+        ("accuracy difference", found.accuracy_difference, -accuracy, accuracy),
     )
-    told = ", ".join(one.told() for one in bounds)
+    wrong = []
+    for name, value, least, most in bounds:
+        if not least <= value <= most:  # NaN is within no bounds
+            below = value < least or math.isinf(most)
+            bound = f"at least {least:.4g}" if below else f"at most {most:.4g}"
+            wrong.append(f"{name} {value:.4g}, {bound}")
     return _result(
         measurement,
         "same_answers",
-        [one.wrong() for one in bounds if one.wrong()],
-        f"{told} beside float32 on a CPU, {found.pictures} held-out pictures",
+        wrong,
+        f"{', '.join(f'{name} {value:.4g}' for name, value, _, _ in bounds)} beside float32 on a "
+        f"CPU, {found.pictures} held-out pictures",
         found.equal_share,
         allowed.equal_share,
     )

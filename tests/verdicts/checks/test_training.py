@@ -26,32 +26,114 @@ def hundred(first: int):
     return data_set(validation_labels=(0,) * first + (1,) * (100 - first))
 
 
+def finished(**changes):
+    return check_training_finished(training_run(seed=7, **changes))
+
+
 def majority(first: int, *accuracies):
     return check_better_than_majority(runs("val_accuracy", *accuracies), hundred(first))
 
 
-def initial(*losses, limit=0.3, classes=2):
+def initial(*losses, limit=0.25, classes=2):
     return check_initial_loss(runs("initial_loss", *losses), classes, limit)
 
 
-def repeated(*differences, limit=1.0):
+def moved(limit, *unchanged):
+    return check_weights_moved(runs("unchanged_weights", *unchanged), limit)
+
+
+def by_heart(accuracy, loss):
+    return check_memorization(sanity_run(accuracy=accuracy, loss=loss, seed=7), 0.25)
+
+
+def shuffled(accuracy):
+    run = sanity_run(kind="shuffled_labels", accuracy=accuracy, seed=7)
+    return check_shuffled_labels(run, hundred(20), 0.125)
+
+
+def repeated(limit, *differences):
     return check_repeatable_inference(runs("prediction_difference", *differences), limit)
 
 
-# Every check
+def dead(limit, *shares):
+    return check_dead_units(runs("dead_units", *shares), limit)
+
+
+LN2 = math.log(2)
+TWO = (("a/kernel",), ("b/bias", "a/kernel"))
+LAYERS = ({"a": 0.5}, {"a": 0.25, "b": 0.75})
+UNITS = "units that are zero for every held-out picture looked at: at most "
+
+
+@pytest.mark.parametrize(
+    ("result", "verdict", "observed", "threshold", "told"),
+    [
+        (finished(), "pass", 0, 0, "0 of 4 losses are not finite; last training loss 0.4"),
+        (finished(history={"loss": (0.6, -inf, 0.4)}), "fail", 1, 0, "1 of 5 losses are not"),
+        (finished(train_loss=nan), "fail", 1, 0, "1 of 4 losses are not finite; last"),
+        (finished(val_loss=inf), "fail", 1, 0, "1 of 4 losses are not finite; last"),
+        (
+            finished(non_finite=(2, 7)),
+            "fail",
+            0,
+            0,
+            "; training stopped in epoch 2, whose batch 7 has such a loss",
+        ),
+        (initial(LN2 + 0.25, LN2), "pass", 0.25, 0.25, "expected within 0.25 of ln 2 = 0.6931."),
+        (initial(LN2, LN2 - 0.25, limit=nextafter(0.25, 0)), "fail", 0.25, 0.25, ""),
+        (initial(math.log(10), classes=10, limit=0.0), "pass", 0, 0, "losses before training [2.3"),
+        (initial(LN2, inf, limit=1e9), "fail", inf, 1e9, "Are the pictures rescaled"),
+        (moved(0, ()), "pass", 0, 0, "0 weight arrays are as they were drawn after training"),
+        (moved(1, *TWO), "fail", 2, 1, "drawn after training: a/kernel, b/bias"),
+        (moved(2, *TWO), "pass", 2, 2, ""),
+        (by_heart(1.0, 0.25), "pass", 0.25, 0.25, "8 pictures after 50 steps: accuracy 1.0000"),
+        (by_heart(1.0, nextafter(0.25, 1)), "fail", 0.25, 0.25, "a loss of at most 0.25"),
+        (by_heart(nextafter(1.0, 0), 0.0), "fail", 0, 0.25, "expected accuracy 1 and"),
+        (by_heart(nan, 0.0), "fail", 0, 0.25, ""),
+        (by_heart(1.0, nan), "fail", nan, 0.25, ""),
+        (shuffled(0.925), "pass", 0.925, 0.925, "chance is 0.8000, margin 0.1250"),
+        (shuffled(nextafter(0.925, 1)), "fail", 0.925, 0.925, "after training on shuffled labels"),
+        (shuffled(nan), "fail", nan, 0.925, ""),
+        (repeated(0.25, 0.0, 0.25), "pass", 0.25, 0.25, "differ by up to 0.25; limit 0.25. More"),
+        (repeated(nextafter(0.25, 0), 0.25), "fail", 0.25, 0.25, "augmentation or dropout is left"),
+        (dead(0.75, *LAYERS), "pass", 0.75, 0.75, f"{UNITS}75.0% of the units of 'b' under seed 1"),
+        (dead(nextafter(0.75, 0), *LAYERS), "fail", 0.75, 0.75, "; limit 75.0%"),
+        (dead(0.0, {}), "pass", 0, 0, f"{UNITS}0.0%, no layer has a relu; limit 0.0%"),
+    ],
+)
+def test_a_check_has_a_verdict_its_numbers_and_words(result, verdict, observed, threshold, told):
+    assert result.verdict == verdict
+    assert result.observed == pytest.approx(observed, nan_ok=True)
+    assert result.threshold == pytest.approx(threshold)
+    assert told in result.detail
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda *values: majority(50, *values),
+        lambda *values: initial(*values, limit=1e9),
+        lambda *values: repeated(1.0, *values),
+    ],
+)
+@pytest.mark.parametrize("values", [(nan,), (0.7, nan), (nan, 0.7)])
+def test_no_number_passes_whichever_seed_has_it(check, values):
+    result = check(*values)
+    assert result.verdict == "fail"
+    assert math.isnan(result.observed)
 
 
 @pytest.mark.parametrize(
     ("result", "check", "seed"),
     [
-        (check_training_finished(training_run(seed=7)), "training_finished", 7),
-        (check_memorization(sanity_run(seed=7), 0.3), "memorization", 7),
-        (check_shuffled_labels(sanity_run(seed=7), data_set(), 0.1), "shuffled_labels", 7),
+        (finished(), "training_finished", 7),
+        (by_heart(1.0, 0.0), "memorization", 7),
+        (shuffled(0.5), "shuffled_labels", 7),
         (majority(50, 0.5, 0.6), "better_than_majority", None),
         (initial(0.7), "initial_loss", None),
-        (check_weights_moved([training_run()], 0), "weights_moved", None),
-        (repeated(0.0), "repeatable_inference", None),
-        (check_dead_units([training_run()], 0), "dead_units", None),
+        (moved(0, ()), "weights_moved", None),
+        (repeated(1.0, 0.0), "repeatable_inference", None),
+        (dead(0, {}), "dead_units", None),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -66,66 +148,24 @@ def test_a_result_names_its_variant_and_place():
     assert (result.variant, place) == ("wide", ("jax", "gpu", "float16", 16))
 
 
-# Finished
-
-
-def test_finite_losses_are_finished():
-    result = check_training_finished(training_run())
-    assert (result.verdict, result.observed, result.threshold) == ("pass", 0.0, 0.0)
-    assert result.detail == "0 of 4 losses are not finite; last training loss 0.4"
-
-
-@pytest.mark.parametrize(
-    ("changed", "broken"),
-    [
-        ({"history": {"loss": (0.6, -inf, 0.4)}}, "1 of 5"),
-        ({"train_loss": nan}, "1 of 4"),
-        ({"val_loss": inf}, "1 of 4"),
-        ({"history": {"loss": (0.6, nan, nan)}, "train_loss": nan}, "3 of 5"),
-    ],
-)
-def test_losses_that_are_not_finite_are_counted(changed, broken):
-    result = check_training_finished(training_run(**changed))
-    assert (result.verdict, result.observed) == ("fail", float(broken[0]))
-    assert result.detail.startswith(f"{broken} losses are not finite; last training loss ")
-
-
-def test_a_batch_whose_loss_is_not_finite_is_named():
-    result = check_training_finished(training_run(non_finite=(2, 7)))
-    assert result.verdict == "fail"
-    assert result.detail.endswith("; training stopped in epoch 2, whose batch 7 has such a loss")
-
-
 # Better than majority
 
 
 @pytest.mark.parametrize("first", [50, 20, 80])
-def test_luck_is_the_one_per_cent_bound_of_the_binomial(first):
+def test_the_lowest_seed_must_be_better_than_luck(first):
     # Normal approximation: p + z * sqrt(p (1 - p) / n), z = 2.326 the 99 % point of the normal
     # distribution (NIST/SEMATECH e-Handbook, 1.3.6.7.1).
     share = max(first, 100 - first) / 100
-    expected = share + 2.326 * math.sqrt(share * (1 - share) / 100)
-    assert majority(first, 0.5).threshold == pytest.approx(expected, abs=1e-4)
-
-
-def test_the_lowest_seed_must_be_better_than_luck():
-    bound = majority(50, 0.5).threshold
-    at, above = majority(50, 0.9, bound), majority(50, 0.9, nextafter(bound, 1))
+    bound = majority(first, 0.5).threshold
+    assert bound == pytest.approx(share + 2.326 * math.sqrt(share * (1 - share) / 100), abs=1e-4)
+    at, above = majority(first, 0.95, bound), majority(first, 0.95, nextafter(bound, 1))
     assert (at.verdict, above.verdict, at.observed) == ("fail", "pass", bound)
-
-
-@pytest.mark.parametrize("values", [(nan,), (0.9, nan), (nan, 0.9)])
-def test_nan_is_not_better_than_majority(values):
-    result = majority(50, *values)
-    assert result.verdict == "fail"
-    assert math.isnan(result.observed)
 
 
 @pytest.mark.parametrize(
     ("answers", "constant"),
     [
         (((0.1,), (0.5,), (0.2,)), True),
-        (((0.6,), (0.51,)), True),
         (((0.2, 0.3, 0.5), (0.0, 0.4, 0.6)), True),
         (((0.2, 0.8), (0.8, 0.2)), False),
     ],
@@ -142,122 +182,4 @@ def test_worse_than_the_rarest_class_asks_for_swapped_classes(first):
     bound = share - 2.326 * math.sqrt(share * (1 - share) / 100)
     question = "; worse than chance: are the classes swapped on one side?"
     for accuracy, asked in ((bound - 0.001, True), (bound + 0.001, False)):
-        result = majority(first, 0.9, accuracy)
-        assert result.detail.endswith(question) == asked
-        assert result.verdict == "fail"
-
-
-# Initial loss
-
-
-@pytest.mark.parametrize("classes", [2, 3, 10])
-def test_knowing_nothing_costs_the_logarithm_of_the_classes(classes):
-    result = initial(math.log(classes), classes=classes, limit=0.0)
-    assert (result.verdict, result.observed) == ("pass", 0.0)
-
-
-@pytest.mark.parametrize("side", [1, -1])
-def test_the_farthest_initial_loss_may_be_off_by_its_limit(side):
-    # Distances from ln 2 that floats hold exactly.
-    losses = math.log(2) + side * 0.25, math.log(2)
-    assert initial(*losses, limit=0.25).verdict == "pass"
-    assert initial(*losses, limit=nextafter(0.25, 0)).verdict == "fail"
-
-
-@pytest.mark.parametrize("values", [(nan,), (0.7, nan), (nan, 0.7), (inf,)])
-def test_an_initial_loss_that_is_no_number_never_passes(values):
-    assert initial(*values, limit=1e9).verdict == "fail"
-
-
-def test_the_initial_loss_points_at_the_scale_of_pictures():
-    told = "[92.5, 0.7]; expected within 0.3 of ln 2 = 0.6931. Are the pictures rescaled"
-    assert told in initial(92.5, 0.7).detail
-
-
-# Weights
-
-
-@pytest.mark.parametrize(("limit", "verdict"), [(0, "fail"), (1, "fail"), (2, "pass")])
-def test_up_to_the_limit_weights_may_stay_and_are_named(limit, verdict):
-    both = runs("unchanged_weights", ("a/kernel",), ("b/bias", "a/kernel"))
-    result = check_weights_moved(both, limit)
-    assert (result.verdict, result.observed, result.threshold) == (verdict, 2.0, limit)
-    told = "2 weight arrays are as they were drawn after training: a/kernel, b/bias"
-    assert result.detail == told
-
-
-def test_weights_that_all_moved_pass():
-    result = check_weights_moved([training_run()], 0)
-    assert (result.verdict, result.observed) == ("pass", 0.0)
-
-
-# Sanity trainings
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "loss", "verdict"),
-    [
-        (1.0, 0.25, "pass"),
-        (1.0, nextafter(0.25, 1), "fail"),
-        (nextafter(1.0, 0), 0.0, "fail"),
-        (nan, 0.0, "fail"),
-        (1.0, nan, "fail"),
-    ],
-)
-def test_a_batch_learnt_by_heart(accuracy, loss, verdict):
-    result = check_memorization(sanity_run(accuracy=accuracy, loss=loss), 0.25)
-    assert (result.verdict, result.threshold) == (verdict, 0.25)
-    assert result.observed == pytest.approx(loss, nan_ok=True)
-
-
-def test_memorization_says_what_was_seen():
-    assert check_memorization(sanity_run(accuracy=0.875, loss=0.5), 0.3).detail == (
-        "8 pictures after 50 steps: accuracy 0.8750, loss 0.5; "
-        "expected accuracy 1 and a loss of at most 0.3"
-    )
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "verdict"),
-    [(0.925, "pass"), (nextafter(0.925, 1), "fail"), (0.0, "pass"), (nan, "fail")],
-)
-def test_shuffled_labels_stay_at_the_share_of_the_largest_class(accuracy, verdict):
-    run = sanity_run(kind="shuffled_labels", accuracy=accuracy)
-    result = check_shuffled_labels(run, hundred(20), 0.125)
-    assert (result.verdict, result.threshold) == (verdict, 0.925)
-    assert "chance is 0.8000, margin 0.1250" in result.detail
-
-
-# Repeatable answers
-
-
-@pytest.mark.parametrize(("limit", "verdict"), [(0.25, "pass"), (nextafter(0.25, 0), "fail")])
-def test_answers_may_differ_by_the_limit(limit, verdict):
-    result = repeated(0.0, 0.25, limit=limit)
-    assert (result.verdict, result.observed, result.threshold) == (verdict, 0.25, limit)
-    assert "differ by up to 0.25; limit 0.25. More means that augmentation" in result.detail
-
-
-@pytest.mark.parametrize("values", [(nan,), (0.0, nan), (nan, 0.0), (inf,)])
-def test_differences_that_are_no_numbers_never_pass(values):
-    assert repeated(*values).verdict == "fail"
-
-
-# Dead units
-
-
-@pytest.mark.parametrize(("limit", "verdict"), [(0.75, "pass"), (nextafter(0.75, 0), "fail")])
-def test_the_worst_layer_may_reach_the_limit_and_is_named(limit, verdict):
-    shares = {"a": 0.5}, {"a": 0.25, "b": 0.75}
-    result = check_dead_units(runs("dead_units", *shares), limit)
-    assert (result.verdict, result.observed, result.threshold) == (verdict, 0.75, limit)
-    assert result.detail == (
-        "units that are zero for every held-out picture looked at: at most 75.0% of the units of "
-        "'b' under seed 1; limit 75.0%"
-    )
-
-
-def test_without_a_relu_nothing_is_dead():
-    result = check_dead_units(runs("dead_units", {}), 0.0)
-    assert (result.verdict, result.observed) == ("pass", 0.0)
-    assert "at most 0.0%, no layer has a relu; limit" in result.detail
+        assert majority(first, 0.9, accuracy).detail.endswith(question) == asked
