@@ -1,14 +1,12 @@
-"""`cnnbench baseline`: made-up trainings in this process, and real ones as a user starts them."""
+"""`cnnbench baseline`, with made-up trainings and real ones."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from answered import LABELS, constant_run, runs_of
 from factories import data_set
-from suite_runs import run_command
 
 from cnnbench.cli import main
 from cnnbench.commands import baseline
@@ -94,21 +92,19 @@ def test_seeds_that_do_not_learn_are_no_baseline(asked, tmp_path, capsys, monkey
     assert not path.exists()
 
 
-def test_real_trainings_are_stored(tiny_folder: Path, tmp_path: Path) -> None:
-    done = run_command(
-        *("baseline", "--out", "made/b.json", "--data", str(tiny_folder)),
-        *("--variants", "single-block", "--seeds", "1000-1001", "--workers", "1"),
-        *("--epochs", "4", "--image-size", "24"),
-        cwd=tmp_path,
+def test_real_trainings_are_stored(tiny_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    trained = ("--data", tiny_folder, "--variants", "single-block", "--seeds", "1000-1001")
+    assert (
+        command("--out", "b.json", *trained, "--epochs", 4, "--image-size", 24)
+        == 0
     )
-    assert done.returncode == 0, done.stderr
-    assert "2 trainings planned" in done.stdout
-    assert done.stdout.endswith("baseline: made/b.json\n")
-    found = read_baselines(tmp_path / "made" / "b.json")["single-block"]
+    assert "2 trainings planned" in capsys.readouterr().out
+    found = read_baselines(tmp_path / "b.json")["single-block"]
     assert (found.seeds, found.collapsed) == ((1000, 1001), ())
     assert min(found.accuracies) > 0.6
     assert (found.identity["epochs"], found.identity["device"]) == (4, "cpu")
-    text = (tmp_path / "made" / "b.json").read_text()
+    text = (tmp_path / "b.json").read_text()
     assert json.loads(text)["environment"]["backend"] == "tensorflow"
     assert str(tmp_path) not in text
     assert len(list((tmp_path / "reports").iterdir())) == 1

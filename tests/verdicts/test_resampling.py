@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from answered import LABELS, constant_run, run_of, runs_of
+from answered import LABELS, run_of, runs_of
 from factories import training_run
 
 from cnnbench.stats.intervals import Spread
@@ -28,12 +28,6 @@ def test_drawn_runs_are_of_the_pool_with_new_seeds(rng):
     pool = {run.val_accuracy: run for run in POOL}
     assert all(replace(pool[run.val_accuracy], seed=run.seed) == run for run in found)
     assert drawn(POOL, 5, np.random.default_rng(0)) == found
-
-
-def test_without_replacement_each_run_is_drawn_once_and_in_any_order(rng):
-    orders = {tuple(run.val_accuracy for run in drawn(POOL, 12, rng)) for _ in range(5)}
-    assert len(orders) == 5
-    assert {frozenset(order) for order in orders} == {frozenset(r.val_accuracy for r in POOL)}
 
 
 def test_more_than_the_pool_has_are_drawn_with_replacement_only(rng):
@@ -90,8 +84,8 @@ def test_a_session_has_a_verdict_for_each_rule_in_order():
 
 def test_an_undecided_gate_gets_the_next_runs_of_its_pool():
     rules = [("", AccuracyTarget(0.9))]
-    (result,) = judged(rules, {"": runs_of(*[9, 11] * 3)}, Levels(most=6), LABELS)
-    assert (result.verdict, result.values) == ("inconclusive", 6)
+    (result,) = judged(rules, {"": runs_of(*[9, 11] * 4)}, Levels(), LABELS)
+    assert (result.verdict, result.values) == ("inconclusive", 8)
 
 
 def test_all_gates_share_the_error_rate():
@@ -102,9 +96,3 @@ def test_all_gates_share_the_error_rate():
     beside, *_ = judged(rules, pools, Levels(0.02, 0.05, 3), LABELS)
     assert (alone.verdict, beside.verdict) == ("fail", "inconclusive")
     assert beside.p_value == pytest.approx(40 * alone.p_value)
-
-
-def test_the_collapse_of_one_drawn_run_is_seen():
-    pools = {"": [*runs_of(10, 11), constant_run(seed=2)]}
-    (result,) = judged([("", AccuracyTarget(0.5))], pools, Levels(most=3), LABELS)
-    assert result.verdict == "fail"

@@ -27,12 +27,6 @@ def classes(train: tuple[int, ...], held_out: tuple[int, ...] = (50, 50)):
 PAIR = ("train/1.jpg", "validation/2.jpg")
 
 
-def test_a_result_is_of_no_variant_and_no_place():
-    found = check_held_out([])
-    key = (found.variant, found.seed, found.backend, found.device, found.dtype, found.batch_size)
-    assert (found.check, key) == ("held_out", ("", None, "", "", "", None))
-
-
 @pytest.mark.parametrize(
     ("leaks", "verdict"), [([], "pass"), (["a.jpg equals b.jpg", "c.jpg equals d.jpg"], "fail")]
 )

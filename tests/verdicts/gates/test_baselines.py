@@ -8,7 +8,6 @@ from answered import runs_of
 from factories import training_run
 
 from cnnbench.verdicts.gates.baselines import (
-    BASELINE_VERSION,
     IDENTITY,
     baseline_of,
     identity_of,
@@ -17,28 +16,20 @@ from cnnbench.verdicts.gates.baselines import (
 )
 
 RUNS = runs_of(10, 50, 12, 11)
-
-
-def broken(name, value):
-    one = {"variant": "x", "identity": {}, "seeds": [1], "accuracies": [], "collapsed": []}
-    return json.dumps({"cnnbench_baseline": 1, "baselines": [{**one, name: value}]})
-
-
 BASELINE = baseline_of(RUNS, [1])
+BOTH = {"documented": BASELINE, "wide": replace(BASELINE, variant="wide")}
 
 
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "made" / "baseline.json"
-    write_baselines(path, [BASELINE, replace(BASELINE, variant="wide")], {"commit": "abc"})
+    write_baselines(path, BOTH.values(), {"commit": "abc"})
     return path
 
 
 def test_a_baseline_holds_each_seed_that_learns_and_names_the_others():
-    assert BASELINE.variant == "documented"
-    assert BASELINE.seeds == (0, 2, 3)
+    assert (BASELINE.variant, BASELINE.seeds, BASELINE.collapsed) == ("documented", (0, 2, 3), (1,))
     assert BASELINE.accuracies == (0.90, 0.88, 0.89)
-    assert BASELINE.collapsed == (1,)
     assert BASELINE.identity == identity_of(RUNS[0])
 
 
@@ -61,31 +52,16 @@ def test_two_seeds_at_least_must_learn():
 
 
 def test_what_was_written_is_read_again_to_the_last_bit(path):
-    expected = {"documented": BASELINE, "wide": replace(BASELINE, variant="wide")}
-    assert read_baselines(path) == expected
+    assert read_baselines(path) == BOTH
+    assert len({BASELINE, *read_baselines(path).values()}) == 2  # they are in gates, which hash
+    content = json.loads(path.read_text())
+    assert (content["cnnbench_baseline"], content["environment"]) == (1, {"commit": "abc"})
     odd = replace(BASELINE, accuracies=(0.1 + 0.2, 1 / 3, 0.0, 1.0))
     write_baselines(path, [odd], {})
     assert read_baselines(path) == {"documented": odd}
 
 
-def test_a_baseline_is_plain_json_with_its_environment(path):
-    content = json.loads(path.read_text())
-    assert content["cnnbench_baseline"] == BASELINE_VERSION
-    assert content["environment"] == {"commit": "abc"}
-    assert content["baselines"][0]["accuracies"] == [0.9, 0.88, 0.89]
-    assert path.read_text().endswith("}\n")
-
-
-def test_equal_baselines_are_one_in_a_set(path):
-    assert len({BASELINE, read_baselines(path)["documented"]}) == 1
-    assert len({BASELINE, replace(BASELINE, accuracies=(0.5, 0.6))}) == 2
-
-
 # Whether it is of the same
-
-
-def test_runs_of_the_same_differ_in_nothing():
-    assert BASELINE.differences(replace(RUNS[0], seed=9, val_accuracy=0.1, variant="x")) == []
 
 
 @pytest.mark.parametrize("name", IDENTITY)
@@ -94,13 +70,17 @@ def test_each_part_of_the_identity_is_compared(name):
     assert line == f"{name} is 'other', in the baseline {getattr(RUNS[0], name)!r}"
 
 
-def test_all_differences_are_named_at_once_and_what_the_baseline_lacks_differs():
-    lines = BASELINE.differences(replace(RUNS[0], threads=2, data_hash="beef"))
-    assert [line.split(" ")[0] for line in lines] == ["data_hash", "threads"]
+def test_nothing_else_is_compared_and_what_the_baseline_lacks_differs():
+    assert BASELINE.differences(replace(RUNS[0], seed=9, val_accuracy=0.1, variant="x")) == []
     assert len(replace(BASELINE, identity={}).differences(RUNS[0])) == len(IDENTITY)
 
 
 # Bad files
+
+
+def file_of(**changes):
+    one = {"variant": "x", "identity": {}, "seeds": [1], "accuracies": [], "collapsed": []}
+    return json.dumps({"cnnbench_baseline": 1, "baselines": [{**one, **changes}]})
 
 
 def test_an_absent_file_is_named_and_how_to_make_one(tmp_path):
@@ -115,14 +95,10 @@ def test_an_absent_file_is_named_and_how_to_make_one(tmp_path):
     [
         ("", "JSONDecodeError: "),
         ("[]", "TypeError: "),
-        ("{}", "KeyError: 'cnnbench_baseline'"),
         ('{"cnnbench_baseline": 2, "baselines": []}', "ValueError: version 2"),
-        ('{"cnnbench_baseline": 1}', "KeyError: 'baselines'"),
-        ('{"cnnbench_baseline": 1, "baselines": [1]}', "TypeError: "),
         ('{"cnnbench_baseline": 1, "baselines": [{"variant": "wide"}]}', "KeyError: 'identity'"),
         ("\xff", "UnicodeDecodeError: "),
-        (broken("seeds", ["high"]), "ValueError: invalid literal"),
-        (broken("accuracies", [0.9, "high"]), "ValueError: could not convert"),
+        (file_of(accuracies=[0.9, "high"]), "ValueError: could not convert"),
     ],
 )
 def test_a_file_that_is_no_baseline_is_named(tmp_path, text, problem):
@@ -134,24 +110,15 @@ def test_a_file_that_is_no_baseline_is_named(tmp_path, text, problem):
 
 
 @pytest.mark.parametrize(
-    "accuracies",
-    [[], [0.9], [0.9, 1.5], [90, 91], [-0.1, 0.9], [0.9, math.nan], [0.9, math.inf]],
-    ids=str,
+    "accuracies", [[], [0.9], [0.9, 1.5], [-0.1, 0.9], [0.9, math.nan], [0.9, math.inf]], ids=str
 )
 def test_accuracies_that_can_be_none_are_told(path, accuracies):
     content = json.loads(path.read_text())
-    content["baselines"][1]["accuracies"] = accuracies
-    path.write_text(json.dumps(content))
-    received = re.escape(f"variant='wide', accuracies={[float(value) for value in accuracies]}")
-    message = rf"{re.escape(str(path))}: a baseline has at least two accuracies, each from 0 to 1\."
-    with pytest.raises(ValueError, match=rf"^{message} Received: {received}$"):
-        read_baselines(path)
-
-
-def test_all_unusable_baselines_are_told_at_once(path):
-    content = json.loads(path.read_text())
     for one in content["baselines"]:
-        one["accuracies"] = [2]
+        one["accuracies"] = accuracies
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"'documented', accuracies=\[2.0\]; variant='wide', a"):
+    values = re.escape(f"accuracies={accuracies}")
+    message = rf"{re.escape(str(path))}: a baseline has at least two accuracies, each from 0 to 1\."
+    received = rf"variant='documented', {values}; variant='wide', {values}$"
+    with pytest.raises(ValueError, match=rf"^{message} Received: {received}"):
         read_baselines(path)

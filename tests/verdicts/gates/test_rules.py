@@ -10,8 +10,8 @@ from scipy import stats
 
 from cnnbench.stats.intervals import Spread
 from cnnbench.stats.power import smallest_difference
-from cnnbench.verdicts.gates.baselines import Baseline, baseline_of, identity_of
-from cnnbench.verdicts.gates.evidence import Levels, least_sd
+from cnnbench.verdicts.gates.baselines import Baseline, identity_of
+from cnnbench.verdicts.gates.evidence import Levels
 from cnnbench.verdicts.gates.rules import (
     AccuracyDrop,
     AccuracyTarget,
@@ -128,11 +128,6 @@ def test_equal_accuracies_have_jordans_least_spread(wrong, seeds):
     assert found.interval.high - found.interval.low > 0
 
 
-def test_no_wrong_answer_is_no_proof_that_there_are_none():
-    assert least_sd([1.0, 1.0], 100) == pytest.approx(math.sqrt(1 / 102 / 200))
-    assert 0.05 < seen(AccuracyTarget(0.999), runs_of(0, 0, 0)).p_pass < 0.5
-
-
 def test_the_least_spread_is_for_equal_values_of_unknown_spread_only():
     found = seen(AccuracyTarget(0.88), runs_of(10, 10, 11))
     t = (fmean([0.9, 0.9, 0.89]) - 0.88) / (stdev([0.9, 0.9, 0.89]) / math.sqrt(3))
@@ -156,12 +151,6 @@ def test_a_collapsed_seed_fails_is_named_and_has_no_part_in_the_numbers():
     beside = seen(AccuracyTarget(0.6), [*runs_of(10, 12), constant_run(seed=7)])
     assert beside == replace(alone, detail=f"{alone.detail}{DEAD}", settled="fail")
     assert alone.settled is None
-
-
-def test_seeds_that_all_collapsed_fail():
-    found = seen(AccuracyTarget(0.3), [constant_run(seed=seed) for seed in (1, 2)])
-    assert (found.settled, found.observed) == ("fail", 0.5)
-    assert "collapsed: 2 of 2 seeds, [1, 2]" in found.detail
 
 
 def test_training_accuracy_looks_at_no_held_out_picture_and_says_what_lowers_it():
@@ -251,13 +240,6 @@ def test_a_baseline_of_something_else_is_an_error_that_names_it():
         seen(drop(), runs_of(10, 10, threads=2))
 
 
-def test_runs_have_no_drop_from_their_own_baseline():
-    runs = runs_of(10, 12, 11, 9)
-    found = seen(AccuracyDrop(baseline_of(runs, ())), runs)
-    assert found.observed == pytest.approx(0.0)
-    assert found.p_fail > 0.5
-
-
 # The generalization gap
 
 
@@ -282,14 +264,6 @@ def test_the_gap_of_seeds_alone_is_narrower_than_with_pictures():
     assert 0.2 < found.p_pass < 0.45  # 0.0096 below, and 0.03 is what the pictures add
     assert found.p_fail == pytest.approx(1 - found.p_pass, abs=0.02)
     assert found.advice == "no number of seeds would decide it; more held-out pictures would"
-
-
-@pytest.mark.parametrize("values", [(0.3, 0.31), (-0.2, -0.21)])
-def test_a_gap_is_bad_when_it_is_large(values):
-    found = seen(GeneralizationGapLimit(0.05), gaps(*values, *values, *values))
-    p_values = (found.p_fail, found.p_pass) if values[0] > 0 else (found.p_pass, found.p_fail)
-    assert p_values[0] < 1e-3
-    assert p_values[1] > 0.99
 
 
 def test_the_gap_says_by_how_much_it_is_too_large():
