@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 
@@ -20,47 +19,19 @@ from cnnbench.ab.steps import TimeSteps
 from cnnbench.machine.place import Place
 from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.streams import random_stream
-from cnnbench.records.measurements import Workload
+from cnnbench.records.measurements import Row, Workload
 from cnnbench.session.workers.process import WorkerProcess
 
 
+@dataclass(frozen=True)
 class Bench:
-    """Measures pairs of two sides. A context manager; processes end with it.
+    """Measures pairs of two sides, by name; `open_bench` makes one."""
 
-    Sides with one place and harness share a template: what it happened to get when it started
-    (addresses, memory) is then the same on both sides of every pair.
-
-    Args:
-        sides: A and B, placed (`sides.placed`).
-        splits: the pictures.
-        workload: `train` or `inference`.
-        seed: of weights, batches and orders.
-    """
-
-    def __init__(
-        self, sides: Sequence[Side], splits: Splits, *, workload: Workload, seed: int = 0
-    ) -> None:
-        self._sides = {side.name: side for side in sides}
-        self._splits, self._workload, self._seed = splits, workload, seed
-        self._templates: dict[tuple[Place, Path], Template] = {}
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="cnnbench-"))
-            self._manifest = Path(scratch) / "pictures.json"
-            self._splits.save(self._manifest)
-            for side in self._sides.values():
-                if (key := (side.place, side.harness)) not in self._templates:
-                    self._templates[key] = Template(*key)  # all import at the same time
-                    stack.callback(self._templates[key].stop)
-            for template in self._templates.values():
-                template.ready()
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    sides: Mapping[str, Side]
+    templates: Mapping[tuple[Place, Path], Template]
+    manifest: Path
+    workload: Workload
+    seed: int
 
     def pair(self, number: int) -> Pair:
         """Measures one pair of fresh processes.
@@ -71,29 +42,29 @@ class Bench:
         Raises:
             JobError: if a side can't be built or its process ends.
         """
-        rng = random_stream(self._seed, "ab_pair", number)
+        rng = random_stream(self.seed, "ab_pair", number)
         with self.processes(number, rng) as timers:
             steps = steps_for(timers)
             return Pair(
                 number=number,
                 steps=steps,
-                batch_a=self._sides["A"].batch_size,
-                batch_b=self._sides["B"].batch_size,
+                batch_a=self.sides["A"].batch_size,
+                batch_b=self.sides["B"].batch_size,
                 rounds=time_in_alternation(timers, steps, rng),
             )
 
     @contextmanager
     def processes(self, number: int, rng: np.random.Generator) -> Iterator[dict[str, Timer]]:
         """Starts a process for each side, in which its model is built; they end afterwards."""
-        jobs = {name: self._job(side, number) for name, side in self._sides.items()}
+        jobs = {name: self._job(side, number) for name, side in self.sides.items()}
         with ExitStack() as stack:
             workers: dict[str, WorkerProcess] = {}
             # Whose process starts first is drawn too: it may get the better memory.
             for name in drawn_order(rng):
-                side = self._sides[name]
-                template = self._templates[side.place, side.harness]
-                workers[name] = template.worker(side.folder, jobs[name].cpus)
-                stack.callback(workers[name].stop)
+                side = self.sides[name]
+                template = self.templates[side.place, side.harness]
+                worker = template.worker(side.folder, jobs[name].cpus)
+                workers[name] = stack.enter_context(worker)
             for name, worker in workers.items():
                 worker.begin(jobs[name])  # both build at the same time
             for name, worker in workers.items():
@@ -104,13 +75,35 @@ class Bench:
         return TimeSteps(
             side=side.name,
             variant=side.variant,
-            workload=self._workload,
-            batch_size=side.batch_size,
-            seed=self._seed,
-            splits=self._manifest,
+            row=Row(
+                side.variant.name, self.workload, "float32", side.batch_size, self.seed, number
+            ),
+            splits=self.manifest,
             cpus=_cpus(number, side.place.threads),
             working_copy=side.folder.working_copy,
         )
+
+
+@contextmanager
+def open_bench(
+    sides: Iterable[Side], splits: Splits, *, workload: Workload, seed: int = 0
+) -> Iterator[Bench]:
+    """Starts the templates of A and B, which are placed; every process ends with the bench.
+
+    Sides with one place and harness share a template: what it happened to get when it started
+    (addresses, memory) is then the same on both sides of every pair.
+    """
+    named = {side.name: side for side in sides}
+    with ExitStack() as stack:
+        manifest = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "pictures.json"
+        splits.save(manifest)
+        templates = {
+            key: stack.enter_context(Template(*key))  # all import at the same time
+            for key in dict.fromkeys((side.place, side.harness) for side in named.values())
+        }
+        for template in templates.values():
+            template.ready()
+        yield Bench(named, templates, manifest, workload, seed)
 
 
 def _time(worker: WorkerProcess, job: TimeSteps, steps: int) -> Taken:

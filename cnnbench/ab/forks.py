@@ -43,7 +43,7 @@ class Template(LineProcess):
     def ready(self) -> None:
         """Waits until the imports are done."""
         if self.can_fork is None:
-            told = self._answer()
+            told = self.ask()
             if told["protocol"] != PROTOCOL:
                 raise ValueError(
                     "A side is a revision of cnnbench that the running one can't talk to. "
@@ -89,12 +89,10 @@ class Template(LineProcess):
             os.close(their_output)
         return worker
 
-    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Sends a message and returns the answer."""
-        self.send(message)
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
+    def ask(self, message: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Sends a message, if there is one, and returns the answer."""
+        if message is not None:
+            self.send(message)
         try:
             return self.read()
         except ProcessEnded as error:

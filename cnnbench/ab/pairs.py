@@ -10,7 +10,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from cnnbench.ab.settings import ClockName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 ROUNDS = 12
 ROUND_SECONDS = 0.03
 WARMUP_ROUNDS = 2
-
-ClockName = Literal["wall", "cpu"]
 
 
 @dataclass(frozen=True)

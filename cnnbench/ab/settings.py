@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from cnnbench.ab.pairs import ClockName
 from cnnbench.records.measurements import Workload
 from cnnbench.session.option_parsers import at_least, fraction, one_of, rate, seconds
 from cnnbench.session.option_table import Option, parse_all
+
+ClockName = Literal["wall", "cpu"]
 
 AB_OPTIONS = {
     option.field: option

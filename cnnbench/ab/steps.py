@@ -14,7 +14,7 @@ from pathlib import Path
 from cnnbench.ab.pairs import Taken
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import Variant
-from cnnbench.records.measurements import Row, Workload
+from cnnbench.records.measurements import Row
 from cnnbench.session.workers.jobs import Job
 from cnnbench.session.workers.work import Report
 from cnnbench.speed import timing
@@ -30,9 +30,7 @@ class TimeSteps(Job[Taken]):
     words = "{job.side}"
     side: str
     variant: Variant
-    workload: Workload
-    batch_size: int
-    seed: int
+    row: Row
     splits: Path
     cpus: tuple[int, ...] = ()
     working_copy: Path | None = None
@@ -59,10 +57,9 @@ def _built(job: TimeSteps, place: Place) -> timing.Step:
         raise ValueError(f"{place.backend} sees no GPU. Received: device='gpu'")
     splits = Splits.open(job.splits)
     pictures = Pictures(splits.train_pictures(), splits.train.labels)
-    batch = drawn_batch(pictures, job.batch_size, job.seed)
-    row = Row(job.variant.name, job.workload, "float32", job.batch_size, job.seed)
+    batch = drawn_batch(pictures, job.row.batch_size, job.row.seed)
     engine = engine_for(place)
-    step = host_step(engine, program_for(engine, job.variant, row, splits), batch)
+    step = host_step(engine, program_for(engine, job.variant, job.row, splits), batch)
     step()  # compiles it
     if job.working_copy is not None and (found := strays(job.working_copy)):
         raise ValueError(

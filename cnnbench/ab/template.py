@@ -17,7 +17,7 @@ from typing import Any
 from cnnbench.machine.backends import switch_off_telemetry
 from cnnbench.machine.place import Place
 
-PROTOCOL = 2  # of messages and job; a revision of cnnbench with another one can't be a side
+PROTOCOL = 3  # of messages and job; a revision of cnnbench with another one can't be a side
 TASKS = Path("/proc/self/task")
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnbench.ab.bench import Bench
+from cnnbench.ab.bench import Bench, open_bench
 from cnnbench.ab.pairs import time_in_alternation
 from cnnbench.ab.sides import Side, placed
 from cnnbench.machine.place import Place
@@ -79,7 +79,7 @@ def main() -> None:
             writer.writerow(COLUMNS)
         last = parsed.first + parsed.pairs
         for block in range(parsed.first, last, PAIRS_A_TEMPLATE):
-            with Bench(here, splits, workload="inference", seed=block) as bench:
+            with open_bench(here, splits, workload="inference", seed=block) as bench:
                 for number in range(block, min(block + PAIRS_A_TEMPLATE, last)):
                     _keep(bench, number, parsed.condition, writer)
                     lines.flush()

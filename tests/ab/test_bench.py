@@ -9,7 +9,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from cnnbench.ab.template import can_fork
 from cnnbench.cli import main
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import variant_named
+from cnnbench.records.measurements import Row
 from cnnbench.session.workers.jobs import FindGpus
 from cnnbench.session.workers.process import JobError, WorkerDied
 
@@ -68,23 +69,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # One comparison
 
 
-@dataclass(frozen=True)
-class Compared:
-    """What a comparison of one pair left behind."""
-
-    code: int
-    output: str
-    report: Path
-
-    @property
-    def rows(self) -> list[dict[str, str]]:
-        with (self.report / "pairs.csv").open(newline="") as file:
-            return list(csv.DictReader(file))
-
-
 @pytest.fixture(scope="module")
-def compared(checkout: Path, tiny_folder: Path) -> Compared:
-    """A budget of one pair of the two revisions."""
+def compared(checkout: Path, tiny_folder: Path) -> tuple[int, str, Path]:
+    """Exit code, output and report of a comparison of one pair of the two revisions."""
     before, handler, output = children(), signal.getsignal(signal.SIGTERM), StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
         patch.chdir(checkout)
@@ -94,35 +81,36 @@ def compared(checkout: Path, tiny_folder: Path) -> Compared:
     signal.signal(signal.SIGTERM, handler)
     assert children() == before
     (report,) = (checkout / "reports").glob("ab-*")
-    return Compared(code, output.getvalue(), report)
+    return code, output.getvalue(), report
 
 
-def test_one_pair_does_not_decide(compared: Compared) -> None:
-    assert compared.code == 10
-    assert "A: mymodel:build at fast (" in compared.output
-    assert "inference on cpu: 5 to 30 pairs of fresh processes" in compared.output
-    assert "\nINCONCLUSIVE: " in compared.output
+def test_one_pair_does_not_decide(compared: tuple[int, str, Path]) -> None:
+    code, output, _ = compared
+    assert code == 10
+    assert "A: mymodel:build at fast (" in output
+    assert "inference on cpu: 5 to 30 pairs of fresh processes" in output
+    assert "\nINCONCLUSIVE: " in output
 
 
-def test_each_revision_was_measured_in_both_orders(compared: Compared) -> None:
-    seconds = {
-        side: sum(float(row["cpu_seconds"]) for row in compared.rows if row["side"] == side)
-        for side in "AB"
-    }
-    assert seconds["B"] > 3 * seconds["A"]
-    assert {row["order"] for row in compared.rows if row["side"] == "A"} == {"0", "1"}
-    assert len(compared.rows) == 12 * 2
+def test_each_revision_was_measured_in_both_orders(compared: tuple[int, str, Path]) -> None:
+    with (compared[2] / "pairs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    a, b = ([float(row["cpu_seconds"]) for row in rows if row["side"] == side] for side in "AB")
+    assert len(a) == len(b) == 12
+    assert sum(b) > 3 * sum(a)
+    assert {row["order"] for row in rows if row["side"] == "A"} == {"0", "1"}
 
 
 def test_the_report_names_both_revisions_and_no_path(
-    compared: Compared, checkout: Path, capsys: pytest.CaptureFixture[str]
+    compared: tuple[int, str, Path], checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = json.loads((compared.report / "ab.json").read_text())
+    _, _, report = compared
+    content = json.loads((report / "ab.json").read_text())
     assert [side["revision"] for side in content["sides"]] == ["fast", "slow"]
     assert len({side["commit"] for side in content["sides"]}) == 2
     assert content["result"]["verdict"] == "inconclusive"
     assert str(checkout) not in json.dumps(content)
-    assert main(["show", str(compared.report)]) == 0
+    assert main(["show", str(report)]) == 0
     assert content["text"] in capsys.readouterr().out
 
 
@@ -132,58 +120,53 @@ def test_the_report_names_both_revisions_and_no_path(
 @pytest.fixture(scope="module")
 def template() -> Iterator[Template]:
     before = children()
-    template = Template(Place("tensorflow", "cpu", 1), OWN_HARNESS)
-    template.ready()
-    yield template
-    template.stop()
+    with Template(Place("tensorflow", "cpu", 1), OWN_HARNESS) as template:
+        yield template
     assert children() == before
 
 
 @pytest.fixture
 def job(tiny_manifest: Path) -> TimeSteps:
-    return TimeSteps("B", variant_named("mymodel:broken"), "train", 8, 0, tiny_manifest)
+    variant = variant_named("mymodel:broken")
+    return TimeSteps("B", variant, Row(variant.name, "train", "float32", 8, 0), tiny_manifest)
 
 
 def test_a_killed_worker_is_told_and_leaves_nothing(
     template: Template, job: TimeSteps, checkout: Path
 ) -> None:
     before = children()
-    worker, other = (template.worker(Folder(checkout)) for _ in "AB")
-    os.kill(worker.pid, signal.SIGKILL)
-    with pytest.raises(WorkerDied, match=r"B: .* ended by signal 9"):
-        worker.do(job)
-    worker.stop()
-    other.stop()
+    with template.worker(Folder(checkout)) as worker, template.worker(Folder(checkout)):
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(WorkerDied, match=r"B: .* ended by signal 9 \(tensorflow on cpu\)"):
+            worker.do(job)
     assert children() == before  # not even zombies
 
 
-def test_a_dying_model_is_told_with_its_last_words(
-    template: Template, job: TimeSteps, checkout: Path
-) -> None:
-    worker = template.worker(Folder(checkout))
-    with pytest.raises(WorkerDied, match=r"B: .* ended with exit code 3") as caught:
-        worker.do(replace(job, variant=variant_named("mymodel:dying")))
-    worker.stop()
-    assert "the model's last words" in caught.value.details
-
-
+@pytest.mark.parametrize(
+    ("name", "message", "details"),
+    [
+        ("dying", r"B: .* ended with exit code 3 ", "the model's last words"),
+        ("broken", r"B: mymodel:broken failed in mymodel.py:\d+: .*no such", ""),
+    ],
+)
 def test_a_model_that_cant_be_built_is_told(
-    template: Template, job: TimeSteps, checkout: Path
+    name: str, message: str, details: str, template: Template, job: TimeSteps, checkout: Path
 ) -> None:
-    worker = template.worker(Folder(checkout))
-    with pytest.raises(JobError, match=r"B: mymodel:broken failed in mymodel.py:\d+: .*no such"):
-        worker.do(job)
-    worker.stop()
+    with (
+        template.worker(Folder(checkout)) as worker,
+        pytest.raises(JobError, match=message) as caught,
+    ):
+        worker.do(replace(job, variant=variant_named(f"mymodel:{name}")))
+    assert details in caught.value.details
 
 
 def test_where_a_fork_is_not_safe_a_process_is_started(tmp_path: Path) -> None:
     (tmp_path / "onnxruntime.py").touch()  # the quickest backend to import
     template = Template(Place("onnxruntime", "cpu", 1), OWN_HARNESS)
     template.can_fork = False
-    worker = template.worker(Folder(tmp_path))
-    template.stop()
-    assert worker.do(FindGpus()) == ()
-    worker.stop()
+    with template.worker(Folder(tmp_path)) as worker:
+        template.stop()
+        assert worker.do(FindGpus()) == ()
 
 
 def test_a_process_stays_on_the_cpus_of_its_pair() -> None:

@@ -22,7 +22,7 @@ from cnnbench.ab.pairs import (
     time_in_alternation,
 )
 from cnnbench.ab.report_files import COLUMNS, append_pair, read_result, write_result
-from cnnbench.ab.until_decided import clocks_in_words, measure_until_decided
+from cnnbench.ab.run import clocks_in_words, measure_until_decided
 from cnnbench.verdicts.gates.ratio import RatioRule
 
 

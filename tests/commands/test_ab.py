@@ -106,7 +106,7 @@ def test_a_side_that_cant_be_measured_is_exit_code_11_with_its_log(
 def test_equal_sides_are_compared_on_request_and_pass(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "Bench", FakeBench)
+    monkeypatch.setattr(run, "open_bench", FakeBench)
     assert main(["ab", "wide", "wide", f"--data={tiny_folder}"]) == 0
     told = capsys.readouterr().out
     assert "A and B are equal: any difference is noise." in told
@@ -116,7 +116,7 @@ def test_equal_sides_are_compared_on_request_and_pass(
 def test_what_was_finished_is_kept_when_it_is_told_to_go(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "Bench", FakeBench)
+    monkeypatch.setattr(run, "open_bench", FakeBench)
     monkeypatch.setattr(FakeBench, "last", 1)
     with pytest.raises(SystemExit) as caught:
         main(["ab", "documented", "wide", f"--data={tiny_folder}"])
