@@ -21,7 +21,7 @@ from cnnbench.stats.two_samples import McNemar, mcnemar
 
 LEVEL = 0.05  # two-sided; an answer is yes where the p value is at most this
 POWER = 0.9
-NONE = -1  # an answer that is no number, or the majority of votes that are tied
+NONE = -1  # an answer that is not a number, or the majority of votes that are tied
 CONDITIONS = (
     "fingerprint",
     "protocol",

@@ -18,7 +18,7 @@ from cnnbench.report.rows import tables_of
 from cnnbench.report.tables import SCHEMA
 
 ENVIRONMENT_NAME = "environment.json"
-# How Python writes a file name that is no UTF-8, as old archives hold them.
+# How Python writes a file name that is not UTF-8, as in old archives.
 UNDECODABLE = "surrogateescape"
 
 

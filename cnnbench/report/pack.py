@@ -32,7 +32,7 @@ def pack(report: Path, out: Path, *, replace: bool = False) -> None:
     Raises:
         FileNotFoundError: if the folder holds no report.
         FileExistsError: if `out` is there.
-        ValueError: if `out` is no `.zip`.
+        ValueError: if `out` is not a `.zip` file.
     """
     if out.suffix != ".zip":
         raise ValueError(f"Expected a .zip file to write. Received: out={str(out)!r}")
@@ -60,7 +60,7 @@ def unpacked(path: Path) -> Iterator[Path]:
     """Gives a pack as a folder for as long as it is used.
 
     Raises:
-        ValueError: if it is no pack of this schema, or not what was packed.
+        ValueError: if it is not a pack of this schema, or was changed.
     """
     try:
         with zipfile.ZipFile(path) as archive:
