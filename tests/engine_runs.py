@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from cnnbench.machine.place import Place
@@ -97,20 +97,21 @@ def main(backend: str, manifest: str, reference: str) -> None:
     shorten()
     splits = Splits.open(Path(manifest))
     records = {
-        name: encode(measured(backend, splits, Path(reference), workload, dtype))
+        name: measured(backend, splits, Path(reference), workload, dtype)
         for name, workload, dtype in ROWS
     }
+    proof = not_waited_for(backend, splits)
+    records["not waited for"] = replace(records["inference"], timing=proof)
     peaks.LADDERS["matmul"] = peaks.Ladder(64, 64, float)
     peaks.LADDERS["convolution"] = peaks.Ladder(1, 1, float)
     found = {
-        "records": records,
+        "records": {name: encode(record) for name, record in records.items()},
         "counts": counts(backend),
         "peaks": {
             dtype: asdict(peaks.measure_peak(Place(backend, "cpu", 1), dtype, seconds=0))
             for dtype in ("float32", "bfloat16", "int8")
         },
         "compiled_again": compiled_again(splits) if backend == "jax" else 0,
-        "not_waited_for": asdict(not_waited_for(backend, splits)),
     }
     print(json.dumps(found))
 

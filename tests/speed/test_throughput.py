@@ -23,7 +23,7 @@ from cnnbench.machine.place import Place
 from cnnbench.pictures.data_set import Splits
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.codec import decode
-from cnnbench.records.measurements import Measurement, Row, TimingProof, Workload
+from cnnbench.records.measurements import Measurement, Row, Workload
 from cnnbench.speed import throughput, timing
 from cnnbench.speed.engines.engine import is_out_of_memory
 from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine, TensorFlowProgram
@@ -46,7 +46,6 @@ class Found:
     counts: list[tuple[Workload, float | None, float | None]]
     peaks: dict[str, dict[str, Any]] = field(default_factory=dict)
     compiled_again: int = 0
-    not_waited_for: TimingProof | None = None
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -96,11 +95,7 @@ def found(
     told = json.loads(done.stdout.splitlines()[-1])
     records = {name: decode(data) for name, data in told.pop("records").items()}
     measured = {name: one for name, one in records.items() if isinstance(one, Measurement)}
-    proof = {
-        name: tuple(each) if isinstance(each, list) else each
-        for name, each in told.pop("not_waited_for").items()
-    }
-    return Found(measured, **told, not_waited_for=proof)
+    return Found(measured, **told)
 
 
 def judged(result: CheckResult | str) -> CheckResult:
@@ -189,10 +184,9 @@ def test_only_the_first_step_is_compiled(found: Found) -> None:
 
 
 def test_a_timer_that_does_not_wait_is_found(found: Found) -> None:
-    record = found.records["inference"]
-    if record.place.backend != "jax":
+    if found.records["inference"].place.backend != "jax":
         pytest.skip("on a CPU, JAX alone answers before it has computed")
-    verdict = judged(check_timer_waits(replace(record, timing=found.not_waited_for)))
+    verdict = judged(check_timer_waits(found.records["not waited for"]))
     assert verdict.verdict == "fail"
     assert "the timer does not wait" in verdict.detail
 
