@@ -1,5 +1,5 @@
-"""Find held-out pictures that are trained on in another form: saved again, resized, cropped,
-brightened or mirrored. Files of equal content are `splitting.find_leaks`' to find.
+"""Finds held-out pictures that are trained on in another form: saved again, resized, cropped,
+brightened or mirrored. Files of equal content are `splitting.refuse_leaks`' to find.
 
 Digits, product shots on white and scans of text look alike without being the same picture. So two
 that look alike are a near-duplicate only if the training pictures' distances from each other do not
@@ -60,10 +60,10 @@ class Twins:
     """A held-out picture and the training picture that is most like it, by position.
 
     Args:
-        train: Position of the training picture.
-        validation: Position of the held-out picture.
+        train: position of the training picture.
+        validation: position of the held-out picture.
         distance: 0 for the same picture, and 1 where two no longer look alike.
-        chance: How probable it is at most that strangers show such a pair, or so many.
+        chance: how probable it is at most that strangers show such a pair, or so many.
     """
 
     train: int
@@ -81,9 +81,7 @@ class Twins:
 class NearDuplicates:
     """Names of a training and a held-out picture, for each held-out one with a twin.
 
-    Args:
-        pairs: Those that are closer than strangers in this data set are.
-        look_alikes: Those that are as close as strangers in this data set.
+    `pairs` are closer than strangers in this data set are, `look_alikes` are not.
     """
 
     pairs: tuple[tuple[str, str], ...] = ()
@@ -91,11 +89,7 @@ class NearDuplicates:
 
 
 def near_duplicates(splits: Splits) -> NearDuplicates:
-    """Name the held-out pictures that look like a training picture.
-
-    Args:
-        splits: A data set.
-    """
+    """Names the held-out pictures that look like a training picture."""
     pairs: list[tuple[str, str]] = []
     look_alikes: list[tuple[str, str]] = []
     for twin in find_near_duplicates(splits.train_pictures(), splits.validation_pictures()):
@@ -105,14 +99,11 @@ def near_duplicates(splits: Splits) -> NearDuplicates:
 
 
 def find_near_duplicates(train: Pixels, validation: Pixels) -> list[Twins]:
-    """Find held-out pictures that look like a training picture in another form.
+    """Returns each held-out picture that looks like a training picture, with the one most like it.
 
     Args:
-        train: Pictures to train on, `(n, height, width, 3)`.
-        validation: Held-out pictures, `(m, height, width, 3)`.
-
-    Returns:
-        Each held-out picture with a twin, in order, with the twin most like it.
+        train: pictures to train on, `(n, height, width, 3)`.
+        validation: held-out pictures, `(m, height, width, 3)`.
     """
     trained = _Training(train)
     rows = trained.rows_with_twin(validation)
@@ -130,7 +121,7 @@ def find_near_duplicates(train: Pixels, validation: Pixels) -> list[Twins]:
 
 
 def _of_a_pair(distances: Floats, own: Floats) -> npt.NDArray[np.float64]:
-    """Return how probable it is for strangers to be this close, `(m,)`.
+    """Returns how probable it is for strangers to be this close, `(m,)`.
 
     Args:
         distances: of held-out pictures to the nearest training pictures, `(m, neighbours)`.
@@ -147,7 +138,7 @@ def _of_a_pair(distances: Floats, own: Floats) -> npt.NDArray[np.float64]:
 
 
 def _of_so_many(distances: Floats, own: Floats, held_out: int) -> npt.NDArray[np.float64]:
-    """Return how probable it is for so many strangers to be this close, `(m,)`.
+    """Returns how probable it is for so many strangers to be this close, `(m,)`.
 
     Args:
         distances: of the held-out pictures that look like a training picture.
@@ -171,11 +162,7 @@ def _ratios(distances: Floats) -> npt.NDArray[np.float64]:
 
 
 class _Training:
-    """Compares pictures with those that are trained on.
-
-    Args:
-        train: Pictures to train on, `(n, height, width, 3)`.
-    """
+    """Compares pictures with those that are trained on, `(n, height, width, 3)`."""
 
     def __init__(self, train: Pixels) -> None:
         self._coarse = Thumbnails(_COARSE_CELLS, train.shape[1:3])
@@ -190,7 +177,7 @@ class _Training:
         self._crops_of = crops_of
 
     def rows_with_twin(self, pictures: Pixels) -> list[int]:
-        """Return the position of each picture that looks like a training picture."""
+        """Returns the position of each picture that looks like a training picture."""
         return [
             row
             for row, likeness in enumerate(self._likeness(pictures))
@@ -198,14 +185,9 @@ class _Training:
         ]
 
     def neighbours(self, pictures: Pixels, left_out: Rows | None = None) -> tuple[Rows, Floats]:
-        """Return the nearest training pictures of each picture, and how far they are.
+        """Returns positions and distances, `(m, neighbours)`, of the nearest training pictures.
 
-        Args:
-            pictures: `(m, height, width, 3)`.
-            left_out: for each picture the training picture to leave out, which is itself.
-
-        Returns:
-            Positions and distances, `(m, neighbours)`, the nearest first.
+        `left_out` has, for each picture, the training picture to leave out, which is itself.
         """
         positions, distances = [], []
         for row, likeness in enumerate(self._likeness(pictures)):
@@ -219,14 +201,14 @@ class _Training:
         return np.stack(positions), np.stack(distances)
 
     def _likeness(self, pictures: Pixels) -> Iterator[Floats]:
-        """Yield each picture's coarse correlation with every training picture, `(n,)`."""
+        """Yields each picture's coarse correlation with every training picture, `(n,)`."""
         for part in _parts(pictures):
             # A mirrored picture is compared with the training pictures as they are.
             both = [self._coarse.of(side) @ self._trained.T for side in (part, part[:, :, ::-1])]
             yield from np.maximum(*both)
 
     def _distances(self, picture: Pixels, candidates: Rows) -> Floats:
-        """Return how far a picture is from training pictures: up to 1 they look alike."""
+        """Returns how far a picture is from training pictures: up to 1 they look alike."""
         if not len(candidates):
             return np.zeros(0, np.float32)
         both = self._fine.cropped(np.stack([picture, picture[:, ::-1]]))
@@ -239,7 +221,7 @@ def _parts(pictures: Pixels) -> Iterator[Pixels]:
 
 
 def _likeliest(likeness: Floats, least: float) -> Rows:
-    """Return the columns of the likeliest candidates."""
+    """Returns the columns of the likeliest candidates."""
     columns = np.flatnonzero(likeness >= least)
     if len(columns) > _CANDIDATES_EACH:
         columns = columns[np.argpartition(-likeness[columns], _CANDIDATES_EACH)[:_CANDIDATES_EACH]]

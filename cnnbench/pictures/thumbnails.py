@@ -1,4 +1,4 @@
-"""Say how far two pictures are from being the same one, cropped or mirrored.
+"""How far two pictures are from being the same one, cropped or mirrored.
 
 Pictures are compared by the differences between neighbouring cells of a small grey thumbnail: what
 difference hashes keep the signs of (Krawetz, "Kind of Like That", 2013), with their sizes kept,
@@ -31,7 +31,7 @@ _FLAT = 1.0
 
 
 def distance(both: Floats, crops: Floats) -> float:
-    """Return how far a picture is from another.
+    """Returns how far a picture is from another.
 
     Args:
         both: of its crops and of those of its mirror image, `(2, crops, differences)`.
@@ -45,11 +45,9 @@ def distance(both: Floats, crops: Floats) -> float:
 
 
 class Thumbnails:
-    """Makes thumbnails of pictures of one size: of the whole picture, and of crops of it.
+    """Makes thumbnails of `cells` rows and columns, of whole pictures and of crops of them.
 
-    Args:
-        cells: Rows and columns of a thumbnail.
-        size: `(height, width)` of the pictures.
+    All pictures have one `size`, `(height, width)`.
     """
 
     def __init__(self, cells: int, size: tuple[int, int]) -> None:
@@ -60,11 +58,11 @@ class Thumbnails:
         )
 
     def of(self, pictures: Pixels) -> Floats:
-        """Return the normalized differences of whole pictures, `(n, differences)`."""
+        """Returns the normalized differences of whole pictures, `(n, differences)`."""
         return self._differences(self._rows[0] @ _grey(pictures) @ self._columns[0].T)
 
     def cropped(self, pictures: Pixels) -> Floats:
-        """Return those of every crop, the whole picture first, `(n, crops, differences)`."""
+        """Returns those of every crop, the whole picture first, `(n, crops, differences)`."""
         grey = _grey(pictures)[:, None, None]
         thumbnails = self._rows[:, None] @ grey @ self._columns.transpose(0, 2, 1)
         flat = self._differences(thumbnails.reshape(-1, self._cells, self._cells))
@@ -87,7 +85,7 @@ def _grey(pictures: Pixels) -> Floats:
 
 
 def _less_plane(differences: Floats, shape: tuple[int, int]) -> Floats:
-    """Return differences, `(n, rows * columns)`, less the plane that fits each best."""
+    """Returns differences, `(n, rows * columns)`, less the plane that fits each best."""
     basis = _plane(shape)
     rest: Floats = differences - (differences @ basis) @ basis.T
     return rest
@@ -95,20 +93,17 @@ def _less_plane(differences: Floats, shape: tuple[int, int]) -> Floats:
 
 @lru_cache
 def _plane(shape: tuple[int, int]) -> npt.NDArray[np.floating]:
-    """Return an orthonormal basis of the planes over rows and columns, `(rows * columns, 3)`."""
+    """Returns an orthonormal basis of the planes over rows and columns, `(rows * columns, 3)`."""
     rows, columns = np.indices(shape).reshape(2, -1)
     basis, _ = np.linalg.qr(np.stack([np.ones(len(rows)), rows, columns], axis=1))
     return basis.astype(np.float32)
 
 
 def _averages(length: int, cells: int, kept: float, place: float) -> Floats:
-    """Return the matrix, `(cells, length)`, that averages pixels over cells of equal width.
+    """Returns the matrix, `(cells, length)`, that averages pixels over cells of equal width.
 
-    Args:
-        length: Pixels along this side.
-        cells: Cells along this side.
-        kept: Share of the side that the cells cover.
-        place: Where they begin: 0 is the start of the side and 1 as far from it as they can.
+    The cells cover the share `kept` of the side. At `place` 0 they begin where it begins, at 1
+    they end where it ends.
     """
     edges = (np.arange(cells + 1) / cells * kept + place * (1 - kept)) * length
     pixels = np.arange(length)
