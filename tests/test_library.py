@@ -54,10 +54,10 @@ def test_a_saved_classifier_predicts_files_as_the_model_does(
     ]
 
 
-def test_without_a_folder_the_embedded_pictures_are_loaded():
-    splits = cnnbench.load_splits()
-    assert (splits.name, splits.classes) == ("drawn", ("cats", "dogs"))
-    assert (len(splits.train.names), len(splits.validation.names)) == (600, 320)
+def test_without_a_folder_the_embedded_pictures_are_loaded(tiny_folder, monkeypatch):
+    monkeypatch.setattr("cnnbench.pictures.load.drawn_set_directory", lambda cache: tiny_folder)
+    splits = cnnbench.load_splits(image_size=24)
+    assert (splits.name, len(splits.train.names)) == ("drawn", 96)
 
 
 def test_what_a_notebook_shows_is_short(trained, splits):

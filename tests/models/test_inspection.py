@@ -12,7 +12,7 @@ def pictures():
 
 
 def convolution(filters: int = 4, dead: int = 0, activation: str | None = "relu", **more):
-    """Return a built convolution of which some channels are zero for any picture."""
+    """Returns a built convolution of which some channels are zero for any picture."""
     layer = layers.Conv2D(filters, 3, activation=activation, **more)
     layer.build((None, 12, 12, 3))
     bias = np.full(filters, 10.0)

@@ -50,20 +50,9 @@ def line_of(text: str) -> str:
     return f"faults.py:{number}"
 
 
-@pytest.mark.parametrize(
-    "name", ["healthy", "subclassed", "subclassed_and_called", "frozen", "hasty", "dead"]
-)
-def test_what_answers_with_probabilities_can_be_tried(
-    tried: Callable[..., None], name: str
-) -> None:
-    tried(name)
-
-
-def test_a_softmax_over_the_classes_can_be_tried(
-    tried: Callable[..., None],
-) -> None:
+def test_what_answers_with_probabilities_can_be_tried(tried: Callable[..., None]) -> None:
+    tried("subclassed_and_called")
     tried("three_classes", classes=3)
-    tried("three_classes", classes=2)
 
 
 @pytest.mark.parametrize(
@@ -141,11 +130,12 @@ def test_answers_that_are_no_probabilities_are_told(
         tried(name)
 
 
-@pytest.mark.parametrize("name", ["subclassed", "subclassed_and_called"])
 def test_a_subclassed_model_is_trained_as_the_same_layers_in_a_row_are(
-    name: str, tiny_splits: Splits
+    tiny_splits: Splits,
 ) -> None:
-    own, same = (train(f"faults:{one}", tiny_splits, epochs=1).run for one in (name, "healthy"))
+    own, same = (
+        train(f"faults:{name}", tiny_splits, epochs=1).run for name in ("subclassed", "healthy")
+    )
     assert own.history == same.history
     assert list(own.dead_units.values()) == list(same.dead_units.values())
 

@@ -219,13 +219,15 @@ def test_all_problems_are_reported_at_once(tmp_path):
 
 
 def test_an_interrupt_stops_the_work(tmp_path, monkeypatch):
-    NOISE.save(tmp_path / "x.png")
+    first, other = tmp_path / "first.png", tmp_path / "other.png"
+    for path in (first, other):
+        NOISE.save(path)
     opened, interrupted = [], threading.Event()
 
-    def open_one(*_, **__):
-        opened.append(1)
+    def open_one(file, **_):
+        opened.append(file.name)
         # All but the first wait until the user has interrupted.
-        assert len(opened) == 1 or interrupted.wait(60)
+        assert file.name == str(first) or interrupted.wait(60)
         return Image.new("RGB", (9, 9))
 
     def interrupt(done, total):
@@ -234,7 +236,7 @@ def test_an_interrupt_stops_the_work(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image, "open", open_one)
     with pytest.raises(KeyboardInterrupt):
-        decode_pictures([tmp_path / "x.png"] * 5_000, (8, 8), interrupt)
+        decode_pictures([first, *[other] * 5_000], (8, 8), interrupt)
     assert len(opened) < 5_000
 
 

@@ -7,7 +7,7 @@ from cnnbench.pictures.listing import list_pictures
 
 
 def touch(root: Path, *names: str) -> Path:
-    """Make empty files; a listing looks at names only."""
+    """Makes empty files; a listing looks at names only."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

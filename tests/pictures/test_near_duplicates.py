@@ -20,7 +20,7 @@ def drawing(number: int) -> Image.Image:
 
 
 def decoded(pictures, size=(64, 64)):
-    """Return pictures as a session sees them."""
+    """Returns pictures as a session sees them."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f"{number}.png") for number in range(len(pictures))]
         for path, picture in zip(paths, pictures, strict=True):
@@ -68,7 +68,7 @@ def train(drawings):
 
 
 def pairs(train, validation):
-    """Return the near-duplicates, without pictures that only look alike."""
+    """Returns the near-duplicates, without pictures that only look alike."""
     found = find_near_duplicates(train, validation)
     return [(twin.train, twin.validation) for twin in found if twin.is_near_duplicate]
 
@@ -116,7 +116,7 @@ def test_the_embedded_set_has_no_near_duplicates(own_cache):
 
 
 def fields(kind: str, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Return pictures that show nothing: `(count, 64, 64, 3)`."""
+    """Returns pictures that show nothing: `(count, 64, 64, 3)`."""
     down, across = np.mgrid[-1:1:64j, -1:1:64j][..., None]
     strength = rng.uniform(20, 45, (count, 1, 1, 1))
     light = {
@@ -144,7 +144,7 @@ def test_a_picture_of_one_colour_has_no_twin():
 
 
 def digit(rng: np.random.Generator) -> Image.Image:
-    """Return a digit of seven segments, each drawn by an unsteady hand."""
+    """Returns a digit of seven segments, each drawn by an unsteady hand."""
     corners = [(2, 1), (6, 1), (2, 5), (6, 5), (2, 9), (6, 9)]
     segments = [(0, 1), (0, 2), (1, 3), (2, 3), (2, 4), (3, 5), (4, 5)]
     lit = ("1110111", "0010010", "1011101", "1011011", "0111010", "1101011", "1101111", "1010010")
@@ -167,7 +167,7 @@ def product_shot(rng: np.random.Generator) -> Image.Image:
 
 
 def page(rng: np.random.Generator) -> Image.Image:
-    """Return a scan of paragraphs of random words."""
+    """Returns a scan of paragraphs of random words."""
     picture = Image.new("L", (150, 200), 248)
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(8)
     left, line = rng.integers(12, 18), rng.integers(12, 18)
@@ -179,21 +179,13 @@ def page(rng: np.random.Generator) -> Image.Image:
     return picture.convert("RGB")
 
 
-ALIKE = {"digits": digit, "product shots": product_shot, "scans of text": page}
-
-
-@pytest.mark.parametrize("draw", ALIKE.values(), ids=ALIKE)
-def test_strangers_that_look_alike_are_no_near_duplicates(draw):
+@pytest.mark.parametrize("draw", [digit, product_shot, page])
+def test_strangers_that_look_alike_are_found_and_are_no_near_duplicates(draw):
     rng = np.random.default_rng(0)
     pictures = decoded([draw(rng) for _ in range(240)])
-    assert pairs(pictures[:180], pictures[180:]) == []
-
-
-@pytest.mark.parametrize("draw", [digit, product_shot])
-def test_strangers_that_look_alike_are_found(draw):
-    rng = np.random.default_rng(0)
-    pictures = decoded([draw(rng) for _ in range(200)])
-    assert len(find_near_duplicates(pictures[:150], pictures[150:])) > 5
+    found = find_near_duplicates(pictures[:180], pictures[180:])
+    assert [twin for twin in found if twin.is_near_duplicate] == []
+    assert len(found) > 5 or draw is page
 
 
 @pytest.mark.parametrize("draw", [digit, page])
@@ -212,10 +204,10 @@ def test_more_pairs_than_strangers_show_are_found():
     assert sum(train == held_out for train, held_out in found) > 30
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("form", ["as it is", "grey", "mirrored, cropped, saved"])
 def test_a_single_pair_is_found_among_strangers(train, drawings, form):
     others = [drawing(number) for number in range(1000, 1000 + COUNT)]
-    validation = decoded([*others, form(drawings[5])])
+    validation = decoded([*others, FORMS[form](drawings[5])])
     assert pairs(train, validation) == [(5, COUNT)]
 
 
