@@ -95,10 +95,7 @@ def test_seeds_that_do_not_learn_are_no_baseline(asked, tmp_path, capsys, monkey
 def test_real_trainings_are_stored(tiny_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     trained = ("--data", tiny_folder, "--variants", "single-block", "--seeds", "1000-1001")
-    assert (
-        command("--out", "b.json", *trained, "--epochs", 4, "--image-size", 24)
-        == 0
-    )
+    assert command("--out", "b.json", *trained, "--epochs", 4, "--image-size", 24) == 0
     assert "2 trainings planned" in capsys.readouterr().out
     found = read_baselines(tmp_path / "b.json")["single-block"]
     assert (found.seeds, found.collapsed) == ((1000, 1001), ())

@@ -152,7 +152,7 @@ def test_error_rates_and_seeds_are_those_of_the_options(runs, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", ["plain", "with-dash_1", "a b", "a.b", "été", '"', "\\", "", "é1"])
+@pytest.mark.parametrize("name", ["with-dash_1", "a.b", "été", '"', "\\", ""])
 def test_a_folder_may_be_called_anything(runs, monkeypatch, tmp_path, name):
     made = Trained(
         data_set(name=name, validation_labels=LABELS),

@@ -15,7 +15,7 @@ from cnnbench.verdicts.gates.rules import AccuracyTarget
 from cnnbench.verdicts.resampling import drawn, judged
 
 LEVELS = Levels(0.01 / 3, 0.05, 8)
-SESSIONS = 20
+SESSIONS = 10
 # Twenty values around nothing whose standard deviation is 1.
 SHAPE = stats.norm.ppf((np.arange(20) + 0.5) / 20)
 SHAPE /= SHAPE.std(ddof=1)
@@ -73,7 +73,7 @@ def test_noise_is_that_of_the_seeds_that_learn(check, values):
 
 def test_seeds_that_are_all_alike_have_the_least_spread_and_are_green_with_it():
     runs = [replace(run, train_accuracy=1.0) for run in runs_of(*[0] * 10)]
-    own = Calibrator(runs, LABELS, LEVELS, 3, 10)
+    own = Calibrator(runs, LABELS, LEVELS, 3, 3)
     for check, (_, rule, _) in PROPOSED.items():
         assert own.known(check) == Spread(own.floor, 9)
         threshold = own.proposed(check).threshold
@@ -90,14 +90,11 @@ def test_seeds_that_are_all_alike_have_the_least_spread_and_are_green_with_it():
 def test_thresholds_are_round_and_as_far_from_the_mean_as_noise_asks(quiet, loud):
     assert 0.75 < loud[0].threshold < quiet[0].threshold - 0.02 < 0.83
     assert LEAST_LIMIT < quiet[1].threshold < loud[1].threshold < 0.2
+    for found in (*quiet, *loud):
+        assert (found.failed, found.undecided, found.sessions) == (0, 0, SESSIONS)
     for found in (*quiet[:2], *loud[:2]):
         assert found.threshold / STEP == pytest.approx(round(found.threshold / STEP))
     assert [one.check for one in quiet] == ["accuracy", "generalization_gap", "accuracy_drop"]
-
-
-def test_clean_sessions_are_green_at_what_is_proposed(quiet, loud):
-    for found in (*quiet, *loud):
-        assert (found.failed, found.undecided, found.sessions) == (0, 0, SESSIONS)
 
 
 @pytest.mark.parametrize(("nearer", "least", "most"), [(0.0, 98, 100), (0.5, 0, 98)])
@@ -148,14 +145,6 @@ def test_the_smallest_change_grows_with_noise(quiet, loud):
     assert quiet[2].smallest == pytest.approx(quiet[2].threshold, rel=0.4)
 
 
-def test_the_smallest_change_is_red_in_nine_of_ten_sessions_and_half_of_it_is_not(loud):
-    own = calibrator(4.0)
-    rule = AccuracyTarget(loud[0].threshold, own.known("accuracy"))
-    for share, found in ((loud[0].smallest, True), (loud[0].smallest / 2, False)):
-        verdicts = [one.verdict for one in own.sessions_of(rule, share)]
-        assert (verdicts.count("fail") >= 0.9 * SESSIONS) is found
-
-
 def test_false_alarms_and_undecided_sessions_are_counted():
     own = calibrator(1.0, sessions=20)
     low, at, above = (
@@ -168,10 +157,10 @@ def test_false_alarms_and_undecided_sessions_are_counted():
 
 
 def test_sessions_are_those_of_the_seed_the_levels_and_the_first_look():
-    own = calibrator(4.0, sessions=30)
+    own = calibrator(4.0, sessions=12)
     rule = AccuracyTarget(0.85, own.known("accuracy"))
     assert own.sessions_of(rule, 0.02) == own.sessions_of(rule, 0.02)
-    assert own.sessions_of(rule) != calibrator(4.0, sessions=30, seed=1).sessions_of(rule)
-    lax = calibrator(4.0, sessions=30, levels=Levels(0.2, 0.05, 8))
+    assert own.sessions_of(rule) != calibrator(4.0, sessions=12, seed=1).sessions_of(rule)
+    lax = calibrator(4.0, sessions=12, levels=Levels(0.2, 0.05, 8))
     assert own.gated(rule).failed < lax.gated(rule).failed
     assert {one.values for one in own.sessions_of(rule)} <= {3, 5, 8}

@@ -59,12 +59,6 @@ def test_without_a_file_the_defaults_hold():
     assert found == {**dict.fromkeys(STATED), **DEFAULTS}
 
 
-def test_every_property_can_be_stated(tmp_path):
-    text = "[pets]\n" + "\n".join(f"{name} = 0.5" for name in PROPERTIES)
-    targets = read_targets(toml(tmp_path, text))
-    assert {targets.get(name, "pets", "") for name in PROPERTIES} == {0.5}
-
-
 def test_an_empty_file_states_nothing_and_an_absent_one_is_named(tmp_path):
     assert read_targets(toml(tmp_path, "")) == Targets()
     for path in (tmp_path / "none.toml", tmp_path):
