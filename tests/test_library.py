@@ -16,7 +16,7 @@ def splits(tiny_folder):
 
 @pytest.fixture(scope="module")
 def trained(splits):
-    return cnnbench.train("documented", splits, seed=0, epochs=2)
+    return cnnbench.train("batchnorm", splits, seed=0, epochs=2)
 
 
 def test_help_lists_every_public_name_with_a_line():
@@ -63,7 +63,7 @@ def test_without_a_folder_the_embedded_pictures_are_loaded(tiny_folder, monkeypa
 def test_what_a_notebook_shows_is_short(trained, splits):
     run = trained.run
     assert repr(run) == (
-        f"TrainingRun('documented', seed=0, epochs=2, val_accuracy={run.val_accuracy:.4f}, "
+        f"TrainingRun('batchnorm', seed=0, epochs=2, val_accuracy={run.val_accuracy:.4f}, "
         f"generalization_gap={run.generalization_gap:+.4f}, seconds={run.seconds:.1f})"
     )
     assert repr(trained).startswith(f"Trained(run={run}, model=<Sequential ")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 
 from cnnbench.pictures.batches import Pictures, drawn_batch, epoch_batches
+from cnnbench.pictures.streams import Purpose, random_stream
 
 
 def order(steps: int, seed: int = 0, epoch: int = 0) -> list[list[int]]:
@@ -12,34 +15,22 @@ def order(steps: int, seed: int = 0, epoch: int = 0) -> list[list[int]]:
     return [rows.tolist() for rows in epoch_batches(10, 4, steps, seed, epoch)]
 
 
-def test_an_epoch_of_one_pass_shows_each_picture_once() -> None:
+def test_an_epoch_of_one_pass_shows_each_picture_once_and_ends_with_a_smaller_batch() -> None:
     assert sorted(np.concatenate(order(steps=3)).tolist()) == list(range(10))
-
-
-def test_the_last_batch_of_a_pass_may_be_smaller() -> None:
     assert [len(rows) for rows in order(steps=3)] == [4, 4, 2]
 
 
-def test_each_epoch_has_an_order_of_its_own() -> None:
-    assert order(steps=3, epoch=0) != order(steps=3, epoch=1)
+def test_epochs_and_seeds_have_orders_of_their_own() -> None:
+    orders = [order(steps=3, seed=seed, epoch=epoch) for seed in (0, 1) for epoch in (0, 1, 0)]
+    assert orders[0] == orders[2]
+    assert all(orders[0] != other for other in (orders[1], orders[3], orders[4]))
 
 
-def test_each_seed_has_an_order_of_its_own() -> None:
-    assert order(steps=3, seed=0) != order(steps=3, seed=1)
-
-
-def test_the_same_arguments_give_the_same_order() -> None:
-    assert order(steps=3, seed=5, epoch=2) == order(steps=3, seed=5, epoch=2)
-
-
-def test_more_steps_than_a_pass_walk_the_set_again_in_whole_batches() -> None:
+def test_more_steps_than_a_pass_walk_the_set_again_in_whole_batches_and_another_order() -> None:
     batches = order(steps=5)
+    shown = np.concatenate(batches).tolist()
     assert [len(rows) for rows in batches] == [4] * 5
-    assert sorted(np.concatenate(batches).tolist()) == sorted([*range(10), *range(10)])
-
-
-def test_each_pass_has_an_order_of_its_own() -> None:
-    shown = np.concatenate(order(steps=5)).tolist()
+    assert sorted(shown) == sorted([*range(10), *range(10)])
     assert shown[:10] != shown[10:]
 
 
@@ -69,3 +60,30 @@ def test_too_few_pictures_are_repeated() -> None:
     assert labels[:10] == labels[10:20]
     assert len(labels) == 25
     assert drawn_batch(SIDE, 4, 0, number=2).labels.tolist() == [*labels[8:10], *labels[:2]]
+
+
+# Streams
+
+
+def test_no_two_purposes_and_no_two_epochs_share_a_stream() -> None:
+    first = [
+        random_stream(seed, purpose).random() for seed in (0, 1) for purpose in get_args(Purpose)
+    ]
+    epochs = [
+        random_stream(seed, purpose, number).random()
+        for seed in (0, 1)
+        for purpose in purposes
+        for number in range(20)
+    ]
+    assert len({*first, *epochs}) == len(first) + len(epochs)
+
+
+def test_a_stream_is_a_function_of_its_arguments() -> None:
+    one, other = (random_stream(3, "epoch_order", 2).random(5) for _ in range(2))
+    assert one.tolist() == other.tolist()
+
+
+def test_timed_batches_are_in_no_order_of_an_epoch() -> None:
+    side = Pictures(np.zeros((40, 1, 1, 1), np.uint8), np.arange(40))
+    timed = drawn_batch(side, 40, 0).labels.tolist()
+    assert all(epoch_batches(40, 40, 1, 0, epoch)[0].tolist() != timed for epoch in range(20))
