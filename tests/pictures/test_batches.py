@@ -72,7 +72,7 @@ def test_no_two_purposes_and_no_two_epochs_share_a_stream() -> None:
     epochs = [
         random_stream(seed, purpose, number).random()
         for seed in (0, 1)
-        for purpose in purposes
+        for purpose in get_args(Purpose)
         for number in range(20)
     ]
     assert len({*first, *epochs}) == len(first) + len(epochs)
