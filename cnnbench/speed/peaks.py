@@ -44,9 +44,7 @@ LADDERS = {
 }
 
 
-def measure_peak(
-    place: Place, dtype: str, *, seconds: float = 0.7, clock: Clock = time.perf_counter
-) -> Peak:
+def measure_peak(place: Place, dtype: str, seconds: float = 0.7) -> Peak:
     """Measures a square matrix product and a convolution, half of the time each.
 
     A limit is what the machine can do when nothing disturbs it, so that the best of several calls
@@ -57,7 +55,6 @@ def measure_peak(
         place: backend, device and threads, as they are in this process.
         dtype: `float32`, `bfloat16`, `float16` or `int8`.
         seconds: in all, besides compiling.
-        clock: returns seconds.
 
     Returns:
         The peak; `None` for what this backend can't do.
@@ -68,12 +65,16 @@ def measure_peak(
         engine = engine_for(place)
         for work, ladder in LADDERS.items():
             call_of = partial(make, engine, dtype, work)
-            rates[work] = best_rate(call_of, ladder, seconds=seconds / 2, clock=clock)
+            rates[work] = best_rate(call_of, ladder, seconds=seconds / 2)
     return Peak(place, dtype, rates["matmul"], rates["convolution"])
 
 
 def best_rate(
-    make: Callable[[int], Step], ladder: Ladder, *, seconds: float, clock: Clock
+    make: Callable[[int], Step],
+    ladder: Ladder,
+    *,
+    seconds: float,
+    clock: Clock = time.perf_counter,
 ) -> float | None:
     """Returns the highest work per second over sizes and calls.
 

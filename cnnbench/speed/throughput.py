@@ -86,13 +86,10 @@ def measure_row(
     first steps with new weights. These answers are compared with the reference.
 
     Args:
-        variant: whose model is built and timed.
-        row: what is measured; its seed is that of the batches and, without a reference, of weights.
-        splits: training pictures are the batches; fewer than a batch are repeated.
+        variant, splits, rounds, warmup_rounds: as for `measure`.
+        row: what is measured.
         place: backend, device and threads, as they are in this process.
-        rounds: timed rounds.
-        warmup_rounds: rounds before them.
-        reference: file of a `Reference`, whose weights are taken.
+        reference: file of a `Reference`, whose weights replace those that the seed draws.
         exported: ONNX file of the same weights, for backends that run such.
 
     Returns:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-
-import keras
 import numpy as np
 import pytest
 
 from cnnbench.models.evaluation import evaluate_side
 from cnnbench.models.network import targets_for
-from cnnbench.models.variants import VARIANTS, Variant
+from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures, drawn_batch
-from cnnbench.pictures.data_set import Splits
-from cnnbench.records.measurements import Workload
 from cnnbench.speed import make_reference as reference
 from cnnbench.speed.engines.keras_model import model_of
 from cnnbench.speed.make_reference import (
@@ -25,37 +19,33 @@ from cnnbench.speed.make_reference import (
     training_answers,
     undecided_share,
 )
-from cnnbench.speed.reference import Reference, save_weights
+from cnnbench.speed.reference import save_weights
 
 SINGLE = VARIANTS["single-block"]
 
 
-def made(
-    splits: Splits, workload: Workload, variant: Variant = SINGLE, weights: Path | None = None
-) -> Reference:
+def made(splits, workload, variant=SINGLE, weights=None):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reference, "WARM_UP_STEPS", 3)
         return make_reference(variant, splits, workload, 8, 0, weights)
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_splits: Splits) -> Reference:
+def trained(tiny_splits):
     return made(tiny_splits, "train")
 
 
-def answers_of(model: keras.Model, splits: Splits) -> np.ndarray:
+def answers_of(model, splits):
     held_out = Pictures(splits.validation_pictures(), splits.validation.labels)
     return evaluate_side(model, held_out).probabilities
 
 
-def assert_same(found: Iterable[np.ndarray], known: Iterable[np.ndarray]) -> None:
+def assert_same(found, known):
     for one, other in zip(found, known, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_inference_is_answered_with_the_weights_that_are_given_on(
-    tiny_splits: Splits, trained: Reference
-) -> None:
+def test_inference_is_answered_with_the_weights_that_are_given_on(tiny_splits, trained):
     still = made(tiny_splits, "inference")
     model = model_of(SINGLE, 1, tiny_splits.input_shape, 2, "float32", still.weights)
     np.testing.assert_array_equal(still.probabilities, answers_of(model, tiny_splits))
@@ -64,9 +54,7 @@ def test_inference_is_answered_with_the_weights_that_are_given_on(
     assert still.not_compared == trained.not_compared == ""
 
 
-def test_training_is_that_of_a_new_network_step_by_step(
-    tiny_splits: Splits, trained: Reference
-) -> None:
+def test_training_is_that_of_a_new_network_step_by_step(tiny_splits, trained):
     found = trained.training
     assert found is not None
     model = model_of(SINGLE, 0, tiny_splits.input_shape, 2)
@@ -80,8 +68,8 @@ def test_training_is_that_of_a_new_network_step_by_step(
 
 
 def test_trained_weights_are_taken_and_training_that_draws_numbers_is_not_compared(
-    tiny_splits: Splits, tmp_path: Path
-) -> None:
+    tiny_splits, tmp_path
+):
     model = model_of(VARIANTS["dropout"], 7, tiny_splits.input_shape, 2)
     save_weights(model.get_weights(), tmp_path / "weights.npz")
     found = made(tiny_splits, "train", VARIANTS["dropout"], tmp_path / "weights.npz")
@@ -90,7 +78,7 @@ def test_trained_weights_are_taken_and_training_that_draws_numbers_is_not_compar
     assert found.not_compared == "training draws random numbers, which no two backends draw alike"
 
 
-def test_operations_are_counted(trained: Reference) -> None:
+def test_operations_are_counted(trained):
     assert trained.inference_flops is not None
     assert trained.training_flops is not None
     assert trained.training_flops > 2 * trained.inference_flops > 0
@@ -118,52 +106,39 @@ def answered(sensitive: int, undecided: int = 0):
     return trained
 
 
-def test_the_first_batches_are_taken_where_rounding_decides_nothing() -> None:
-    found = training_answers(BEGUN, answered(0), 0)
-    assert found is not None
-    assert (found.first_batch, found.steps) == (0, MOST)
+@pytest.mark.parametrize(
+    ("sensitive", "undecided", "first_batch", "steps"),
+    [
+        (0, 0, 0, MOST),
+        (2, 0, 2 * MOST, MOST),  # batches of which rounding decides are passed over,
+        (0, 3, 3 * MOST, MOST),  # and those that leave answers in the balance,
+        (1, 2 * TRIES, MOST, MOST),  # unless there are no others
+        (TRIES + 1, 0, FEWEST, FEWEST),  # one step, where rounding decides two
+    ],
+)
+def test_the_first_batches_that_decide_the_answers_are_taken(
+    sensitive, undecided, first_batch, steps
+):
+    found = training_answers(BEGUN, answered(sensitive, undecided), 0)
+    assert (found.first_batch, found.steps) == (first_batch, steps)
     assert 0 < found.rounding <= ROUNDING
+    value = 0.5 if undecided == 2 * TRIES else 0.75
+    np.testing.assert_array_equal(found.probabilities, np.full((2, 1), value))
 
 
-def test_batches_of_which_rounding_decides_are_passed_over() -> None:
-    found = training_answers(BEGUN, answered(2), 0)
-    assert found is not None
-    assert found.first_batch == 2 * MOST
-    np.testing.assert_array_equal(found.probabilities, np.full((2, 1), 0.75))
-
-
-def test_answers_in_the_balance_are_passed_over_while_there_are_others() -> None:
-    found = training_answers(BEGUN, answered(0, undecided=3), 0)
-    assert found is not None
-    assert found.first_batch == 3 * MOST
-
-
-def test_answers_in_the_balance_are_better_than_none() -> None:
-    found = training_answers(BEGUN, answered(1, undecided=2 * TRIES), 0)
-    assert found is not None
-    assert (found.first_batch, found.steps) == (MOST, MOST)
-
-
-def test_where_rounding_decides_two_steps_one_is_asked_about() -> None:
-    found = training_answers(BEGUN, answered(TRIES + 1), 0)
-    assert found is not None
-    assert (found.first_batch, found.steps) == (FEWEST, FEWEST)
+def test_training_that_rounding_decides_each_time_is_not_compared():
+    assert training_answers(BEGUN, answered(2 * TRIES), 0) is None
 
 
 @pytest.mark.parametrize(
     ("answers", "share"),
-    [
-        ([[0.49], [0.52], [0.6], [0.1]], 0.5),
-        ([[0.48, 0.5, 0.02], [0.1, 0.1, 0.8]], 0.5),
-    ],
+    [([[0.49], [0.52], [0.6], [0.1]], 0.5), ([[0.48, 0.5, 0.02], [0.1, 0.1, 0.8]], 0.5)],
 )
-def test_an_answer_near_another_class_is_undecided(
-    answers: list[list[float]], share: float
-) -> None:
+def test_an_answer_near_another_class_is_undecided(answers, share):
     assert undecided_share(np.array(answers, np.float32)) == share
 
 
-def test_one_change_that_shows_nothing_is_not_enough() -> None:
+def test_one_change_that_shows_nothing_is_not_enough():
     seen = 0
 
     def trained(begun, first, steps):
@@ -175,7 +150,3 @@ def test_one_change_that_shows_nothing_is_not_enough() -> None:
     found = training_answers(BEGUN, trained, 0, changes=4)
     assert found is not None
     assert found.first_batch == MOST
-
-
-def test_training_that_rounding_decides_each_time_is_not_compared() -> None:
-    assert training_answers(BEGUN, answered(2 * TRIES), 0) is None

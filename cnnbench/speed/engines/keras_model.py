@@ -46,16 +46,11 @@ class KerasEngine(Engine):
 class KerasProgram(Program):
     """Keras' own `train_step`, or the model in inference mode."""
 
+    train: Callable[[Tensor, Tensor], Tensor]  # queues a step on pictures and targets
+    infer: Callable[[Tensor], Tensor]
+
     def __init__(self, engine: KerasEngine, model: keras.Model, workload: Workload) -> None:
         self.engine, self.model, self.workload = engine, model, workload
-
-    @abstractmethod
-    def train(self, pictures: Tensor, targets: Tensor) -> Tensor:
-        """Queues a training step and returns the loss."""
-
-    @abstractmethod
-    def infer(self, pictures: Tensor) -> Tensor:
-        """Queues an inference step and returns the probabilities."""
 
     def inputs(self, batch: Pictures) -> tuple[Tensor, ...]:
         pictures = self.engine.put(batch.pictures)

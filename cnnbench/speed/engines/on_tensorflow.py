@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from cnnbench.machine.backends import kind_of
 from cnnbench.machine.place import Place
-from cnnbench.records.measurements import Placement, Workload
+from cnnbench.records.measurements import Workload
 from cnnbench.speed.engines.engine import Tensor
 from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
 
@@ -43,13 +43,8 @@ class TensorFlowEngine(KerasEngine):
         return tf.DeviceSpec.from_string(tensor.device).device_type.lower(), tensor.dtype.name
 
     def compiled(self, function: Callable[..., Tensor], jit: bool = False) -> Callable[..., Tensor]:
-        graph = tf.function(function, jit_compile=jit)
-
-        def run(*tensors: Tensor) -> Tensor:
-            with tf.device(self.device):
-                return graph(*tensors)
-
-        return run
+        graph: Callable[..., Tensor] = tf.function(function, jit_compile=jit)
+        return graph
 
     def program(self, model: keras.Model, workload: Workload) -> TensorFlowProgram:
         return TensorFlowProgram(self, model, workload)
@@ -58,24 +53,12 @@ class TensorFlowEngine(KerasEngine):
 class TensorFlowProgram(KerasProgram):
     """Graphs of `train_step` and of the model in inference mode."""
 
-    engine: TensorFlowEngine
-
     def __init__(self, engine: TensorFlowEngine, model: keras.Model, workload: Workload) -> None:
         super().__init__(engine, model, workload)
         # Keras decides in compile() whether XLA is of use on this device.
         jit = bool(model.jit_compile)
-        self._infer = engine.compiled(lambda x: model(x, training=False), jit)
-        self._train = engine.compiled(lambda x, y: model.train_step((x, y))["loss"], jit)
-
-    def train(self, pictures: Tensor, targets: Tensor) -> Tensor:
-        return self._train(pictures, targets)
-
-    def infer(self, pictures: Tensor) -> Tensor:
-        return self._infer(pictures)
-
-    def placement(self) -> Placement:
-        with tf.device(self.engine.device):
-            return super().placement()
+        self.infer = engine.compiled(lambda x: model(x, training=False), jit)
+        self.train = engine.compiled(lambda x, y: model.train_step((x, y))["loss"], jit)
 
     def backend_flops(self) -> float | None:
         """Counts most operations of inference, by the formulas of TensorFlow's profiler.

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-from onnx import helper, numpy_helper
 from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     import keras
 
 CALIBRATION_BATCH = 32
-OPSET, IR_VERSION = 17, 8  # of `write_product`
 
 # Probabilities in steps of 1/256 would make ties; the layers before them are what takes time.
 KEPT_IN_FLOAT = ("Sigmoid", "Softmax")
@@ -114,25 +112,23 @@ def write_product(
         int8: whether inputs, weights and outputs are quantized.
     """
     constants = {"w": np.ones(weights, np.int8 if int8 else np.float32)}
-    nodes = [helper.make_node(kind, ["x", "w"], ["y"])]
+    dtype, nodes = "float", f"y = {kind}(x, w)"
     if int8:
         # Unsigned activations and signed weights, which CPUs multiply fastest.
+        dtype, nodes = (
+            "uint8",
+            f"""fx = DequantizeLinear(x, scale, zero_x)
+            fw = DequantizeLinear(w, scale, zero_w)
+            fy = {kind}(fx, fw)
+            y = QuantizeLinear(fy, scale, zero_x)""",
+        )
         constants["scale"] = np.array(1 / 64, np.float32)
         constants |= {"zero_x": np.array(0, np.uint8), "zero_w": np.array(0, np.int8)}
-        nodes = [
-            helper.make_node("DequantizeLinear", ["x", "scale", "zero_x"], ["x_float"]),
-            helper.make_node("DequantizeLinear", ["w", "scale", "zero_w"], ["w_float"]),
-            helper.make_node(kind, ["x_float", "w_float"], ["y_float"]),
-            helper.make_node("QuantizeLinear", ["y_float", "scale", "zero_x"], ["y"]),
-        ]
-    dtype = onnx.TensorProto.UINT8 if int8 else onnx.TensorProto.FLOAT
-    graph = helper.make_graph(
-        nodes,
-        "product",
-        [helper.make_tensor_value_info("x", dtype, inputs)],
-        [helper.make_tensor_value_info("y", dtype, None)],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    shape = ",".join(map(str, inputs))
+    model = onnx.parser.parse_model(
+        f'<ir_version: 8, opset_import: ["": 17]> product ({dtype}[{shape}] x) => ({dtype}[] y) '
+        f"{{ {nodes} }}"
     )
-    opset = helper.make_opsetid("", OPSET)
-    model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
+    for name, array in constants.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
     onnx.save(model, str(path))
