@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before anything imports Keras: the tests' own process is on one thread, as workers are.
@@ -19,11 +20,16 @@ os.environ.update(
 os.environ.pop("PYTEST_XDIST_WORKER", None)
 
 import pytest
+from made_workers import World
 from tiny import write_pictures
 
+from cnnbench.machine import environment
 from cnnbench.machine.backends import switch_off_telemetry
 from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.load import load_splits
+from cnnbench.session.options import options_from
+from cnnbench.session.session import Session
+from cnnbench.session.workers import crew as crews
 
 pytest_plugins = ["pytester"]
 switch_off_telemetry()
@@ -53,3 +59,31 @@ def tiny_manifest(tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory)
     path = tmp_path_factory.mktemp("manifest") / "pictures.json"
     tiny_splits.save(path)
     return path
+
+
+# Sessions whose workers are no processes
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World()
+    monkeypatch.setattr(crews, "WorkerProcess", world.worker)
+    monkeypatch.setattr(environment, "may_have_gpu", lambda: bool(world.gpus))
+    return world
+
+
+@pytest.fixture
+def started(world: World, tiny_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Session]]:
+    """Starts sessions on tiny pictures, with options as texts."""
+    sessions = []
+
+    def start(**texts: str) -> Session:
+        options = options_from({"data": str(tiny_folder), "image_size": "24", **texts})
+        session = Session(options, tmp_path, world.lines.append)
+        sessions.append(session)
+        session.start()
+        return session
+
+    yield start
+    for session in sessions:
+        session.finish()

@@ -14,7 +14,7 @@ from cnnbench.session.workers import jobs
 from cnnbench.session.workers.jobs import Job
 from cnnbench.session.workers.process import JobError
 
-RUN = training_run(seconds=10.0, val_probabilities=((0.25,),) * 48)
+RUN = training_run(seconds=10.0, val_probabilities=((0.25,), (0.75,)) * 24)
 
 
 @dataclass
@@ -22,13 +22,14 @@ class World:
     """What workers find, and what they did, in order.
 
     `broken` is a variant whose trainings fail; `speed` gives the images per second of a row, `None`
-    if it does not fit into memory, or an error.
+    if it does not fit into memory, or an error; `errors` has those of other jobs, by their type.
     """
 
     gpus: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     broken: str = ""
     speed: Callable[[Row], float | JobError | None] = lambda row: 100.0
+    errors: dict[type[Any], Exception] = field(default_factory=dict)
     done: list[tuple[Place, Job[Any]]] = field(default_factory=list)
     events: list[object] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
@@ -41,6 +42,8 @@ class World:
         return [job for _, job in self.done if isinstance(job, kinds)]
 
     def come_to(self, place: Place, job: Job[Any]) -> Any:
+        if type(job) in self.errors:
+            raise self.errors[type(job)]
         if isinstance(job, jobs.Train):
             if job.variant.name == self.broken:
                 raise JobError(job.title(place), "no such layer")

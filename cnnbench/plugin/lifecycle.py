@@ -19,7 +19,7 @@ from cnnbench.plugin.items import (
     uses_cnnbench,
 )
 from cnnbench.plugin.running import RUNNING_KEY, Running
-from cnnbench.plugin.terminal import Screen
+from cnnbench.plugin.terminal import Screen, shown
 from cnnbench.session.options import OPTIONS, options_from
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _plan_in_words(bench: Session, gates: Gates, trainings: int) -> list[str]:
     gpus = options.device_names() if options.devices == ("auto",) else ()
     lines = [
         f"{data.name}: {data.train_pictures} training and {len(data.validation_labels)} held-out "
-        f"pictures{'; no GPU found' if gpus == ('cpu',) else ''}; report: {bench.directory}"
+        f"pictures{'; no GPU found' if gpus == ('cpu',) else ''}; report: {shown(bench.directory)}"
     ]
     if trainings:
         protocol = options.training_protocol()

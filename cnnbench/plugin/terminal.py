@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,7 +114,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         reporter.write_line(f"{report.nodeid}: {_reason(report)}")
     reporter.write_sep("=", "cnnbench")
     reporter.write_line(summary_text(running.session.report))
-    reporter.write_line(f"report: {running.session.directory}")
+    reporter.write_line(f"report: {shown(running.session.directory)}")
+
+
+def shown(path: Path) -> Path:
+    """Returns a path as short as it can be written here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _reason(report: pytest.TestReport) -> str:

@@ -1,24 +1,19 @@
-"""Sessions of pytest within the tests' own process."""
+"""Sessions of pytest in the tests' own process, whose workers are no processes."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from made_up import MadeUp, World
 
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """What every session finds that is started in this test's process."""
-    found = World()
-    monkeypatch.setattr(
-        "cnnbench.session.session.Session",
-        lambda *arguments: MadeUp(found, *arguments),
-    )
-    return found
+# pytester forgets what a session has imported, and NumPy and SciPy can't be loaded twice.
+import cnnbench.pictures.near_duplicates
+import cnnbench.report.frames
+import cnnbench.report.summary
+import cnnbench.verdicts.gates.rules  # noqa: F401
 
 
 @dataclass(frozen=True)
@@ -30,38 +25,46 @@ class Outcome:
     outcomes: dict[str, str]
     messages: dict[str, str]
     properties: dict[str, dict[str, str]]
+    reports: list[Path]
 
 
 @pytest.fixture
-def own(pytester: pytest.Pytester) -> Callable[..., Outcome]:
-    """Runs tests that a user wrote, in this process."""
+def own(pytester: pytest.Pytester, tiny_folder: Path) -> Callable[..., Outcome]:
+    """Runs tests that a user wrote, on tiny pictures and for the variant `wide`."""
 
-    def run(tests: str, *arguments: str, conftest: str = "", ini: str = "") -> Outcome:
+    def run(tests: str, *arguments: str, conftest: str = "") -> Outcome:
         pytester.makepyfile(test_own=f"import pytest\n{tests}")
         pytester.makeconftest(f"import pytest\n{conftest}")
-        pytester.makeini(f"[pytest]\n{ini}")
+        pytester.makeini(
+            "[pytest]\ncnnbench_variants = wide\ncnnbench_seeds = 0\ncnnbench_image_size = 24\n"
+            f"cnnbench_data = {tiny_folder}\n"
+        )
         done = pytester.runpytest_inprocess("--junitxml=junit.xml", *arguments)
         cases = {}
         if (pytester.path / "junit.xml").exists():
             tree = ElementTree.parse(pytester.path / "junit.xml")
             cases = {case.attrib["name"]: case for case in tree.iter("testcase")}
-        found = {
-            name: next((one for one in case if one.tag in ("failure", "error", "skipped")), None)
+        ends = {
+            name: next(
+                (part for part in case if part.tag in ("failure", "error", "skipped")),
+                ElementTree.Element("passed"),
+            )
             for name, case in cases.items()
         }
         return Outcome(
             code=int(done.ret),
             output=done.stdout.str() + done.stderr.str(),
-            outcomes={k: "passed" if v is None else v.tag for k, v in found.items()},
+            outcomes={name: end.tag for name, end in ends.items()},
             messages={
-                k: v.attrib.get("message", "") + (v.text or "")
-                for k, v in found.items()
-                if v is not None
+                name: end.attrib.get("message", "") + (end.text or "")
+                for name, end in ends.items()
+                if end.tag != "passed"
             },
             properties={
                 name: {one.attrib["name"]: one.attrib["value"] for one in case.iter("property")}
                 for name, case in cases.items()
             },
+            reports=sorted(pytester.path.glob("reports/*")),
         )
 
     return run

@@ -164,7 +164,7 @@ def test_a_bad_marker_is_one_error(own, arguments, problem):
 
 
 def test_fewer_seeds_than_are_asked_for_are_refused(own):
-    run = own("", "--cnnbench-max-seeds=2")
+    run = own("", "--cnnbench-seeds=0-2", "--cnnbench-max-seeds=2")
     assert run.code == pytest.ExitCode.USAGE_ERROR
     assert "--cnnbench-max-seeds: expected at least 3, the number of seeds asked for" in run.output
     assert own("", "--cnnbench-seeds=0-8").code == pytest.ExitCode.NO_TESTS_COLLECTED

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
-from factories import data_set, training_run
-from made_up import MadeUp, World
+from factories import training_run
 
 from cnnbench.models.variants import VARIANTS
 from cnnbench.plugin.gates import Gates
-from cnnbench.session.options import Options
 from cnnbench.stats.intervals import UNKNOWN, Spread
 from cnnbench.verdicts.gates.baselines import Baseline, identity_of, write_baselines
 from cnnbench.verdicts.gates.rules import (
@@ -24,11 +21,11 @@ from cnnbench.verdicts.gates.rules import (
 from cnnbench.verdicts.targets import read_targets
 
 WIDE = VARIANTS["wide"]
-TARGETS = "[pets]\naccuracy = 0.7\ntrain_accuracy = 0.8\n"
+TARGETS = "[tiny]\naccuracy = 0.7\ntrain_accuracy = 0.8\n"
 
 
 @pytest.fixture
-def asked(pytester):
+def asked(pytester, started):
     """Returns the gate of a test beside which there is this targets file."""
 
     def ask(name: str, targets: str = TARGETS, *arguments: str, marker: str = ""):
@@ -38,8 +35,7 @@ def asked(pytester):
             f"def test_it(cnnbench_{name}): pass"
         )
         items, _ = pytester.inline_genitems(str(path), "--cnnbench-variants=wide", *arguments)
-        session = MadeUp(World(), Options(), Path(), print)
-        (gate,) = Gates(session, items, read_targets).asked.values()
+        (gate,) = Gates(started(), items, read_targets).asked.values()
         return gate
 
     return ask
@@ -66,13 +62,13 @@ def test_a_marker_goes_before_the_file(asked):
 
 def test_a_file_that_is_named_goes_before_the_one_beside_the_test(asked, pytester):
     other = pytester.path / "other.toml"
-    other.write_text("[pets]\naccuracy = 0.6\n")
+    other.write_text("[tiny]\naccuracy = 0.6\n")
     assert asked("accuracy", TARGETS, f"--cnnbench-targets={other}").rule == AccuracyTarget(0.6)
 
 
 @pytest.mark.parametrize("name", ["accuracy", "train_accuracy"])
 def test_without_a_target_there_is_a_reason(asked, name):
-    reason = f"targets.toml has no {name!r} for the pictures 'pets' and the variant 'wide'"
+    reason = f"targets.toml has no {name!r} for the pictures 'tiny' and the variant 'wide'"
     assert asked(name, "") == reason
 
 
@@ -100,25 +96,31 @@ def test_a_spread_without_its_seeds_is_an_error(asked, targets, received):
 # Baselines
 
 
-def baseline(seeds: tuple[int, ...], **changes: object) -> Baseline:
-    run = training_run(variant="wide", fingerprint=WIDE.fingerprint(), epochs=10)
-    identity = {**identity_of(run), "data_hash": data_set().content_hash, **changes}
-    return Baseline("wide", identity, seeds, tuple(0.9 for _ in seeds))
+@pytest.fixture
+def baseline(tiny_splits):
+    """Returns a baseline of the variant and the pictures under test, with these seeds."""
+
+    def make(seeds: tuple[int, ...], **changes: object) -> Baseline:
+        run = training_run(fingerprint=WIDE.fingerprint(), epochs=10)
+        identity = {**identity_of(run), "data_hash": tiny_splits.content_hash, **changes}
+        return Baseline("wide", identity, seeds, tuple(0.9 for _ in seeds))
+
+    return make
 
 
 @pytest.fixture
 def against(asked, tmp_path):
-    """Returns the gate of a test against this baseline."""
+    """Returns the gate of a test against a baseline."""
 
     def ask(stored: Baseline, *arguments: str):
         write_baselines(tmp_path / "baseline.json", [stored], {})
         path = f"--cnnbench-baseline={tmp_path / 'baseline.json'}"
-        return asked("accuracy_drop", "[pets]\naccuracy_drop = 0.02\n", path, *arguments)
+        return asked("accuracy_drop", "[tiny]\naccuracy_drop = 0.02\n", path, *arguments)
 
     return ask
 
 
-def test_a_drop_is_judged_by_the_baseline_and_its_margin(against):
+def test_a_drop_is_judged_by_the_baseline_and_its_margin(against, baseline):
     stored = baseline((1000, 1001))
     assert against(stored).rule == AccuracyDrop(stored, 0.02)
 
@@ -139,7 +141,9 @@ def test_without_a_baseline_there_is_a_reason(asked):
         ("0-2", 8, tuple(range(1000, 1020))),
     ],
 )
-def test_a_baseline_may_have_seeds_that_the_session_can_not_use(against, seeds, most, stored):
+def test_a_baseline_may_have_seeds_that_the_session_can_not_use(
+    against, baseline, seeds, most, stored
+):
     gate = against(baseline(stored), f"--cnnbench-seeds={seeds}", f"--cnnbench-max-seeds={most}")
     assert gate.rule.baseline.seeds == stored
 
@@ -155,14 +159,14 @@ def test_a_baseline_may_have_seeds_that_the_session_can_not_use(against, seeds, 
     ],
 )
 def test_a_baseline_must_not_have_seeds_that_the_session_may_use(
-    against, seeds, most, stored, both
+    against, baseline, seeds, most, stored, both
 ):
     message = rf"this session may train too, .* Received: seeds={re.escape(str(both))}$"
     with pytest.raises(ValueError, match=message):
         against(baseline(stored), f"--cnnbench-seeds={seeds}", f"--cnnbench-max-seeds={most}")
 
 
-def test_a_baseline_of_something_else_is_an_error_that_names_all_differences(against):
+def test_a_baseline_of_something_else_is_an_error_that_names_all_differences(against, baseline):
     other = baseline((1000, 1001), fingerprint="beef", device="gpu")
     with pytest.raises(ValueError, match="was recorded under other conditions: ") as caught:
         against(other)

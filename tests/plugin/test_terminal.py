@@ -26,6 +26,7 @@ def tables(output: str) -> list[str]:
 
 
 def test_tables_of_benchmarks_fit(world, own):
+    world.gpus = ("H", "H")
     variants = "early-stopping,three-blocks"
     lines = tables(
         own(SPEEDS, f"--cnnbench-variants={variants}", "--cnnbench-devices=gpu:1").output
@@ -52,41 +53,37 @@ def test_tables_of_other_tests_stay(own):
 
 PLAN = """
 def test_run(cnnbench_run): pass
-@pytest.mark.cnnbench(accuracy=0.1)
+@pytest.mark.cnnbench(accuracy=0.1, accuracy_sd=0.001, accuracy_seeds=20)
 def test_gate(cnnbench_accuracy): pass
 """
 
 
 def plan(output: str) -> list[str]:
-    return [line.removeprefix("cnnbench: ") for line in output.splitlines() if "cnnbench: " in line]
+    lines = [line for line in output.splitlines() if line.startswith("cnnbench: ")]
+    return [line.removeprefix("cnnbench: ") for line in lines if "[" not in line]
 
 
-def test_the_plan_is_three_short_lines(world, own, monkeypatch):
-    monkeypatch.setattr("cnnbench.session.options.auto_devices", lambda: ("cpu",))
-    run = own(PLAN, "--cnnbench-variants=wide,dropout")
-    assert plan(run.output)[:3] == [
-        "pets: 8 training and 4 held-out pictures; no GPU found; report: reports/made-up",
+def test_the_plan_is_three_short_lines(world, own):
+    found = plan(own(PLAN, "--cnnbench-variants=wide,dropout", "--cnnbench-seeds=0-2").output)
+    pictures = "tiny: 96 training and 48 held-out pictures; no GPU found; report: reports/"
+    assert found[0].startswith(pictures)
+    assert found[1:] == [
         "6 trainings planned (one-pass, 10 epochs)",
         "2 gates; chance of any false alarm: at most 0.01; if undecided, up to 10 more trainings",
     ]
 
 
 def test_the_plan_counts_in_english(world, own):
-    arguments = ("--cnnbench-variants=wide", "--cnnbench-seeds=0", "--cnnbench-epochs=1")
-    run = own(PLAN, *arguments, "--cnnbench-max-seeds=2", "--cnnbench-devices=cpu")
-    assert plan(run.output)[:3] == [
-        "pets: 8 training and 4 held-out pictures; report: reports/made-up",
+    run = own(PLAN, "--cnnbench-epochs=1", "--cnnbench-max-seeds=2", "--cnnbench-devices=cpu")
+    assert plan(run.output)[0].startswith("tiny: 96 training and 48 held-out pictures; report: ")
+    assert plan(run.output)[1:3] == [
         "1 training planned (one-pass, 1 epoch)",
         "1 gate; chance of any false alarm: at most 0.01; if undecided, up to 1 more training",
     ]
 
 
-def test_pictures_alone_need_no_trainings(world, own):
-    assert len(plan(own("def test_it(cnnbench_held_out): pass").output)) == 1
-
-
 @pytest.mark.parametrize(("flags", "lines"), [((), 1), (("-q",), 1), (("-qq",), 0)])
-def test_progress_is_silent_under_two_q(world, own, flags, lines):
+def test_pictures_alone_are_a_line_unless_it_is_very_quiet(world, own, flags, lines):
     assert len(plan(own("def test_it(cnnbench_held_out): pass", *flags).output)) == lines
 
 
