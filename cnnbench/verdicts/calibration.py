@@ -38,9 +38,7 @@ PROPOSED: dict[str, tuple[str, Callable[[float, Spread], Rule], int]] = {
 
 @dataclass(frozen=True)
 class Gated:
-    """What a gate makes of clean sessions; `smallest` is the least drop of held-out accuracy that
-    fails in 90 % of sessions, `None` if none that was tried does.
-    """
+    """What a gate makes of clean sessions, and the least drop that fails in 90 % of sessions."""
 
     check: str
     threshold: float

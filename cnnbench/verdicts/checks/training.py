@@ -61,11 +61,10 @@ def check_better_than_majority(runs: Runs, data: DataSet) -> CheckResult:
 
 
 def check_initial_loss(runs: Runs, classes: int, limit: float) -> CheckResult:
-    """Passes if an untrained network's loss is at most `limit` nats from knowing nothing's,
-    ln(classes).
+    """Passes if an untrained network's loss is at most `limit` nats from ln(classes).
 
-    Far from it, the input is on another scale than the initial weights expect (pictures not
-    rescaled, say) or the output does not fit the loss.
+    That is the loss of knowing nothing. Far from it, the input is on another scale than the initial
+    weights expect (pictures not rescaled, say) or the output does not fit the loss.
     """
     expected = math.log(classes)
     worst = _extreme(max, [abs(run.initial_loss - expected) for run in runs])
@@ -146,8 +145,7 @@ def check_repeatable_inference(runs: Runs, limit: float) -> CheckResult:
 
 
 def check_dead_units(runs: Runs, limit: float) -> CheckResult:
-    """Passes if at most the share `limit` of the units of every relu layer is zero for all
-    pictures.
+    """Passes if at most the share `limit` of every relu layer's units is zero for all pictures.
 
     A unit that is zero everywhere has no gradient and learns nothing more.
     """

@@ -59,9 +59,7 @@ class Jury:
         self._done = False
 
     def verdict(self, gate: Gate) -> CheckResult:
-        """Returns a gate's verdict, or raises what it can't be judged for; the first call decides
-        all.
-        """
+        """Returns a gate's verdict, or raises its error; the first call decides all gates."""
         if gate not in self._cases:
             raise ValueError(
                 "All gates of a session must be known before the first is judged: request the "
