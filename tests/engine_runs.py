@@ -10,6 +10,7 @@ import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from cnnbench.machine.place import Place
 from cnnbench.models.variants import VARIANTS
@@ -19,7 +20,7 @@ from cnnbench.records.codec import encode
 from cnnbench.records.measurements import Measurement, Row, TimingProof, Workload
 from cnnbench.speed import peaks, throughput, timing
 from cnnbench.speed.engines.choice import engine_for, program_for
-from cnnbench.speed.timing import prove_timing
+from cnnbench.speed.timing import Step, prove_timing
 
 VARIANT, BATCH_SIZE = VARIANTS["single-block"], 8
 # What makes rounds and latencies so short that a test has time for them.
@@ -68,29 +69,31 @@ def counts(backend: str) -> list[tuple[Workload, float | None, float | None]]:
     ]
 
 
-def not_waited_for(backend: str, splits: Splits) -> TimingProof:
-    """Returns the proof of a timer that does not wait for inference."""
-    engine, row = engine_for(Place(backend, "cpu", 1)), Row("", "inference", "float32", 32, 0)
+def begun(backend: str, splits: Splits, workload: Workload) -> tuple[Any, Step]:
+    """Returns an engine and a step of its program, which is compiled."""
+    engine, row = engine_for(Place(backend, "cpu", 1)), Row("", workload, "float32", 32, 0)
     program = program_for(engine, VARIANT, row, splits)
     inputs = program.inputs(Pictures(splits.train_pictures()[:32], splits.train.labels[:32]))
     program.run(*inputs)
-    return prove_timing(lambda: program.run(*inputs), lambda outputs: None, engine.get, 64)
+    return engine, lambda: program.run(*inputs)
+
+
+def not_waited_for(backend: str, splits: Splits) -> TimingProof:
+    """Returns the proof of a timer that does not wait for inference."""
+    engine, step = begun(backend, splits, "inference")
+    return prove_timing(step, lambda outputs: None, engine.get, 64)
 
 
 def compiled_again(splits: Splits) -> int:
     """Returns how many programs JAX compiles for the steps after the first."""
     import jax
 
-    engine, row = engine_for(Place("jax", "cpu", 1)), Row("", "train", "float32", 8, 0)
-    program = program_for(engine, VARIANT, row, splits)
-    inputs = program.inputs(Pictures(splits.train_pictures()[:8], splits.train.labels[:8]))
-    program.run(*inputs)
     compiled: list[str] = []
+    _, step = begun("jax", splits, "train")
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, seconds, **_: compiled.append(event)
     )
-    program.run(*inputs)
-    program.run(*inputs)
+    step()
     return sum("backend_compile" in event for event in compiled)
 
 

@@ -29,27 +29,17 @@ def built(name):
 
 
 def test_the_documented_network_needs_what_is_calculated_by_hand():
-    found = inference_flops(built("documented"))
-    assert found == FIRST + SECOND + DENSE + OUTPUT
-    assert found == pytest.approx(23.75e6, rel=1e-4)
-
-
-def test_training_is_three_passes_less_the_first_input_gradient():
-    found = training_flops(built("documented"))
-    assert found == 2 * FIRST + 3 * (SECOND + DENSE + OUTPUT)
-    assert found == pytest.approx(64.6e6, rel=1e-3)
-
-
-def test_both_apis_need_the_same():
-    documented, functional = built("documented"), built("functional")
-    assert training_flops(functional) == training_flops(documented)
+    for model in (built("documented"), built("functional")):
+        assert inference_flops(model) == FIRST + SECOND + DENSE + OUTPUT
+        # Three passes, less the first input gradient.
+        assert training_flops(model) == 2 * FIRST + 3 * (SECOND + DENSE + OUTPUT)
+    assert training_flops(model) == pytest.approx(64.6e6, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_all_variants_are_counted_completely(name):
     model = built(name)
-    assert inference_flops(model) > 0
-    assert training_flops(model) > 2 * inference_flops(model)
+    assert training_flops(model) > 2 * inference_flops(model) > 0
 
 
 # Layers
@@ -98,34 +88,28 @@ def test_a_layer_that_is_used_twice_counts_twice():
 # Training
 
 
-def test_only_the_first_layer_needs_no_input_gradient():
-    model = model_of(layers.Dense(4), layers.Dense(4), shape=(4,))
-    assert training_flops(model) == 32 * (2 + 3)
-
-
-def test_each_branch_has_a_first_layer():
+def two_branches():
     inputs = keras.Input((4,))
     both = layers.Add()([layers.Dense(4)(inputs), layers.Dense(4)(inputs)])
-    model = keras.Model(inputs, layers.Dense(4)(both))
-    assert training_flops(model) == 32 * (2 + 2 + 3)
+    return keras.Model(inputs, layers.Dense(4)(both))
 
 
-def test_frozen_layers_at_the_start_are_passed_forward_only():
-    frozen = layers.Dense(4, trainable=False)
-    model = model_of(frozen, layers.Dense(4), shape=(4,))
-    assert training_flops(model) == 32 * (1 + 2)
+def in_a_row(*trainable):
+    return model_of(*(layers.Dense(4, trainable=each) for each in trainable), shape=(4,))
 
 
-def test_frozen_layers_later_pass_the_gradient_on():
-    frozen = layers.Dense(4, trainable=False)
-    model = model_of(layers.Dense(4), frozen, shape=(4,))
-    assert training_flops(model) == 32 * (2 + 2)
-
-
-def test_a_model_after_weights_needs_input_gradients():
-    inner = model_of(layers.Dense(4), shape=(4,))
-    model = model_of(layers.Dense(4), inner, shape=(4,))
-    assert training_flops(model) == 32 * (2 + 3)
+@pytest.mark.parametrize(
+    ("model", "passes"),
+    [
+        (lambda: in_a_row(True, True), 2 + 3),  # only the first layer needs no input gradient
+        (two_branches, 2 + 2 + 3),  # each branch has a first layer
+        (lambda: in_a_row(False, True), 1 + 2),  # frozen at the start: forward only
+        (lambda: in_a_row(True, False), 2 + 2),  # frozen later: passes the gradient on
+        (lambda: model_of(layers.Dense(4), in_a_row(True), shape=(4,)), 2 + 3),  # a model inside
+    ],
+)
+def test_passes_through_layers_of_a_training_step(model, passes):
+    assert training_flops(model()) == 32 * passes
 
 
 # What is not known

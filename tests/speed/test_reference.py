@@ -54,11 +54,8 @@ def test_a_reference_is_read_as_it_was_written(tmp_path):
     assert (found.inference_flops, found.training_flops, found.not_compared) == (1e6, 3e6, "")
     np.testing.assert_array_equal(found.probabilities, SIGMOID)
     assert_same(found.weights, WEIGHTS)
-    assert (found.training.first_batch, found.training.steps, found.training.rounding) == (
-        6,
-        3,
-        1e-7,
-    )
+    numbers = ("first_batch", "steps", "rounding")
+    assert [getattr(found.training, name) for name in numbers] == [6, 3, 1e-7]
     np.testing.assert_array_equal(found.training.probabilities, SIGMOID / 2)
     assert_same(found.training.weights, training.weights)
 
