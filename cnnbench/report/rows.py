@@ -35,7 +35,7 @@ def tables_of(records: Iterable[Record]) -> dict[str, list[TableRow]]:
     """Returns the rows of every table of `SCHEMA`."""
     records = list(records)
     data = next((one for one in records if isinstance(one, DataSet)), None)
-    peaks = {(one.place, one.dtype): one for one in reversed(records) if isinstance(one, Peak)}
+    peaks = {(one.place, one.dtype): one for one in records if isinstance(one, Peak)}
     tables: dict[str, list[TableRow]] = {name: [] for name in SCHEMA}
     for record in records:
         if isinstance(record, TrainingRun):
