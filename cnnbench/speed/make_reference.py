@@ -126,8 +126,7 @@ def training_answers(
 
     Args:
         begun: weights to begin with.
-        trained: returns answers after training with these weights, from this batch on, for a
-            number of steps.
+        trained: returns answers after training from weights and a batch on, for some steps.
         seed: of the changes that imitate rounding.
         changes: how many of them there are.
 

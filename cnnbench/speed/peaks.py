@@ -82,9 +82,9 @@ def best_rate(
     last. The first call of each size, which compiles and allocates, is not timed.
 
     Args:
-        make: returns the work of a size, done when the call returns.
+        make: returns a function that does the work of a size.
         ladder: the sizes.
-        seconds: for all calls; a size that has begun has at least one, or `FEWEST_CALLS` if short.
+        seconds: for all calls; a size that has begun has at least one.
         clock: returns seconds.
 
     Returns:

@@ -31,11 +31,7 @@ def time_steps(
 ) -> float:
     """Returns the seconds of a round of steps, from one moment of rest to the next.
 
-    Args:
-        step: queues one step, or makes it.
-        steps: in the round.
-        synchronize: waits for all queued work, and for the outputs that it is given.
-        clock: returns seconds.
+    `synchronize` waits for all queued work, and for the outputs that it is given.
     """
     return _round(step, steps, synchronize, clock)[0]
 
@@ -82,8 +78,8 @@ def prove_timing(
         step: queues one step.
         synchronize: what the timer waits with.
         read: brings an output to the host, which every backend does only when it is computed.
-        most_steps: to queue: those of a timed round.
-        tries: measurements of each number of steps, of which the shortest counts.
+        most_steps: to queue, as many as in a timed round.
+        tries: of each number of steps; the shortest counts.
         clock: returns seconds.
     """
     most = max(4, most_steps)

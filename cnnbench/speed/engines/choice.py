@@ -38,15 +38,10 @@ def program_for(
     weights: Sequence[npt.NDArray[Any]] | None = None,
     exported: Path | None = None,
 ) -> Program:
-    """Builds a variant's model, or reads the exported one, and makes its program.
+    """Makes the program of a row.
 
-    Args:
-        engine: of this process.
-        variant: whose model it is.
-        row: what is run.
-        splits: pictures, whose shape and classes the model has.
-        weights: replace those that the row's seed draws, in Keras' order.
-        exported: ONNX file of the same weights, for engines that do not build Keras' models.
+    `weights`, in Keras' order, replace those that the row's seed draws. Engines that do not build
+    Keras' models read `exported`, an ONNX file of the same weights.
     """
     if isinstance(engine, HostEngine):
         assert exported is not None

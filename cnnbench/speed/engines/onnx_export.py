@@ -102,14 +102,13 @@ def quantize_onnx(source: Path, target: Path, pictures: npt.NDArray[np.uint8]) -
 def write_product(
     path: Path, kind: str, inputs: tuple[int, ...], weights: tuple[int, ...], int8: bool
 ) -> None:
-    """Writes a network of a single product whose weights are ones.
+    """Writes a network of a single product, whose weights are ones.
 
     Args:
         path: file to write.
         kind: ONNX' name of the product, `MatMul` or `Conv`.
-        inputs: shape of its input, float32 or, for int8, uint8.
-        weights: shape of its weights.
-        int8: whether inputs, weights and outputs are quantized.
+        inputs, weights: their shapes.
+        int8: whether they and the outputs are quantized; else they are float32.
     """
     constants = {"w": np.ones(weights, np.int8 if int8 else np.float32)}
     dtype, nodes = "float", f"y = {kind}(x, w)"

@@ -20,11 +20,12 @@ from cnnbench.machine.place import Place
 from cnnbench.models.network import build_model, targets_for
 from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures
-from cnnbench.records.measurements import Placement
+from cnnbench.records.measurements import Placement, Row
 from cnnbench.speed.engines import on_openvino as openvino
 from cnnbench.speed.engines.on_onnxruntime import OnnxRuntimeEngine
 from cnnbench.speed.engines.on_openvino import OpenVinoEngine
 from cnnbench.speed.engines.onnx_export import export_onnx, quantize_onnx
+from cnnbench.speed.throughput import measure_row
 
 SHAPE = (24, 24, 3)
 RNG = np.random.default_rng(0)
@@ -242,3 +243,11 @@ def test_int8_weights_that_are_multiplied_in_float32_are_found_out(folder, expec
 def test_onnxruntime_has_the_threads_that_were_asked_for(folder, expected):
     session = program(OnnxRuntimeEngine(PLACE), folder).session
     assert session.get_session_options().intra_op_num_threads == 1
+
+
+def test_an_exported_model_is_measured(folder, expected, tiny_splits):
+    row = Row("sigmoid", "inference", "float32", 8, 0)
+    place, path = Place("onnxruntime", "cpu", 1), folder / "float32.onnx"
+    found = measure_row(SIGMOID, row, tiny_splits, place, rounds=1, warmup_rounds=0, exported=path)
+    assert found.images_per_second > 0
+    assert found.placement == FLOAT32
