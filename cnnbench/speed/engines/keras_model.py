@@ -38,10 +38,6 @@ class KerasEngine(Engine):
     def compiled(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """Returns a function of tensors as fast as the backend runs it in inference."""
 
-    @abstractmethod
-    def program(self, model: keras.Model, workload: Workload) -> Program:
-        """Returns the program of a compiled model."""
-
 
 class KerasProgram(Program):
     """Keras' own `train_step`, or the model in inference mode."""
