@@ -12,7 +12,7 @@ from made_workers import World
 from cnnbench.machine.place import Place
 from cnnbench.plugin import running
 from cnnbench.report.frames import load_report
-from cnnbench.session.workers.jobs import CheckModels, Measure, Sanity, Train
+from cnnbench.session.workers.jobs import CheckModels, MakeReference, Measure, Sanity, Train
 from cnnbench.session.workers.process import JobError, ProcessEnded, WorkerDied
 
 # Every run has 0.75, which is no proof of 0.74.
@@ -201,7 +201,7 @@ def test_nothing_starts_if_no_test_runs(world, own, arguments):
 
 def test_only_what_selected_tests_need_is_trained_ahead(world, own):
     tests = """
-def test_first(): print("BEGUN")
+def test_seed(cnnbench_variant, cnnbench_seed): pass
 def test_run(cnnbench_run): pass
 def test_runs(cnnbench_runs): pass
 def test_sanity(cnnbench_memorization, cnnbench_shuffled_labels): pass
@@ -213,9 +213,15 @@ def test_sanity(cnnbench_memorization, cnnbench_shuffled_labels): pass
         runs = {job.seed for job in world.of(Train)}
         return runs | {job.kind for job in world.of(Sanity)}
 
+    assert trained("-k", "test_seed") == set()
     assert trained("-k", "test_run and 5") == {5}
     assert trained("-k", "test_runs") == {4, 5}
     assert trained("-k", "sanity") == {"memorization", "shuffled_labels"}
+
+
+def test_trainings_begin_before_tests_ask_for_them(world, own):
+    own("def test_it(cnnbench_memorization, cnnbench_run): pass", "--cnnbench-workers=1")
+    assert [type(job) for job in world.of(Train, Sanity)] == [Train, Sanity]
 
 
 # Benchmarks
@@ -240,16 +246,19 @@ def test_a_speed_is_a_benchmark_with_the_row_of_the_table(world, benchmarks):
     assert one["stats"]["data"] == [pytest.approx(1 / 100)]
     (row,) = report.throughput.to_dict("records")
     assert set(one["extra_info"]) == {*row, "accuracy"}
-    assert (one["extra_info"]["images_per_second"], one["extra_info"]["accuracy"]) == (100, 0.75)
+    for name in ("images_per_second", "percent_of_peak"):
+        assert one["extra_info"][name] == pytest.approx(row[name])
+    assert one["extra_info"]["accuracy"] == 0.75
 
 
 def test_a_sweep_shows_its_fastest_batch_size(world, benchmarks):
     rates = {1: 100.0, 2: 300.0, 4: 200.0}
     world.speed = lambda row: rates.get(row.batch_size, 250.0)
-    found, _ = benchmarks(speed(), "--cnnbench-batch-sizes=sweep")
+    found, _ = benchmarks(speed("training"), "--cnnbench-batch-sizes=sweep")
     (one,) = found.values()
     assert one["extra_info"]["batch_size"] == 2
     assert one["stats"]["data"] == [pytest.approx(1 / 300)]
+    assert {job.batch_size for job in world.of(MakeReference)} <= {1, 2, 4, 8}
 
 
 def test_a_batch_that_does_not_fit_is_a_skip_that_says_so(world, own):

@@ -73,8 +73,9 @@ def test_the_plan_is_three_short_lines(world, own):
     ]
 
 
-def test_the_plan_counts_in_english(world, own):
-    run = own(PLAN, "--cnnbench-epochs=1", "--cnnbench-max-seeds=2", "--cnnbench-devices=cpu")
+def test_the_plan_counts_in_english(world, own, monkeypatch):
+    monkeypatch.setattr("cnnbench.session.options.auto_devices", lambda: ("cpu", "gpu"))
+    run = own(PLAN, "--cnnbench-epochs=1", "--cnnbench-max-seeds=2")
     assert plan(run.output)[0].startswith("tiny: 96 training and 48 held-out pictures; report: ")
     assert plan(run.output)[1:3] == [
         "1 training planned (one-pass, 1 epoch)",
