@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,7 @@ import numpy as np
 from cnnbench.ab.forks import Template
 from cnnbench.ab.pairs import Pair, Taken, Timer, drawn_order, steps_for, time_in_alternation
 from cnnbench.ab.sides import Side
-from cnnbench.ab.steps import TimeSteps
+from cnnbench.ab.steps import TimeSteps, cpus_for
 from cnnbench.machine.place import Place
 from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.streams import random_stream
@@ -79,7 +78,7 @@ class Bench:
                 side.variant.name, self.workload, "float32", side.batch_size, self.seed, number
             ),
             splits=self.manifest,
-            cpus=_cpus(number, side.place.threads),
+            cpus=cpus_for(number, side.place.threads),
             working_copy=side.folder.working_copy,
         )
 
@@ -108,11 +107,3 @@ def open_bench(
 
 def _time(worker: WorkerProcess, job: TimeSteps, steps: int) -> Taken:
     return worker.do(replace(job, steps=steps))
-
-
-def _cpus(number: int, threads: int) -> tuple[int, ...]:
-    """Returns as many CPUs as threads, in turn for each pair."""
-    if not hasattr(os, "sched_getaffinity"):
-        return ()
-    cpus = sorted(os.sched_getaffinity(0))
-    return tuple({cpus[(number + each) % len(cpus)] for each in range(threads)})

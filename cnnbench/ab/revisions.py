@@ -36,7 +36,6 @@ def checked_out(commit: str, top: Path, where: Path) -> Iterator[Path]:
         yield where.resolve()
     finally:
         _git(top, "worktree", "remove", "--force", "--force", str(where))
-        _git(top, "worktree", "prune")
 
 
 def _git(folder: Path, *arguments: str) -> str:

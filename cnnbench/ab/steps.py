@@ -61,14 +61,22 @@ def _built(job: TimeSteps, place: Place) -> timing.Step:
     engine = engine_for(place)
     step = host_step(engine, program_for(engine, job.variant, job.row, splits), batch)
     step()  # compiles it
+    pin(job.cpus)  # not before: both sides build at the same time
     if job.working_copy is not None and (found := strays(job.working_copy)):
         raise ValueError(
             "These modules come from the working copy and not from the revision. Put the folder "
             "that they are in on PYTHONPATH, so that it is looked for in the revision. "
             f"Received: modules={', '.join(found)}"
         )
-    pin(job.cpus)  # not before: both sides build at the same time
     return step
+
+
+def cpus_for(pair: int, threads: int) -> tuple[int, ...]:
+    """Returns as many CPUs as threads, in turn for each pair."""
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    cpus = sorted(os.sched_getaffinity(0))
+    return tuple({cpus[(pair + each) % len(cpus)] for each in range(threads)})
 
 
 def pin(cpus: Sequence[int]) -> None:

@@ -54,7 +54,6 @@ def _fork(place: Place, setup: dict[str, Any], paths: list[str]) -> int:
     pid = os.fork()
     if pid == 0:
         try:
-            os.setpgid(0, 0)  # whatever it starts ends with it
             for standard, file in enumerate(files):
                 os.dup2(file, standard)
                 os.close(file)
@@ -63,7 +62,7 @@ def _fork(place: Place, setup: dict[str, Any], paths: list[str]) -> int:
             traceback.print_exc()
         finally:
             os._exit(1)  # nothing of the template's is to be flushed or torn down twice
-    os.setpgid(pid, pid)  # here too, so that it is done when the parent hears of it
+    os.setpgid(pid, pid)  # whatever it starts ends with it
     for file in files:
         os.close(file)
     return pid

@@ -18,7 +18,7 @@ import pytest
 
 from cnnbench.ab.forks import Template
 from cnnbench.ab.sides import OWN_HARNESS, Folder
-from cnnbench.ab.steps import TimeSteps, pin
+from cnnbench.ab.steps import TimeSteps, cpus_for, pin
 from cnnbench.ab.template import can_fork
 from cnnbench.cli import main
 from cnnbench.machine.place import Place
@@ -75,9 +75,9 @@ def compared(checkout: Path, tiny_folder: Path) -> tuple[int, str, Path]:
     before, handler, output = children(), signal.getsignal(signal.SIGTERM), StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
         patch.chdir(checkout)
-        sides = ("ab", "fast", "slow", "--variant=mymodel:build", f"--data={tiny_folder}")
-        quick = ("--workload=inference", "--image-size=24", "--budget=0.1", "--clock=cpu")
-        code = main([*sides, *quick])
+        sides = ("fast", "rev=slow,batch_size=16", "--variant=mymodel:build", "--image-size=24")
+        quick = (f"--data={tiny_folder}", "--workload=inference", "--budget=0.1", "--clock=cpu")
+        code = main(["ab", *sides, *quick])
     signal.signal(signal.SIGTERM, handler)
     assert children() == before
     (report,) = (checkout / "reports").glob("ab-*")
@@ -99,6 +99,7 @@ def test_each_revision_was_measured_in_both_orders(compared: tuple[int, str, Pat
     assert len(a) == len(b) == 12
     assert sum(b) > 3 * sum(a)
     assert {row["order"] for row in rows if row["side"] == "A"} == {"0", "1"}
+    assert {(row["side"], row["batch_size"]) for row in rows} == {("A", "32"), ("B", "16")}
 
 
 def test_the_report_names_both_revisions_and_no_path(
@@ -120,7 +121,9 @@ def test_the_report_names_both_revisions_and_no_path(
 @pytest.fixture(scope="module")
 def template() -> Iterator[Template]:
     before = children()
-    with Template(Place("tensorflow", "cpu", 1), OWN_HARNESS) as template:
+    with Template(Place("tensorflow", "cpu", 2), OWN_HARNESS) as template:
+        template.ready()
+        assert template.can_fork  # no import has started a thread
         yield template
     assert children() == before
 
@@ -160,6 +163,17 @@ def test_a_model_that_cant_be_built_is_told(
     assert details in caught.value.details
 
 
+def test_a_built_model_stays_on_its_cpus_and_is_not_the_working_copys(
+    template: Template, job: TimeSteps, checkout: Path
+) -> None:
+    cpu = max(os.sched_getaffinity(0))
+    built = replace(job, variant=variant_named("mymodel:build"), cpus=(cpu,))
+    with template.worker(Folder(checkout)) as worker:
+        with pytest.raises(JobError, match=r"come from the working copy.* modules=mymodel$"):
+            worker.do(replace(built, working_copy=checkout.resolve()))
+        assert psutil.Process(worker.pid).cpu_affinity() == [cpu]
+
+
 def test_where_a_fork_is_not_safe_a_process_is_started(tmp_path: Path) -> None:
     (tmp_path / "onnxruntime.py").touch()  # the quickest backend to import
     template = Template(Place("onnxruntime", "cpu", 1), OWN_HARNESS)
@@ -169,12 +183,35 @@ def test_where_a_fork_is_not_safe_a_process_is_started(tmp_path: Path) -> None:
         assert worker.do(FindGpus()) == ()
 
 
+@pytest.mark.parametrize(
+    ("program", "error", "message"),
+    [
+        ("raise SystemExit(3)", WorkerDied, "importing Keras: .* ended with exit code 3"),
+        ("print('{\"protocol\": 1}')", ValueError, "Expected protocol 3. Received: protocol=1"),
+    ],
+)
+def test_a_template_that_cant_be_used_is_told(
+    program: str, error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cnnbench" / "ab"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").touch()
+    (folder / "template.py").write_text(program)
+    with (
+        Template(Place("tensorflow", "cpu", 1), tmp_path) as template,
+        pytest.raises(error, match=message),
+    ):
+        template.ready()
+
+
 def test_a_process_stays_on_the_cpus_of_its_pair() -> None:
-    allowed = os.sched_getaffinity(0)
-    pin([max(allowed)])
+    allowed = sorted(os.sched_getaffinity(0))
+    assert {cpus_for(pair, 1) for pair in range(len(allowed))} == {(cpu,) for cpu in allowed}
+    assert set(cpus_for(1, len(allowed))) == set(allowed)
+    pin(allowed[-1:])
     found = os.sched_getaffinity(0)
-    pin(sorted(allowed))
-    assert found == {max(allowed)}
+    pin(allowed)
+    assert found == {allowed[-1]}
 
 
 def test_a_fork_is_safe_from_one_thread_only(tmp_path: Path) -> None:

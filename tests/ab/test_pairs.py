@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cnnbench.ab.bench import Bench
 from cnnbench.ab.pairs import (
     ROUND_SECONDS,
     ROUNDS,
@@ -23,6 +25,11 @@ from cnnbench.ab.pairs import (
 )
 from cnnbench.ab.report_files import COLUMNS, append_pair, read_result, write_result
 from cnnbench.ab.run import clocks_in_words, measure_until_decided
+from cnnbench.ab.sides import Folder, Side
+from cnnbench.ab.steps import TimeSteps, cpus_for
+from cnnbench.machine.place import Place
+from cnnbench.models.variants import variant_named
+from cnnbench.records.measurements import Row
 from cnnbench.verdicts.gates.ratio import RatioRule
 
 
@@ -112,6 +119,53 @@ def test_clocks_are_named_and_compared() -> None:
     assert clocks_in_words(pairs, "cpu") == (
         f"Decided by CPU time; wall-clock time says +100.0%. {busy}"
     )
+
+
+class Worker:
+    """Stands for a template and each of its workers; every process takes a second per step."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.jobs: list[TimeSteps] = []
+
+    def worker(self, folder: Folder, cpus: Sequence[int]) -> Worker:
+        self.log.append("start")
+        return self
+
+    def begin(self, job: TimeSteps) -> None:
+        self.log.append(f"begin {job.side}")
+        self.jobs.append(job)
+
+    def finish(self, job: TimeSteps) -> None:
+        self.log.append(f"finish {job.side}")
+
+    def do(self, job: TimeSteps) -> Taken:
+        return Taken(job.steps, job.steps)
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.log.append("stop")
+
+
+def test_both_processes_of_a_pair_build_at_the_same_time_in_an_order_that_is_drawn() -> None:
+    place, folder = Place("tensorflow", "cpu", 1), Folder(Path("/there"), Path("/here"))
+    a = Side("A", variant_named("wide"), place, 32, folder=folder)
+    b = replace(a, name="B", batch_size=16)
+    worker = Worker()
+    bench = Bench({"A": a, "B": b}, {(place, a.harness): worker}, Path("m"), "train", 7)
+    pairs = [bench.pair(number) for number in range(8)]
+    assert pairs[1] == Pair(1, 1, 32, 16, pairs[1].rounds)
+    logs = {tuple(worker.log[at : at + 8]) for at in range(0, len(worker.log), 8)}
+    assert logs == {
+        ("start", "start", f"begin {x}", f"begin {y}", f"finish {x}", f"finish {y}", "stop", "stop")
+        for x, y in ("AB", "BA")
+    }
+    jobs = {job.side: job for job in worker.jobs[2:4]}
+    assert jobs["B"].row == Row("wide", "train", "float32", 16, 7, 1)
+    assert jobs["A"] == replace(jobs["B"], side="A", row=replace(jobs["B"].row, batch_size=32))
+    assert (jobs["A"].cpus, jobs["A"].working_copy) == (cpus_for(1, 1), Path("/here"))
 
 
 # Many pairs

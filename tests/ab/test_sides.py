@@ -117,6 +117,7 @@ def test_a_side_is_plain_data_without_paths(checkout: Path) -> None:
     side = replace(parse_side("before", DEFAULT, checkout), folder=Folder(checkout))
     data = side.to_dict()
     assert data["fingerprint"] == DEFAULT.variant.fingerprint()
+    assert (data["backend"], data["threads"]) == ("tensorflow", 1)
     assert data["commit"] == git(checkout, "rev-parse", "before")
     assert data["text"] == (
         f"documented at before ({data['commit'][:10]}), batch size 32, 1 thread, tensorflow"

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,8 @@ import pytest
 from cnnbench.ab import run
 from cnnbench.ab.pairs import Pair, Round, Taken
 from cnnbench.cli import main
+from cnnbench.machine.backends import PACKAGES
 from cnnbench.session.workers.process import JobError
-
-PAIR = Pair(0, 1, 32, 32, (Round("A", Taken(1.0, 0.5), Taken(1.0, 0.5)),) * 12)
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +27,13 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 class FakeBench:
-    """Measures equal sides, until the process is told to go in pair `last`."""
+    """B takes these times of A's in turn, and half as much CPU time; pair `last` is never done."""
 
+    times: Sequence[float] = (1.0,)
     last = 99
 
-    def __init__(self, *_: object, **__: object) -> None: ...
+    def __init__(self, sides: object, splits: object, *, workload: str, seed: int) -> None:
+        print(workload, seed)
 
     def __enter__(self) -> FakeBench:
         return self
@@ -42,7 +43,8 @@ class FakeBench:
     def pair(self, number: int) -> Pair:
         if number == self.last:
             os.kill(os.getpid(), signal.SIGTERM)
-        return PAIR
+        wall = self.times[number % len(self.times)]
+        return Pair(number, 1, 32, 32, (Round("A", Taken(1.0, 1.0), Taken(wall, wall / 2)),) * 12)
 
 
 @pytest.mark.parametrize(
@@ -103,14 +105,41 @@ def test_a_side_that_cant_be_measured_is_exit_code_11_with_its_log(
     assert capsys.readouterr().err == error
 
 
-def test_equal_sides_are_compared_on_request_and_pass(
-    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("times", "arguments", "code", "words"),
+    [
+        ((1.0,), [], 0, "PASS: B is not slower by 3.0%"),
+        ((1.04,), ["--min-effect=0.05"], 0, "PASS: B is not slower by 5.0%"),
+        ((1.04,), ["--alpha=0.02", "--beta=0.03"], 1, "(fails at 0.02)"),
+        ((1.5,), ["--clock=cpu", "--beta=0.03"], 0, "(passes at 0.03)"),
+        ((1.0,), ["--budget=1e-9"], 10, "from 1 pairs"),
+        ((0.4, 0.5, 0.6), [], 10, "from 3 pairs"),  # sure, but the interval is not narrow
+    ],
+)
+def test_options_decide_what_passes(
+    times: Sequence[float],
+    arguments: list[str],
+    code: int,
+    words: str,
+    tiny_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(run, "open_bench", FakeBench)
-    assert main(["ab", "wide", "wide", f"--data={tiny_folder}"]) == 0
+    monkeypatch.setattr(FakeBench, "times", times)
+    quick = ("--pairs=3", "--max-pairs=3", f"--data={tiny_folder}")
+    assert main(["ab", "wide", "wide", *quick, *arguments]) == code
     told = capsys.readouterr().out
     assert "A and B are equal: any difference is noise." in told
-    assert "PASS: B is not slower" in told
+    assert words in told
+
+
+def test_a_backend_that_is_not_installed_is_bad_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(PACKAGES, "jax", ("no_such_package",))
+    assert main(["ab", "wide", "wide", "--backend=jax"]) == 2
+    assert "The backend 'jax' is not installed" in capsys.readouterr().err
 
 
 def test_what_was_finished_is_kept_when_it_is_told_to_go(
@@ -119,7 +148,8 @@ def test_what_was_finished_is_kept_when_it_is_told_to_go(
     monkeypatch.setattr(run, "open_bench", FakeBench)
     monkeypatch.setattr(FakeBench, "last", 1)
     with pytest.raises(SystemExit) as caught:
-        main(["ab", "documented", "wide", f"--data={tiny_folder}"])
+        main(["ab", "documented", "wide", f"--data={tiny_folder}", "--seed=3"])
+    assert "train 3" in capsys.readouterr().out
     assert caught.value.code == 143
     (report,) = Path("reports").glob("ab-*")
     with (report / "pairs.csv").open(newline="") as file:
