@@ -139,12 +139,6 @@ def test_bad_options_are_one_error(own):
     assert "--cnnbench-epochs: expected a whole number of at least 1" in run.output
 
 
-def test_a_folder_that_is_not_there_is_one_error(own):
-    run = own("", "--cnnbench-data=no/such/folder")
-    assert run.code == pytest.ExitCode.USAGE_ERROR
-    assert "ERROR: --cnnbench-data: no such folder" in run.output
-
-
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

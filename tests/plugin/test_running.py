@@ -151,7 +151,7 @@ def test_an_error_is_shown_in_full_once_per_variant(world, own):
         ("", JobError("building", "no GPU", "a\nb"), ["ERROR: building: no GPU", "a", "b"]),
         ("--cnnbench-image-size=23", ValueError("a bad model"), ["ERROR: a bad model"]),
         ("--cnnbench-report-dir=test_own.py/x", None, ["ERROR: Can't write reports there"]),
-        ("--cnnbench-data=.", None, ["ERROR: "]),
+        ("--cnnbench-data=no/such", None, ["ERROR: --cnnbench-data: no such folder"]),
     ],
 )
 def test_what_the_user_can_mend_is_one_error(world, own, option, error, lines):

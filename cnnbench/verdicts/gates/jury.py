@@ -94,7 +94,7 @@ class Jury:
                 if not self._may_add(new):
                     return
                 titles = ", ".join(case.gate.title() for case in cases)
-                self._note(f"undecided: {titles}; {new} more trainings")
+                self._note(f"undecided: {titles}; {new} more training{'s' if new > 1 else ''}")
             asked.update(wanted)
             runs = dict(zip(wanted, self._train(wanted), strict=True))
             for case in cases:

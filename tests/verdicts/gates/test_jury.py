@@ -248,6 +248,9 @@ def test_gates_of_one_variant_share_its_runs_and_say_what_is_added():
     assert [len(wanted) for wanted in trainer.asked] == [3, 5]
     assert asked == [2]
     assert told == ["undecided: one of wide, two of wide; 2 more trainings"]
+    told.clear()
+    verdicts(gate(UNDECIDED, GOOD, looks=(3, 4)), levels=Levels(most=4), note=told.append)
+    assert told == ["undecided: said of wide; 1 more training"]
 
 
 def test_the_first_verdict_decides_all():
