@@ -18,21 +18,12 @@ from cnnbench.stats.intervals import Estimate, difference_of, picture_error, spr
 from cnnbench.stats.power import smallest_difference
 from cnnbench.stats.sequential import holm
 from cnnbench.stats.two_samples import McNemar, mcnemar
+from cnnbench.verdicts.gates.baselines import IDENTITY
 
 LEVEL = 0.05  # two-sided; an answer is yes where the p value is at most this
 POWER = 0.9
 NONE = -1  # an answer that is not a number, or the majority of votes that are tied
-CONDITIONS = (
-    "fingerprint",
-    "protocol",
-    "epochs",
-    "steps_per_epoch",
-    "backend",
-    "device",
-    "dtype",
-    "batch_size",
-    "threads",
-)
+CONDITIONS = tuple(name for name in IDENTITY if name != "data_hash")  # compared by itself
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is made of psutil's answers, and of a module that stands in for NVML."""
+"""What is made of the answers of psutil and of a module that replaces NVML."""
 
 from __future__ import annotations
 

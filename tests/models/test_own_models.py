@@ -1,4 +1,4 @@
-"""A user's own model is tried before it is trained, and each fault is told with its line."""
+"""A user's own model is tried before it is trained, and each fault names its line."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def tried(splits: dict[int, Splits]) -> Callable[..., None]:
 
 
 def line_of(text: str) -> str:
-    """Returns where a line stands in the module of faults, as an error names it."""
+    """Returns the file and line in the module of faults, as an error names them."""
     lines = inspect.getsource(faults).splitlines()
     (number,) = [number for number, line in enumerate(lines, 1) if line.strip() == text]
     return f"faults.py:{number}"

@@ -1,4 +1,4 @@
-"""The answers that measurements are held against, of real models on tiny pictures."""
+"""The answers that measurements are compared with, of real models on tiny pictures."""
 
 from __future__ import annotations
 
