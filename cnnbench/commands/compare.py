@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cnnbench.report.frames import Report
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 10}
-SPEED_ONLY = ("across", "fail_on", "alpha", "markdown", "picture")
+SPEED_ONLY = ("across", "fail_on", "alpha", "picture")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,6 @@ class Asked:
     alpha: Annotated[
         float, option(rate, "RATE", "probability that any row fails although none is slower")
     ] = 0.01
-    markdown: Annotated[Path | None, option(Path, "FILE", "write the speed as Markdown")] = None
     picture: Annotated[
         Path | None, option(Path, "FILE", "draw the ratios: a .png or .svg file")
     ] = None
@@ -160,10 +159,6 @@ def _speed(
     if asked.csv:
         ratio_frame(comparisons, gate).to_csv(asked.csv, index=False, lineterminator="\n")
         files.append(f"table: {asked.csv}")
-    if asked.markdown:
-        text = ratio_text(comparisons, gate, markdown=True)
-        asked.markdown.write_text(f"{text}\n", encoding="utf-8")
-        files.append(f"markdown: {asked.markdown}")
     return Part(ratio_text(comparisons, gate), files, EXIT_CODES[gate.verdict] if gate else 0)
 
 
