@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.data_set import Splits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.measurements import (
     Agreement,

@@ -8,7 +8,7 @@ from typing import Any
 
 from factories import measurement, peak, sanity_run, training_run
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.records.measurements import Row
 from cnnbench.session.workers import jobs
 from cnnbench.session.workers.jobs import Job

@@ -14,7 +14,7 @@ import pytest
 from tiny import write_pictures
 
 from cnnbench import train
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
 from cnnbench.pictures.load import load_splits
 from cnnbench.records.checks import CheckResult

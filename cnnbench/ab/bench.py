@@ -15,7 +15,7 @@ from cnnbench.ab.forks import Template
 from cnnbench.ab.pairs import Pair, Taken, Timer, drawn_order, steps_for, time_in_alternation
 from cnnbench.ab.sides import Side
 from cnnbench.ab.steps import TimeSteps, cpus_for
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.streams import random_stream
 from cnnbench.records.measurements import Row, Workload

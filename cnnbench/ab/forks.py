@@ -14,8 +14,7 @@ from typing import IO, Any
 
 from cnnbench.ab.sides import Folder
 from cnnbench.ab.template import PROTOCOL
-from cnnbench.machine.backends import worker_environment
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place, worker_environment
 from cnnbench.session.workers.process import (
     LineProcess,
     ProcessEnded,

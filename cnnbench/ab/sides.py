@@ -11,8 +11,7 @@ from typing import Any
 from cnnbench.ab.revisions import checked_out, commit_of, repository
 from cnnbench.ab.settings import AB_OPTIONS
 from cnnbench.ab.steps import is_own
-from cnnbench.machine.backends import TRAINING_BACKENDS, require_backends
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import TRAINING_BACKENDS, Place, require_backends
 from cnnbench.models.variants import VARIANTS, Variant, variant_named
 from cnnbench.session.option_parsers import one_of
 from cnnbench.session.option_table import Option

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from cnnbench.ab.pairs import Taken
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import Variant
 from cnnbench.records.measurements import Row
 from cnnbench.session.workers.jobs import Job

@@ -14,8 +14,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from cnnbench.machine.backends import switch_off_telemetry
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place, switch_off_telemetry
 
 PROTOCOL = 3  # of messages and job; a revision of cnnbench with another one can't be a side
 TASKS = Path("/proc/self/task")

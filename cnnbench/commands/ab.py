@@ -49,8 +49,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
     from cnnbench.ab.run import compare_sides
     from cnnbench.ab.sides import Side, parse_sides, placed
-    from cnnbench.machine.backends import require_backends
-    from cnnbench.machine.place import Place
+    from cnnbench.machine.backends import Place, require_backends
     from cnnbench.models.variants import variant_named
     from cnnbench.session.pictures import read_splits
     from cnnbench.session.workers.process import JobError

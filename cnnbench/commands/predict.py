@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnbench.commands.flags import add_flags, options_of
-from cnnbench.machine.backends import require_backends
+from cnnbench.machine.backends import Place, require_backends
 from cnnbench.machine.environment import usable_cpus
-from cnnbench.machine.place import Place
 from cnnbench.session.workers.jobs import Predict
 from cnnbench.session.workers.process import WorkerProcess
 

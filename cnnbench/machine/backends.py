@@ -1,4 +1,4 @@
-"""The backends by name, what installs them, and what devices are called. Loads none of them."""
+"""Backends and devices by name, and places, where something runs. Loads no backend."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-
-from cnnbench.machine.place import Place
+from dataclasses import dataclass
 
 # The packages that each needs, by the names they are imported under.
 PACKAGES = {
@@ -23,6 +22,18 @@ TRAINING_BACKENDS = ("tensorflow", "jax", "torch")  # Keras' own; the others run
 EXPORTERS = ("tensorflow", "torch")  # those of them that can export models to ONNX
 DTYPES = ("float32", "bfloat16", "float16", "int8")
 _DTYPES_OF = {"openvino": DTYPES, "onnxruntime": ("float32", "int8")}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something runs; the device is `cpu`, `gpu` or `gpu:1`, the threads a process'."""
+
+    backend: str
+    device: str
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.backend} on {self.device}"
 
 
 def check_device(name: str) -> None:

@@ -9,9 +9,8 @@ import sys
 from math import nan
 from pathlib import Path
 
-from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
+from cnnbench.machine.backends import TRAINING_BACKENDS, Place, kind_of
 from cnnbench.machine.environment import may_have_gpu, usable_cpus
-from cnnbench.machine.place import Place
 
 
 def auto_devices() -> tuple[str, ...]:

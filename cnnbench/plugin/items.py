@@ -13,7 +13,7 @@ from cnnbench.session.option_parsers import SWEEP
 from cnnbench.session.options import OPTIONS, Options
 
 if TYPE_CHECKING:
-    from cnnbench.machine.place import Place
+    from cnnbench.machine.backends import Place
     from cnnbench.session.session import Session
     from cnnbench.session.workers.jobs import Measure, Sanity, Train
 

@@ -7,7 +7,7 @@ from math import nan
 from statistics import median
 from typing import Any, Literal
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 
 Workload = Literal["train", "inference"]
 

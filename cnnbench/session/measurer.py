@@ -7,8 +7,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from cnnbench.machine.backends import EXPORTERS, TRAINING_BACKENDS, missing
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import EXPORTERS, TRAINING_BACKENDS, Place, missing
 from cnnbench.models.variants import Variant
 from cnnbench.records.measurements import Measurement, Peak
 from cnnbench.records.runs import TrainingRun

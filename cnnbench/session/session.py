@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from cnnbench.machine import environment
 from cnnbench.machine.backends import (
     TRAINING_BACKENDS,
+    Place,
     gpus_needed,
     missing,
     require_backends,
 )
-from cnnbench.machine.place import Place
 from cnnbench.models.variants import Variant
 from cnnbench.records.checks import CheckResult
 from cnnbench.records.codec import Record

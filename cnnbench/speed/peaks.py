@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
+from cnnbench.machine.backends import TRAINING_BACKENDS, Place, kind_of
 from cnnbench.machine.devices import gpus
-from cnnbench.machine.place import Place
 from cnnbench.records.measurements import Peak
 from cnnbench.speed.engines.choice import engine_for
 from cnnbench.speed.timing import Clock, Step, time_calls

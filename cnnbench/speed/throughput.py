@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnbench.machine import devices
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.machine.telemetry import Telemetry
 from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.batches import Pictures, drawn_batch

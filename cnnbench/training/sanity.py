@@ -8,7 +8,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.evaluation import evaluate_side
 from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import Variant

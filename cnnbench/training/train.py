@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from cnnbench.machine.backends import Place
 from cnnbench.machine.devices import place_of_this_process
-from cnnbench.machine.place import Place
 from cnnbench.models.evaluation import evaluate_side
 from cnnbench.models.inspection import INSPECTED_PICTURES, dead_units, prediction_difference
 from cnnbench.models.network import seeded_model, targets_for

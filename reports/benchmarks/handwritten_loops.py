@@ -28,8 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, worker_environment
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, Place, worker_environment
 from cnnbench.models.variants import variant_named
 from cnnbench.speed.engines.choice import engine_for
 from cnnbench.speed.timing import time_steps

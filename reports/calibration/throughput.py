@@ -24,7 +24,7 @@ import numpy as np
 from cnnbench.ab.bench import Bench, open_bench
 from cnnbench.ab.pairs import time_in_alternation
 from cnnbench.ab.sides import Side, placed
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
 from cnnbench.pictures.cache import default_cache_directory
 from cnnbench.pictures.drawn_set import drawn_set_directory

@@ -21,7 +21,7 @@ from cnnbench.ab.sides import OWN_HARNESS, Folder
 from cnnbench.ab.steps import TimeSteps, cpus_for, pin
 from cnnbench.ab.template import can_fork
 from cnnbench.cli import main
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
 from cnnbench.records.measurements import Row
 from cnnbench.session.workers.jobs import FindGpus

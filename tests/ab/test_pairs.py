@@ -27,7 +27,7 @@ from cnnbench.ab.report_files import COLUMNS, append_pair, read_result, write_re
 from cnnbench.ab.run import clocks_in_words, measure_until_decided
 from cnnbench.ab.sides import Folder, Side
 from cnnbench.ab.steps import TimeSteps, cpus_for
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
 from cnnbench.records.measurements import Row
 from cnnbench.verdicts.gates.ratio import RatioRule

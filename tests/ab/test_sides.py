@@ -13,7 +13,7 @@ import pytest
 from cnnbench.ab.revisions import checked_out, commit_of, repository
 from cnnbench.ab.sides import OWN_HARNESS, Folder, Side, parse_side, parse_sides, placed
 from cnnbench.ab.steps import strays
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
 
 DEFAULT = Side("A", variant_named("documented"), Place("tensorflow", "cpu", 1))

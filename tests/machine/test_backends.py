@@ -4,6 +4,7 @@ from cnnbench.machine import backends
 from cnnbench.machine.backends import (
     BACKENDS,
     DTYPES,
+    Place,
     can_run,
     check_device,
     gpus_needed,
@@ -12,7 +13,6 @@ from cnnbench.machine.backends import (
     require_backends,
     worker_environment,
 )
-from cnnbench.machine.place import Place
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from cnnbench.machine import devices
+from cnnbench.machine.backends import Place
 from cnnbench.machine.devices import auto_devices, gpus, peak_memory_mb, reset_peak_memory
-from cnnbench.machine.place import Place
 
 PLACE = Place("tensorflow", "cpu", 1)
 

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from made_workers import World
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.plugin import running
 from cnnbench.report.frames import load_report
 from cnnbench.session.workers.jobs import CheckModels, MakeReference, Measure, Sanity, Train

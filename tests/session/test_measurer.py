@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from made_workers import World
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import VARIANTS
 from cnnbench.records.measurements import Measurement
 from cnnbench.session import measurer

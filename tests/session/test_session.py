@@ -11,7 +11,7 @@ from factories import check_result
 from made_workers import World
 
 from cnnbench.machine import environment
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import VARIANTS
 from cnnbench.records.journal import JOURNAL_NAME, read_journal
 from cnnbench.report.frames import load_report

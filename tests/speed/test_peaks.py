@@ -1,7 +1,6 @@
 import pytest
 
-from cnnbench.machine.backends import DTYPES, missing
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import DTYPES, Place, missing
 from cnnbench.records.measurements import Peak
 from cnnbench.speed import peaks
 from cnnbench.speed.limits import percent_of_peak

@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 from engine_runs import BATCH_SIZE, VARIANT
 
-from cnnbench.machine.backends import TRAINING_BACKENDS, missing, worker_environment
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import TRAINING_BACKENDS, Place, missing, worker_environment
 from cnnbench.records.codec import decode
 from cnnbench.records.measurements import Placement, Row
 from cnnbench.speed import throughput

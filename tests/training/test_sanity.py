@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import VARIANTS, variant_named
 from cnnbench.pictures.data_set import Splits
 from cnnbench.training import sanity

@@ -17,9 +17,8 @@ from dataclasses import asdict
 from queue import SimpleQueue
 from typing import IO, Any
 
-from cnnbench.machine.backends import TRAINING_BACKENDS, switch_off_telemetry
+from cnnbench.machine.backends import TRAINING_BACKENDS, Place, switch_off_telemetry
 from cnnbench.machine.devices import limit_threads
-from cnnbench.machine.place import Place
 from cnnbench.models.user_errors import BadModel, plain
 from cnnbench.records.codec import from_data
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.session.progress import Progress
 from cnnbench.session.workers.jobs import Job, R
 from cnnbench.session.workers.process import WorkerDied, WorkerProcess

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import Variant
 from cnnbench.records.codec import Record
 from cnnbench.records.measurements import Measurement, Peak, Row, Workload

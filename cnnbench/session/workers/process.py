@@ -13,8 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, Any, Protocol, Self
 
-from cnnbench.machine.backends import worker_environment
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place, worker_environment
 from cnnbench.records.codec import from_data
 from cnnbench.session.workers.jobs import Job, R
 

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.user_errors import blaming, plain
 from cnnbench.pictures.data_set import Splits
 from cnnbench.records.measurements import Measurement, Peak

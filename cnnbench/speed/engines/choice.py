@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.data_set import Splits
 from cnnbench.records.measurements import Row

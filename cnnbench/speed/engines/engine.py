@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.pictures.batches import Pictures
 from cnnbench.records.measurements import Placement
 from cnnbench.speed.timing import Step

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.machine.backends import switch_off_telemetry
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place, switch_off_telemetry
 from cnnbench.records.measurements import Placement
 from cnnbench.speed.engines.engine import HostEngine, HostProgram, Tensor
 

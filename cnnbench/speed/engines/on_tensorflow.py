@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from cnnbench.machine.backends import kind_of
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place, kind_of
 from cnnbench.records.measurements import Workload
 from cnnbench.speed.engines.engine import Tensor
 from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.session.progress import Progress
 from cnnbench.session.workers import crew as crews
 from cnnbench.session.workers.crew import Crew

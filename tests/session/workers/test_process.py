@@ -16,8 +16,7 @@ import psutil
 import pytest
 from few import FEW
 
-from cnnbench.machine.backends import missing
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place, missing
 from cnnbench.models.variants import VARIANTS, variant_named
 from cnnbench.records.measurements import Row
 from cnnbench.records.runs import TrainingRun
@@ -38,7 +37,7 @@ subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 """
 SESSION = f"""
 import sys
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.session.workers.jobs import FindGpus
 from cnnbench.session.workers.process import WorkerProcess
 WorkerProcess({OTHER!r}).do(FindGpus())

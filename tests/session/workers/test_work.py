@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from cnnbench.machine.backends import missing
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place, missing
 from cnnbench.models.variants import VARIANTS, variant_named
 from cnnbench.pictures.data_set import Splits
 from cnnbench.records.codec import from_data

@@ -15,8 +15,7 @@ pytest.importorskip("tf2onnx")
 
 import onnx
 
-from cnnbench.machine.backends import worker_environment
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place, worker_environment
 from cnnbench.models.network import build_model, targets_for
 from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures

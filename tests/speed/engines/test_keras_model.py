@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnnbench.machine.place import Place
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import VARIANTS, variant_named
 from cnnbench.pictures.batches import Pictures
 from cnnbench.records.measurements import Placement, Row
