@@ -9,8 +9,7 @@ import pytest
 from cnnbench.ab.report_files import COLUMNS as PAIRS
 from cnnbench.cli import main
 from cnnbench.comparing.ratio_tables import RATIO_COLUMNS
-from cnnbench.comparing.recipe_text import question_frame
-from cnnbench.comparing.recipes import Recipe, compare_recipes
+from cnnbench.comparing.recipes import Recipe, compare_recipes, question_frame
 from cnnbench.report.tables import SCHEMA
 from cnnbench.session.options import OPTIONS
 from cnnbench.verdicts.targets import PROPERTIES

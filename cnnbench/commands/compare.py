@@ -138,10 +138,9 @@ def _speed(
     """Compares speed; `None` where nobody asked for it and the reports have none."""
     if asked.only == "answers" or (len(reports) == 1 and not must):
         return None
-    from cnnbench.comparing.ratio_gate import judge_speeds
     from cnnbench.comparing.ratio_picture import draw_ratios
     from cnnbench.comparing.ratio_tables import ratio_frame, ratio_text
-    from cnnbench.comparing.ratios import compare_all
+    from cnnbench.comparing.ratios import compare_all, judge_speeds
     from cnnbench.comparing.speeds import speeds_of
     from cnnbench.verdicts.gates.ratio import RatioRule
 
@@ -169,8 +168,7 @@ def _answers(
     is_within = len(reports) == 1 and len(asked.variants) < 2
     if asked.only == "speed" or (is_beside and is_within):
         return None
-    from cnnbench.comparing.recipe_text import question_frame, recipe_text
-    from cnnbench.comparing.recipes import compare_reports
+    from cnnbench.comparing.recipes import compare_reports, question_frame, recipe_text
 
     try:
         comparisons = compare_reports(reports, asked.variants)

@@ -20,7 +20,7 @@ def add_to(commands: Any) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs the command; returns its exit code."""
-    from cnnbench.report.pack import pack
+    from cnnbench.report.folder import pack
 
     folder = parsed.report.resolve()
     out = parsed.out or folder.with_name(f"{folder.name}.zip")

@@ -9,8 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from cnnbench.comparing.ratio_gate import JudgedMatch, SpeedVerdict, judge_speeds
-from cnnbench.comparing.ratios import Match, Ratio, SpeedComparison, compare_all
+from cnnbench.comparing.ratios import (
+    JudgedMatch,
+    Match,
+    Ratio,
+    SpeedComparison,
+    SpeedVerdict,
+    compare_all,
+    judge_speeds,
+)
 from cnnbench.comparing.speeds import SPEED_COLUMNS, speeds_of
 from cnnbench.report.frames import Report, load_report, report_name
 from cnnbench.verdicts.gates.ratio import RatioRule

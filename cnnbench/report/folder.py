@@ -1,11 +1,26 @@
-"""Where a report goes: `<UTC time>_<commit>`, a new folder each time."""
+"""A report's folder, and the folder as one zip file: its own files and `manifest.json`."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import hashlib
+import json
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+
+from cnnbench.records.codec import SCHEMA_VERSION
+from cnnbench.records.journal import JOURNAL_NAME
+from cnnbench.report.tables import SCHEMA
+
+MANIFEST_NAME = "manifest.json"
+NAMES = sorted((*(f"{name}.csv" for name in SCHEMA), "environment.json", JOURNAL_NAME))
+# What reading a damaged, locked or odd archive raises.
+DAMAGED = (ValueError, KeyError, TypeError, zipfile.BadZipFile, RuntimeError, EOFError, zlib.error)
 
 
 def new_report_folder(
@@ -40,3 +55,69 @@ def new_report_folder(
             f"{option}. Received: report_dir={str(parent)!r}"
         ) from error
     return directory
+
+
+def pack(report: Path, out: Path, *, replace: bool = False) -> None:
+    """Writes a report's own files into one file; the same report gives the same bytes.
+
+    Args:
+        report: the folder.
+        out: the file, a `.zip`; it has its name only when it is whole.
+        replace: whether an existing file is replaced.
+
+    Raises:
+        FileNotFoundError: if the folder holds no report.
+        FileExistsError: if `out` is there.
+        ValueError: if `out` is not a `.zip` file.
+    """
+    if out.suffix != ".zip":
+        raise ValueError(f"Expected a .zip file to write. Received: out={str(out)!r}")
+    if out.exists() and not replace:
+        raise FileExistsError(
+            "The file exists; name another one with --out, or give --replace. "
+            f"Received: out={str(out)!r}"
+        )
+    files = {name: (report / name).read_bytes() for name in NAMES if (report / name).is_file()}
+    if "throughput.csv" not in files and JOURNAL_NAME not in files:
+        raise FileNotFoundError(
+            f"No report in this folder. Expected {JOURNAL_NAME} or tables. "
+            f"Received: report={str(report)!r}"
+        )
+    manifest = json.dumps({"schema": SCHEMA_VERSION, "sha256": _hash(files)})
+    unfinished = out.with_name(f"{out.name}.new")
+    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in {MANIFEST_NAME: manifest.encode(), **files}.items():
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    unfinished.replace(out)
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """Gives a pack as a folder for as long as it is used.
+
+    Raises:
+        ValueError: if it is not a pack of this schema, or was changed.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest = json.loads(archive.read(MANIFEST_NAME))
+            # Only a report's own names: none of the archive's is ever used as a path.
+            files = {name: archive.read(name) for name in NAMES if name in archive.namelist()}
+        if manifest["schema"] != SCHEMA_VERSION:
+            raise ValueError(f"its schema is {manifest['schema']}")
+        if manifest["sha256"] != _hash(files):
+            raise ValueError("its files are not those that were packed")
+    except DAMAGED as error:
+        raise ValueError(
+            f"Expected a report of schema {SCHEMA_VERSION} that `cnnbench pack` wrote: {error}. "
+            f"Received: file={str(path)!r}"
+        ) from error
+    with tempfile.TemporaryDirectory(prefix="cnnbench-") as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        yield Path(folder)
+
+
+def _hash(files: Mapping[str, bytes]) -> str:
+    each = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    return hashlib.sha256(json.dumps(each, sort_keys=True).encode()).hexdigest()

@@ -8,8 +8,8 @@ from factories import data_set, measurement, training_run
 
 from cnnbench.cli import main
 from cnnbench.records.runs import Environment
+from cnnbench.report.folder import pack
 from cnnbench.report.frames import report_of, write_report
-from cnnbench.report.pack import pack
 
 NAMES = tuple(f"val/{kind}/{number}.jpg" for kind in ("cats", "dogs") for number in range(20))
 DATA = data_set(validation_names=NAMES, validation_labels=(0,) * 20 + (1,) * 20)

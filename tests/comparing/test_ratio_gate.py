@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from speeds import STEADY, compared, slower, speed
 
-from cnnbench.comparing.ratio_gate import judge_speeds
+from cnnbench.comparing.ratios import judge_speeds
 from cnnbench.comparing.speeds import OUT_OF_MEMORY, WRONG_ANSWERS
 from cnnbench.verdicts.gates.ratio import RatioRule
 

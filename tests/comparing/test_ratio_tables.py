@@ -6,7 +6,6 @@ import pytest
 from factories import measurement
 from speeds import STEADY, compared, slower, speed
 
-from cnnbench.comparing.ratio_gate import judge_speeds
 from cnnbench.comparing.ratio_tables import (
     ANOTHER_TIME,
     RATIO_COLUMNS,
@@ -16,7 +15,7 @@ from cnnbench.comparing.ratio_tables import (
     ratio_frame,
     ratio_text,
 )
-from cnnbench.comparing.ratios import compare_all
+from cnnbench.comparing.ratios import compare_all, judge_speeds
 from cnnbench.comparing.speeds import ReportSpeeds
 from cnnbench.report.frames import report_of, write_report
 from cnnbench.verdicts.gates.ratio import RatioRule

@@ -7,8 +7,8 @@ import pytest
 from factories import measurement, training_run
 
 from cnnbench.records.journal import JOURNAL_NAME, Journal
+from cnnbench.report.folder import pack
 from cnnbench.report.frames import load_report, report_of, write_report
-from cnnbench.report.pack import pack
 
 
 @pytest.fixture
