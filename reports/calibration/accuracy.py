@@ -18,10 +18,10 @@ import numpy as np
 from rates import Conditions, Rate, write_rates
 
 from cnnbench.stats.intervals import UNKNOWN, mean_of, picture_error, spread_of, widened
+from cnnbench.verdicts.calibration import Runs, drawn, judged, with_drop
 from cnnbench.verdicts.gates.baselines import baseline_of
 from cnnbench.verdicts.gates.evidence import Levels, collapsed_seeds, correct_of
 from cnnbench.verdicts.gates.rules import AccuracyDrop, AccuracyTarget
-from cnnbench.verdicts.resampling import Runs, drawn, judged, with_drop
 
 BASELINE_SEEDS = 20
 PICTURES = 320

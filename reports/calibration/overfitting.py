@@ -18,9 +18,9 @@ import numpy as np
 from rates import Conditions, Rate, write_rates
 
 from cnnbench.records.runs import TrainingRun
+from cnnbench.verdicts.calibration import Runs, drawn, judged
 from cnnbench.verdicts.gates.evidence import Levels, answers_of
 from cnnbench.verdicts.gates.rules import GeneralizationGapLimit
-from cnnbench.verdicts.resampling import Runs, drawn, judged
 
 LEVELS = Levels(alpha=0.01, beta=0.05, most=8)
 MARGIN = 0.05

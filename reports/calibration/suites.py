@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from rates import Conditions, Rate, write_rates
 
-from cnnbench.verdicts.calibration import Calibrator
+from cnnbench.verdicts.calibration import Calibrator, Runs, drawn, judged
 from cnnbench.verdicts.gates.evidence import Levels, Rule
 from cnnbench.verdicts.gates.rules import (
     AccuracyDrop,
@@ -23,7 +23,6 @@ from cnnbench.verdicts.gates.rules import (
     GeneralizationGapLimit,
     ValidationLossRiseLimit,
 )
-from cnnbench.verdicts.resampling import Runs, drawn, judged
 
 LEVELS = Levels(alpha=0.01, beta=0.05, most=8)
 GATES = 20

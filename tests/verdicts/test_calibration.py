@@ -9,10 +9,9 @@ from answered import LABELS, constant_run, run_of, runs_of
 from scipy import stats
 
 from cnnbench.stats.intervals import Spread, spread_of
-from cnnbench.verdicts.calibration import LEAST_LIMIT, PROPOSED, STEP, Calibrator
+from cnnbench.verdicts.calibration import LEAST_LIMIT, PROPOSED, STEP, Calibrator, drawn, judged
 from cnnbench.verdicts.gates.evidence import Levels, least_sd
 from cnnbench.verdicts.gates.rules import AccuracyTarget
-from cnnbench.verdicts.resampling import drawn, judged
 
 LEVELS = Levels(0.01 / 3, 0.05, 8)
 SESSIONS = 10

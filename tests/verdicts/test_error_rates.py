@@ -18,6 +18,7 @@ from answered import run_of
 from scipy import stats
 
 from cnnbench.records.runs import TrainingRun
+from cnnbench.verdicts.calibration import drawn, judged, with_drop
 from cnnbench.verdicts.gates.baselines import baseline_of
 from cnnbench.verdicts.gates.evidence import Levels
 from cnnbench.verdicts.gates.rules import (
@@ -26,7 +27,6 @@ from cnnbench.verdicts.gates.rules import (
     GeneralizationGapLimit,
     ValidationLossRiseLimit,
 )
-from cnnbench.verdicts.resampling import drawn, judged, with_drop
 
 PICTURES = 1000
 WRONG = 0.12

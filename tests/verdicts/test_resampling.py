@@ -9,9 +9,9 @@ from answered import LABELS, run_of, runs_of
 from factories import training_run
 
 from cnnbench.stats.intervals import Spread
+from cnnbench.verdicts.calibration import drawn, judged, with_drop
 from cnnbench.verdicts.gates.evidence import Levels, answers_of, correct_of
 from cnnbench.verdicts.gates.rules import AccuracyTarget, ValidationLossRiseLimit
-from cnnbench.verdicts.resampling import drawn, judged, with_drop
 
 POOL = runs_of(*range(12))
 KNOWN = Spread(0.01, 19)
