@@ -127,11 +127,7 @@ class Gates:
             "backend": options.training_backend(),
             "device": self._session.training_device(),
         }
-        other = [
-            f"{name} is {value!r} here and {baseline.identity.get(name)!r} there"
-            for name, value in now.items()
-            if value != baseline.identity.get(name)
-        ]
+        other = baseline.differences(now)
         if other:
             raise ValueError(
                 f"--cnnbench-baseline: {path} was recorded under other conditions: "

@@ -171,8 +171,8 @@ def test_a_baseline_of_something_else_is_an_error_that_names_all_differences(aga
     with pytest.raises(ValueError, match="was recorded under other conditions: ") as caught:
         against(other)
     message = str(caught.value)
-    assert f"fingerprint is {WIDE.fingerprint()!r} here and 'beef' there" in message
-    assert "device is 'cpu' here and 'gpu' there" in message
+    assert f"fingerprint is {WIDE.fingerprint()!r}, in the baseline 'beef'" in message
+    assert "device is 'cpu', in the baseline 'gpu'" in message
     assert "epochs is" not in message
 
 

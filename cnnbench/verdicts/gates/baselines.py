@@ -37,13 +37,12 @@ class Baseline:
     accuracies: tuple[float, ...]
     collapsed: tuple[int, ...] = ()
 
-    def differences(self, run: TrainingRun) -> list[str]:
-        """Returns a line for each part of the identity that a run does not share."""
-        own = identity_of(run)
+    def differences(self, own: Mapping[str, Any]) -> list[str]:
+        """Returns a line for each part of an identity that is another in the baseline."""
         return [
-            f"{name} is {own[name]!r}, in the baseline {self.identity.get(name)!r}"
-            for name in IDENTITY
-            if own[name] != self.identity.get(name)
+            f"{name} is {value!r}, in the baseline {self.identity.get(name)!r}"
+            for name, value in own.items()
+            if value != self.identity.get(name)
         ]
 
 

@@ -14,7 +14,7 @@ from cnnbench.records.runs import TrainingRun
 from cnnbench.stats.intervals import UNKNOWN, Interval, Spread, picture_error, spread_of, widened
 from cnnbench.stats.power import smallest_difference
 from cnnbench.stats.two_samples import EFFICIENCY, p_lower, shift
-from cnnbench.verdicts.gates.baselines import Baseline
+from cnnbench.verdicts.gates.baselines import Baseline, identity_of
 from cnnbench.verdicts.gates.evidence import (
     ROUNDING,
     Evidence,
@@ -190,7 +190,7 @@ class AccuracyDrop:
     check: str = "accuracy_drop"
 
     def evidence(self, runs: Runs, labels: Labels, levels: Levels) -> Evidence:
-        other = self.baseline.differences(runs[0])
+        other = self.baseline.differences(identity_of(runs[0]))
         if other:
             raise ValueError(
                 f"The baseline of {self.baseline.variant!r} is of something else: "
