@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from cnnbench.machine.backends import Place
+from cnnbench.records import measurements
 from cnnbench.records.checks import CheckResult
-from cnnbench.records.measurements import (
-    Agreement,
-    Measurement,
-    Peak,
-    Placement,
-    Row,
-    TimingProof,
-)
+from cnnbench.records.measurements import Measurement, Row
 from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
 
+R = TypeVar("R")
 
-def data_set(**changes: Any) -> DataSet:
-    """Returns a set of four held-out pictures, two a class."""
-    data = DataSet(
+
+def changed(record: R) -> Callable[..., R]:
+    """Returns a function that returns the record with changes.
+
+    Fields of its row and of its place are changed by their own names.
+    """
+
+    def with_changes(**changes: Any) -> R:
+        for name in vars(record).keys() & {"row", "place"}:
+            part = getattr(record, name)
+            own = {field: changes.pop(field) for field in vars(part) if field in changes}
+            changes.setdefault(name, replace(part, **own))
+        return replace(record, **changes)
+
+    return with_changes
+
+
+PLACE = Place("tensorflow", "cpu", 2)
+IN_FLOAT32_ON_A_CPU = {"backend": "tensorflow", "device": "cpu", "dtype": "float32"}
+
+# Two held-out pictures per class.
+data_set = changed(
+    DataSet(
         name="pets",
         classes=("cats", "dogs"),
         content_hash="c0ffee",
@@ -31,17 +47,14 @@ def data_set(**changes: Any) -> DataSet:
         validation_labels=(0, 0, 1, 1),
         load_seconds=0.5,
     )
-    return replace(data, **changes)
+)
 
-
-def training_run(**changes: Any) -> TrainingRun:
-    """Returns a healthy run of two epochs on the pictures of `data_set`."""
-    run = TrainingRun(
+# A healthy run of two epochs on these pictures.
+training_run = changed(
+    TrainingRun(
+        **IN_FLOAT32_ON_A_CPU,
         variant="documented",
         seed=0,
-        backend="tensorflow",
-        device="cpu",
-        dtype="float32",
         batch_size=32,
         protocol="one-pass",
         threads=1,
@@ -70,35 +83,28 @@ def training_run(**changes: Any) -> TrainingRun:
         },
         val_probabilities=((0.25,), (0.625,), (0.75,), (0.875,)),
     )
-    return replace(run, **changes)
+)
 
-
-def sanity_run(**changes: Any) -> SanityRun:
-    """Returns a batch of eight that was learnt by heart."""
-    run = SanityRun(
+# A batch of eight that was learnt by heart.
+sanity_run = changed(
+    SanityRun(
+        **IN_FLOAT32_ON_A_CPU,
         kind="memorization",
         variant="documented",
         seed=0,
-        backend="tensorflow",
-        device="cpu",
-        dtype="float32",
         batch_size=8,
         steps=50,
         accuracy=1.0,
         loss=0.01,
         seconds=2.0,
     )
-    return replace(run, **changes)
+)
 
-
-def measurement(**changes: Any) -> Measurement:
-    """Returns inference of 32 pictures a step at 64 pictures a second.
-
-    Fields of its row and of its place are changed by their own names.
-    """
-    timed = Measurement(
-        row=_part(Row("documented", "inference", "float32", 32, 0), changes),
-        place=_part(Place("tensorflow", "cpu", 2), changes),
+# Inference of 32 pictures per step at 64 pictures per second.
+measurement = changed(
+    Measurement(
+        row=Row("documented", "inference", "float32", 32, 0),
+        place=PLACE,
         fingerprint="f00d",
         data_hash="",
         warmup_rounds=1,
@@ -108,59 +114,47 @@ def measurement(**changes: Any) -> Measurement:
         first_step_seconds=3.0,
         peak_memory_mb=512.0,
     )
-    return replace(timed, **changes)
+)
 
-
-def _part(part: Any, changes: dict[str, Any]) -> Any:
-    """Takes the changes of a record's part out and returns it with them."""
-    own = [field.name for field in fields(part) if field.name in changes]
-    return replace(part, **{name: changes.pop(name) for name in own})
-
-
-def agreement(**changes: Any) -> Agreement:
-    """Returns the same answers as the reference's, but for rounding."""
-    same = Agreement(
+# The same answers as the reference's, but for rounding.
+agreement = changed(
+    measurements.Agreement(
         pictures=1000, equal_share=1.0, probability_difference=1e-6, accuracy_difference=0.0
     )
-    return replace(same, **changes)
+)
 
+# A timer that waited: four times the steps took four times as long.
+timing_proof = changed(
+    measurements.TimingProof(steps=(4, 8, 16), seconds=(0.1, 0.2, 0.4), drain_seconds=0.0001)
+)
 
-def timing_proof(**changes: Any) -> TimingProof:
-    """Returns a timer that waited: four times the steps took four times as long."""
-    proof = TimingProof(steps=(4, 8, 16), seconds=(0.1, 0.2, 0.4), drain_seconds=0.0001)
-    return replace(proof, **changes)
+placement = changed(
+    measurements.Placement(
+        devices=("cpu",), weight_dtypes=("float32",), compute_dtypes=("float32",)
+    )
+)
 
-
-def placement(**changes: Any) -> Placement:
-    """Returns tensors on a CPU in float32."""
-    placed = Placement(devices=("cpu",), weight_dtypes=("float32",), compute_dtypes=("float32",))
-    return replace(placed, **changes)
-
-
-def peak(**changes: Any) -> Peak:
-    """Returns the limits of the CPU that `measurement` was measured on."""
-    limits = Peak(
-        place=_part(Place("tensorflow", "cpu", 2), changes),
+# The limits of the CPU that `measurement` was measured on.
+peak = changed(
+    measurements.Peak(
+        place=PLACE,
         dtype="float32",
         matmul_flops_per_second=1e11,
         convolution_flops_per_second=5e10,
     )
-    return replace(limits, **changes)
+)
 
-
-def check_result(**changes: Any) -> CheckResult:
-    """Returns a passed check of all seeds of a variant."""
-    result = CheckResult(
+# A passed check of all seeds of a variant.
+check_result = changed(
+    CheckResult(
+        **IN_FLOAT32_ON_A_CPU,
         check="accuracy",
         variant="documented",
         seed=None,
-        backend="tensorflow",
-        device="cpu",
-        dtype="float32",
         batch_size=32,
         verdict="pass",
         observed=0.75,
         threshold=0.7,
         detail="held-out accuracy 0.7500",
     )
-    return replace(result, **changes)
+)
