@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     from cnnbench.models.variants import VARIANTS, Variant
     from cnnbench.pictures.data_set import Splits
     from cnnbench.pictures.load import load_splits
-    from cnnbench.records.measurements import Measurement
-    from cnnbench.records.runs import TrainingRun
+    from cnnbench.records.records import Measurement, TrainingRun
     from cnnbench.report.frames import Report, load_report
     from cnnbench.speed.throughput import measure
     from cnnbench.training.classifier import load_classifier, predict, save
@@ -82,12 +81,12 @@ __all__ = [
 
 _HOMES = {
     "VARIANTS": "models.variants",
-    "Measurement": "records.measurements",
+    "Measurement": "records.records",
     "Protocol": "training.protocols",
     "Report": "report.frames",
     "Splits": "pictures.data_set",
     "Trained": "training.train",
-    "TrainingRun": "records.runs",
+    "TrainingRun": "records.records",
     "Variant": "models.variants",
     "build_model": "models.network",
     "compare_speeds": "comparing.ratio_tables",

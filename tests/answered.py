@@ -7,7 +7,7 @@ from typing import Any
 
 from factories import training_run
 
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import TrainingRun
 
 LABELS = (0, 1) * 50
 

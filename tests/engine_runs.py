@@ -16,8 +16,8 @@ from cnnbench.machine.backends import Place
 from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.data_set import Splits
-from cnnbench.records.codec import encode
-from cnnbench.records.measurements import Measurement, Row, TimingProof, Workload
+from cnnbench.records.journal import encode
+from cnnbench.records.records import Measurement, Row, TimingProof, Workload
 from cnnbench.speed import peaks, throughput, timing
 from cnnbench.speed.engines.choice import engine_for, program_for
 from cnnbench.speed.timing import Step, prove_timing

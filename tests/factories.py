@@ -8,9 +8,7 @@ from typing import Any, TypeVar
 
 from cnnbench.machine.backends import Place
 from cnnbench.records import measurements
-from cnnbench.records.checks import CheckResult
-from cnnbench.records.measurements import Measurement, Row
-from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
+from cnnbench.records.records import CheckResult, DataSet, Measurement, Row, SanityRun, TrainingRun
 
 R = TypeVar("R")
 

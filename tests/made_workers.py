@@ -9,7 +9,7 @@ from typing import Any
 from factories import measurement, peak, sanity_run, training_run
 
 from cnnbench.machine.backends import Place
-from cnnbench.records.measurements import Row
+from cnnbench.records.records import Row
 from cnnbench.session.workers import jobs
 from cnnbench.session.workers.jobs import Job
 from cnnbench.session.workers.process import JobError

@@ -17,8 +17,7 @@ from cnnbench import train
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
 from cnnbench.pictures.load import load_splits
-from cnnbench.records.checks import CheckResult
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import CheckResult, TrainingRun
 from cnnbench.session.session import data_set_of
 from cnnbench.training.sanity import memorize
 from cnnbench.verdicts.checks import training as checks

@@ -12,7 +12,7 @@ from suite_runs import run_pytest
 
 from cnnbench.pictures.data_set import Splits
 from cnnbench.session.options import Options
-from cnnbench.session.pictures import read_splits
+from cnnbench.session.session import read_splits
 from cnnbench.training.train import train
 from cnnbench.verdicts.gates.evidence import Levels
 from cnnbench.verdicts.gates.jury import Gate, Jury

@@ -18,7 +18,7 @@ from cnnbench.ab.steps import TimeSteps, cpus_for
 from cnnbench.machine.backends import Place
 from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.streams import random_stream
-from cnnbench.records.measurements import Row, Workload
+from cnnbench.records.records import Row, Workload
 from cnnbench.session.workers.process import WorkerProcess
 
 

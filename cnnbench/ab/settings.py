@@ -6,9 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from cnnbench.records.measurements import Workload
-from cnnbench.session.option_parsers import at_least, fraction, one_of, rate, seconds
-from cnnbench.session.option_table import Option, parse_all
+from cnnbench.records.records import Workload
+from cnnbench.session.option_table import (
+    Option,
+    at_least,
+    fraction,
+    one_of,
+    parse_all,
+    rate,
+    seconds,
+)
 
 ClockName = Literal["wall", "cpu"]
 

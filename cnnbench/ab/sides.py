@@ -13,8 +13,7 @@ from cnnbench.ab.settings import AB_OPTIONS
 from cnnbench.ab.steps import is_own
 from cnnbench.machine.backends import TRAINING_BACKENDS, Place, require_backends
 from cnnbench.models.variants import VARIANTS, Variant, variant_named
-from cnnbench.session.option_parsers import one_of
-from cnnbench.session.option_table import Option
+from cnnbench.session.option_table import Option, one_of
 
 KEYS = "rev, variant, batch_size, threads, backend"
 BACKEND = Option("backend", one_of(TRAINING_BACKENDS), "NAME", "of Keras")

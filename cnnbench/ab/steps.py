@@ -14,7 +14,7 @@ from pathlib import Path
 from cnnbench.ab.pairs import Taken
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import Variant
-from cnnbench.records.measurements import Row
+from cnnbench.records.records import Row
 from cnnbench.session.workers.jobs import Job
 from cnnbench.session.workers.work import Report
 from cnnbench.speed import timing

@@ -51,7 +51,7 @@ def run(parsed: argparse.Namespace) -> int:
     from cnnbench.ab.sides import Side, parse_sides, placed
     from cnnbench.machine.backends import Place, require_backends
     from cnnbench.models.variants import variant_named
-    from cnnbench.session.pictures import read_splits
+    from cnnbench.session.session import read_splits
     from cnnbench.session.workers.process import JobError
 
     # A terminated process must still end its children and remove its checkouts.

@@ -13,7 +13,7 @@ from cnnbench.commands.flags import add_flags, options_of
 from cnnbench.commands.runs import DEFAULTS, RUN_OPTIONS, in_the_way, trained
 
 if TYPE_CHECKING:
-    from cnnbench.records.runs import TrainingRun
+    from cnnbench.records.records import TrainingRun
     from cnnbench.session.options import Options
     from cnnbench.verdicts.calibration import Calibrator, Gated
 

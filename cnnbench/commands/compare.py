@@ -6,11 +6,19 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from cnnbench.commands.flags import add_flags
-from cnnbench.session.option_parsers import at_least, fraction, one_of, rate, words
-from cnnbench.session.option_table import option, options_in, parse_all
+from cnnbench.session.option_table import (
+    at_least,
+    fraction,
+    one_of,
+    option,
+    options_in,
+    parse_all,
+    rate,
+    words,
+)
 
 if TYPE_CHECKING:
     from cnnbench.report.frames import Report
@@ -23,53 +31,42 @@ SPEED_ONLY = ("across", "fail_on", "alpha", "picture")
 class Asked:
     """The options of the command."""
 
-    only: Annotated[
-        str,
-        option(one_of(("speed", "answers")), "PART", "speed or answers; default: what there is"),
-    ] = ""
-    variants: Annotated[
-        Sequence[str],
-        option(
-            words,
-            "NAMES",
-            "with one report: variants to compare with the first of them; with more: which to "
-            "compare; default: all in common",
-        ),
-    ] = ()
-    csv: Annotated[
-        Path | None,
-        option(
-            Path,
-            "FILE",
-            "write the ratios of speed, or the three questions about answers; if there are both, "
-            "answers go to FILE-answers.csv",
-        ),
-    ] = None
-    pictures: Annotated[int, option(at_least(0), "N", "pictures with changed answers to name")] = 5
-    across: Annotated[
-        Sequence[str],
-        option(
-            words,
-            "COLUMNS",
-            "columns that may differ between compared rows, of variant, backend, device, dtype and "
-            "batch_size; with one report, what to compare within it; default: none",
-        ),
-    ] = ()
-    fail_on: Annotated[
-        float | None,
-        option(
-            fraction,
-            "SHARE",
-            "gate: fail if a row takes that share more time, for example 5%%; exit codes: "
-            "0 pass, 1 fail, 10 inconclusive",
-        ),
-    ] = None
-    alpha: Annotated[
-        float, option(rate, "RATE", "probability that any row fails although none is slower")
-    ] = 0.01
-    picture: Annotated[
-        Path | None, option(Path, "FILE", "draw the ratios: a .png or .svg file")
-    ] = None
+    only: str = option(
+        "", one_of(("speed", "answers")), "PART", "speed or answers; default: what there is"
+    )
+    variants: Sequence[str] = option(
+        (),
+        words,
+        "NAMES",
+        "with one report: variants to compare with the first of them; with more: which to "
+        "compare; default: all in common",
+    )
+    csv: Path | None = option(
+        None,
+        Path,
+        "FILE",
+        "write the ratios of speed, or the three questions about answers; if there are both, "
+        "answers go to FILE-answers.csv",
+    )
+    pictures: int = option(5, at_least(0), "N", "pictures with changed answers to name")
+    across: Sequence[str] = option(
+        (),
+        words,
+        "COLUMNS",
+        "columns that may differ between compared rows, of variant, backend, device, dtype and "
+        "batch_size; with one report, what to compare within it; default: none",
+    )
+    fail_on: float | None = option(
+        None,
+        fraction,
+        "SHARE",
+        "gate: fail if a row takes that share more time, for example 5%%; exit codes: "
+        "0 pass, 1 fail, 10 inconclusive",
+    )
+    alpha: float = option(
+        0.01, rate, "RATE", "probability that any row fails although none is slower"
+    )
+    picture: Path | None = option(None, Path, "FILE", "draw the ratios: a .png or .svg file")
 
 
 OPTIONS = options_in(Asked)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnbench.records.runs import DataSet, TrainingRun
+from cnnbench.records.records import DataSet, TrainingRun
 from cnnbench.session.options import Options
 from cnnbench.session.session import Session
 

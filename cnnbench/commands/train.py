@@ -55,7 +55,7 @@ def run(parsed: argparse.Namespace) -> int:
         raise FileExistsError(
             f"The folder is not empty; name a new one. Received: out={str(parsed.out)!r}"
         )
-    from cnnbench.session.pictures import read_splits
+    from cnnbench.session.session import read_splits
 
     # Before the backend, whose import takes seconds: bad pictures are reported at once.
     splits = read_splits(options, lambda text: print(text, flush=True))

@@ -9,7 +9,7 @@ import pytest
 from cnnbench.machine.backends import can_run
 from cnnbench.plugin.clock import CLOCK, RecordedClock
 from cnnbench.plugin.items import GATES, WORKLOAD_OF, fixtures_of, options_of, uses_cnnbench
-from cnnbench.records.measurements import Workload
+from cnnbench.records.records import Workload
 from cnnbench.session.options import Options
 
 FIXTURES = "cnnbench.plugin.fixtures"

@@ -14,9 +14,14 @@ from cnnbench.plugin.running import Asking
 
 if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates
-    from cnnbench.records.checks import CheckResult
-    from cnnbench.records.measurements import Measurement, Workload
-    from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
+    from cnnbench.records.records import (
+        CheckResult,
+        DataSet,
+        Measurement,
+        SanityRun,
+        TrainingRun,
+        Workload,
+    )
 
 
 @pytest.fixture

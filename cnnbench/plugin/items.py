@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cnnbench.models.variants import Variant, variant_named
-from cnnbench.records.measurements import Workload
-from cnnbench.session.option_parsers import SWEEP
-from cnnbench.session.options import OPTIONS, Options
+from cnnbench.records.records import Workload
+from cnnbench.session.options import OPTIONS, SWEEP, Options
 
 if TYPE_CHECKING:
     from cnnbench.machine.backends import Place

@@ -14,13 +14,19 @@ from cnnbench.models.variants import Variant
 from cnnbench.plugin.clock import CLOCK, show_rounds
 from cnnbench.plugin.gates import Gates, no_target, targets_of
 from cnnbench.plugin.items import Spot, options_of, variant_of
-from cnnbench.session.option_parsers import SWEEP
+from cnnbench.session.options import SWEEP
 from cnnbench.verdicts.targets import Targets, read_targets
 
 if TYPE_CHECKING:
-    from cnnbench.records.checks import CheckResult, Verdict
-    from cnnbench.records.measurements import Measurement, Workload
-    from cnnbench.records.runs import SanityKind, SanityRun, TrainingRun
+    from cnnbench.records.records import (
+        CheckResult,
+        Measurement,
+        SanityKind,
+        SanityRun,
+        TrainingRun,
+        Verdict,
+        Workload,
+    )
     from cnnbench.session.session import Session
 
 T = TypeVar("T")

@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-from cnnbench.records.codec import SCHEMA_VERSION
-from cnnbench.records.journal import JOURNAL_NAME
+from cnnbench.records.journal import JOURNAL_NAME, SCHEMA_VERSION
 from cnnbench.report.tables import SCHEMA
 
 MANIFEST_NAME = "manifest.json"

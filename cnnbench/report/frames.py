@@ -10,9 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from cnnbench.records.codec import Record
 from cnnbench.records.journal import JOURNAL_NAME, read_journal
-from cnnbench.records.runs import Environment
+from cnnbench.records.records import Environment, Record
 from cnnbench.report.folder import unpacked
 from cnnbench.report.rows import tables_of
 from cnnbench.report.tables import SCHEMA

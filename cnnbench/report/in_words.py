@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from cnnbench.records.codec import Record
-from cnnbench.records.measurements import Measurement, Peak
-from cnnbench.records.runs import SanityRun, TrainingRun
+from cnnbench.records.records import Measurement, Peak, Record, SanityRun, TrainingRun
 
 
 def in_words(record: Record) -> str:

@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnbench.machine.telemetry import concerns
-from cnnbench.records.checks import CheckResult
-from cnnbench.records.codec import Record
-from cnnbench.records.measurements import Measurement, Peak
-from cnnbench.records.runs import DataSet, TrainingRun
+from cnnbench.records.records import CheckResult, DataSet, Measurement, Peak, Record, TrainingRun
 from cnnbench.report.tables import KEY, SCHEMA
 from cnnbench.speed.limits import percent_of_peak
 from cnnbench.speed.timing import linearity

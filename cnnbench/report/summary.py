@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cnnbench.records.checks import SPEED_CHECKS
+from cnnbench.records.records import SPEED_CHECKS
 
 if TYPE_CHECKING:
     from cnnbench.report.frames import Report

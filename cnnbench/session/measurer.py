@@ -9,8 +9,7 @@ from pathlib import Path
 
 from cnnbench.machine.backends import EXPORTERS, TRAINING_BACKENDS, Place, missing
 from cnnbench.models.variants import Variant
-from cnnbench.records.measurements import Measurement, Peak
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import Measurement, Peak, TrainingRun
 from cnnbench.session.workers.crew import Crew
 from cnnbench.session.workers.jobs import Export, MakeReference, Measure, MeasurePeak, Quantize
 from cnnbench.session.workers.process import JobError

@@ -5,115 +5,149 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, missing
+from cnnbench.machine.backends import BACKENDS, DTYPES, TRAINING_BACKENDS, check_device, missing
 from cnnbench.machine.devices import auto_devices
-from cnnbench.models.variants import DEFAULT_VARIANTS, VARIANTS, Variant
-from cnnbench.session import option_parsers as parsers
-from cnnbench.session.option_parsers import at_least, fraction, one_of
-from cnnbench.session.option_table import option, options_in, parse_all
+from cnnbench.models.variants import DEFAULT_VARIANTS, VARIANTS, Variant, variant_named
+from cnnbench.session.option_table import (
+    at_least,
+    distinct,
+    fraction,
+    one_of,
+    option,
+    options_in,
+    parse_all,
+    seconds,
+    several,
+    words,
+)
 from cnnbench.training.protocols import Protocol, protocol_named
 from cnnbench.verdicts.targets import PROPERTIES
+
+SWEEP = "sweep"
+
+
+def _variants(text: str) -> tuple[Variant, ...]:
+    if text.strip() == "all":
+        return tuple(VARIANTS.values())
+    return several(variant_named, "variant")(text)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    if text.strip().isdecimal() and (count := int(text)) > 0:
+        raise ValueError(
+            f"a lone number is ambiguous; write 0-{count - 1} for a count of {count}, or "
+            f"{count}-{count} for seed {count}"
+        )
+    found: list[int] = []
+    for word in words(text):
+        first, dash, last = word.partition("-")
+        low = at_least(0)(first)
+        found += range(low, at_least(low)(last) + 1) if dash else [low]
+    return distinct(found, "seed")
+
+
+def _device(text: str) -> str:
+    check_device(text)
+    return text
 
 
 @dataclass(frozen=True)
 class Options:
     """The values of all options. Precedence: marker, command line, ini, these defaults."""
 
-    data: Annotated[
-        Path | None, option(Path, "DIR", "folder of pictures; default: the embedded drawn set")
-    ] = None
-    report_dir: Annotated[Path, option(Path, "DIR", "where report folders go")] = Path("reports")
-    cache_dir: Annotated[
-        Path | None, option(Path, "DIR", "where decoded pictures are kept; default: user cache")
-    ] = None
-    targets: Annotated[
-        Path | None, option(Path, "FILE", "thresholds; default: targets.toml beside the test file")
-    ] = None
-    variants: Annotated[
-        tuple[Variant, ...],
-        option(parsers.variants, "NAMES", "names, all, or your models as package.module:function"),
-    ] = tuple(VARIANTS[name] for name in DEFAULT_VARIANTS)
-    seeds: Annotated[
-        tuple[int, ...], option(parsers.seeds, "SEEDS", "a list (0,1,2) or a range (0-4)")
-    ] = (0, 1, 2)
-    epochs: Annotated[
-        int | None, option(at_least(1), "N", "epochs of each training; default: the protocol's, 10")
-    ] = None
-    steps_per_epoch: Annotated[
-        int | None, option(at_least(1), "N", "steps per epoch; default: the protocol's")
-    ] = None
-    validation_steps: Annotated[
-        int | None, option(at_least(1), "N", "steps per validation; default: the protocol's")
-    ] = None
-    protocol: Annotated[
-        str, option(parsers.protocol, "NAME", "one-pass (an epoch is one pass) or documented")
-    ] = "one-pass"
-    backends: Annotated[
-        tuple[str, ...],
-        option(
-            parsers.backends,
-            "NAMES",
-            "tensorflow, jax, torch; for inference also openvino, onnxruntime; or auto, all "
-            "installed. Trainings run on the first",
-        ),
-    ] = ("tensorflow",)
-    devices: Annotated[
-        tuple[str, ...],
-        option(parsers.devices, "NAMES", "cpu, gpu, gpu:1, or auto (default): all there are"),
-    ] = ("auto",)
-    dtypes: Annotated[
-        tuple[str, ...],
-        option(parsers.dtypes, "NAMES", "float32, bfloat16, float16, or int8 (inference)"),
-    ] = ("float32",)
-    batch_sizes: Annotated[
-        tuple[int | str, ...],
-        option(
-            parsers.batch_sizes,
-            "SIZES",
-            "of throughput tests, or sweep: doubled until throughput is flat or memory is full",
-        ),
-    ] = (32,)
-    image_size: Annotated[int, option(at_least(8), "PIXELS", "width and height of a picture")] = 64
-    rounds: Annotated[int, option(at_least(1), "N", "timed rounds of a throughput test")] = 10
-    warmup_rounds: Annotated[int, option(at_least(0), "N", "rounds before the timed ones")] = 2
-    split_seed: Annotated[
-        int, option(at_least(0), "SEED", "seed of the split, for folders that are not split")
-    ] = 0
-    validation_fraction: Annotated[
-        float, option(fraction, "SHARE", "held-out share, for folders that are not split")
-    ] = 0.2
-    processes: Annotated[
-        int, option(at_least(1), "N", "fresh processes per throughput; 3 or more give intervals")
-    ] = 1
-    threads: Annotated[
-        int | None, option(at_least(1), "N", "threads of throughput tests; default: all CPUs")
-    ] = None
-    workers: Annotated[
-        int | None,
-        option(at_least(1), "N", "trainings at once, each on one thread; default: one per CPU"),
-    ] = None
-    alpha: Annotated[
-        float, option(fraction, "RATE", "probability that any gate fails although all is well")
-    ] = 0.01
-    beta: Annotated[
-        float, option(fraction, "RATE", "probability that a gate passes what it should not")
-    ] = 0.05
-    max_seeds: Annotated[
-        int, option(at_least(1), "N", "seeds are added to undecided gates up to this number")
-    ] = 8
-    budget: Annotated[
-        float | None,
-        option(parsers.seconds, "SECONDS", "no seeds are added that would take longer in all"),
-    ] = None
-    baseline: Annotated[
-        Path | None, option(Path, "FILE", "accuracies that `cnnbench baseline` stored")
-    ] = None
-    inconclusive: Annotated[
-        str,
-        option(one_of(("fail", "allow")), "WHAT", "allow lets undecided gates through, fail not"),
-    ] = "fail"
+    data: Path | None = option(
+        None, Path, "DIR", "folder of pictures; default: the embedded drawn set"
+    )
+    report_dir: Path = option(Path("reports"), Path, "DIR", "where report folders go")
+    cache_dir: Path | None = option(
+        None, Path, "DIR", "where decoded pictures are kept; default: user cache"
+    )
+    targets: Path | None = option(
+        None, Path, "FILE", "thresholds; default: targets.toml beside the test file"
+    )
+    variants: tuple[Variant, ...] = option(
+        tuple(VARIANTS[name] for name in DEFAULT_VARIANTS),
+        _variants,
+        "NAMES",
+        "names, all, or your models as package.module:function",
+    )
+    seeds: tuple[int, ...] = option((0, 1, 2), _seeds, "SEEDS", "a list (0,1,2) or a range (0-4)")
+    epochs: int | None = option(
+        None, at_least(1), "N", "epochs of each training; default: the protocol's, 10"
+    )
+    steps_per_epoch: int | None = option(
+        None, at_least(1), "N", "steps per epoch; default: the protocol's"
+    )
+    validation_steps: int | None = option(
+        None, at_least(1), "N", "steps per validation; default: the protocol's"
+    )
+    protocol: str = option(
+        "one-pass",
+        lambda text: protocol_named(text).name,
+        "NAME",
+        "one-pass (an epoch is one pass) or documented",
+    )
+    backends: tuple[str, ...] = option(
+        ("tensorflow",),
+        several(one_of(BACKENDS), "backend", alone="auto"),
+        "NAMES",
+        "tensorflow, jax, torch; for inference also openvino, onnxruntime; or auto, all "
+        "installed. Trainings run on the first",
+    )
+    devices: tuple[str, ...] = option(
+        ("auto",),
+        several(_device, "device", alone="auto"),
+        "NAMES",
+        "cpu, gpu, gpu:1, or auto (default): all there are",
+    )
+    dtypes: tuple[str, ...] = option(
+        ("float32",),
+        several(one_of(DTYPES), "dtype"),
+        "NAMES",
+        "float32, bfloat16, float16, or int8 (inference)",
+    )
+    batch_sizes: tuple[int | str, ...] = option(
+        (32,),
+        several(at_least(1), "batch size", alone=SWEEP),
+        "SIZES",
+        "of throughput tests, or sweep: doubled until throughput is flat or memory is full",
+    )
+    image_size: int = option(64, at_least(8), "PIXELS", "width and height of a picture")
+    rounds: int = option(10, at_least(1), "N", "timed rounds of a throughput test")
+    warmup_rounds: int = option(2, at_least(0), "N", "rounds before the timed ones")
+    split_seed: int = option(
+        0, at_least(0), "SEED", "seed of the split, for folders that are not split"
+    )
+    validation_fraction: float = option(
+        0.2, fraction, "SHARE", "held-out share, for folders that are not split"
+    )
+    processes: int = option(
+        1, at_least(1), "N", "fresh processes per throughput; 3 or more give intervals"
+    )
+    threads: int | None = option(
+        None, at_least(1), "N", "threads of throughput tests; default: all CPUs"
+    )
+    workers: int | None = option(
+        None, at_least(1), "N", "trainings at once, each on one thread; default: one per CPU"
+    )
+    alpha: float = option(
+        0.01, fraction, "RATE", "probability that any gate fails although all is well"
+    )
+    beta: float = option(
+        0.05, fraction, "RATE", "probability that a gate passes what it should not"
+    )
+    max_seeds: int = option(
+        8, at_least(1), "N", "seeds are added to undecided gates up to this number"
+    )
+    budget: float | None = option(
+        None, seconds, "SECONDS", "no seeds are added that would take longer in all"
+    )
+    baseline: Path | None = option(None, Path, "FILE", "accuracies that `cnnbench baseline` stored")
+    inconclusive: str = option(
+        "fail", one_of(("fail", "allow")), "WHAT", "allow lets undecided gates through, fail not"
+    )
 
     def training_protocol(self) -> Protocol:
         """Returns the named protocol, scaled by the options that say so."""

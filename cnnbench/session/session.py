@@ -20,16 +20,23 @@ from cnnbench.machine.backends import (
     require_backends,
 )
 from cnnbench.models.variants import Variant
-from cnnbench.records.checks import CheckResult
-from cnnbench.records.codec import Record
 from cnnbench.records.journal import JOURNAL_NAME, Journal
-from cnnbench.records.measurements import Measurement, Row, Workload
-from cnnbench.records.runs import DataSet, Environment, SanityKind, SanityRun, TrainingRun
+from cnnbench.records.records import (
+    CheckResult,
+    DataSet,
+    Environment,
+    Measurement,
+    Record,
+    Row,
+    SanityKind,
+    SanityRun,
+    TrainingRun,
+    Workload,
+)
 from cnnbench.report.folder import new_report_folder
 from cnnbench.report.in_words import in_words
 from cnnbench.session.measurer import Measurer
 from cnnbench.session.options import Options
-from cnnbench.session.pictures import data_set_of, read_splits
 from cnnbench.session.progress import Progress
 from cnnbench.session.workers.crew import Crew
 from cnnbench.session.workers.jobs import CheckModels, FindGpus, Job, Measure, Sanity, Train
@@ -40,6 +47,7 @@ if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates
     from cnnbench.report.frames import Report
 
+TELL_SECONDS = 2.0  # between lines while pictures are decoded
 FINISHED = (TrainingRun, SanityRun, Measurement, CheckResult)
 
 
@@ -336,3 +344,52 @@ class Session:
 
         self.report = report_of(self._journal.records)
         write_report(self.report, self.directory)
+
+
+def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
+    """Lists, decodes (or takes from the cache) and splits the pictures that the options name.
+
+    Args:
+        options: name the folder; none is the embedded drawn set.
+        say: called every other second while pictures are decoded.
+
+    Raises:
+        LeakError: if a picture is in both sets.
+        ValueError, OSError: if the folder or a picture is unusable; names what and why.
+    """
+    from cnnbench.pictures.load import load_splits
+
+    if options.data is None:
+        say("reading the embedded pictures; the first session draws them, which takes seconds")
+    last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > TELL_SECONDS:
+            last = time.monotonic()
+            say(f"decoded {done} of {total} pictures")
+
+    return load_splits(
+        options.data,
+        image_size=options.image_size,
+        cache=options.cache_dir,
+        split_seed=options.split_seed,
+        validation_fraction=options.validation_fraction,
+        progress=tell,
+    )
+
+
+def data_set_of(splits: Splits, load_seconds: float) -> DataSet:
+    """Returns the record of a data set."""
+    labels, classes = splits.train.labels.tolist(), range(len(splits.classes))
+    return DataSet(
+        name=splits.name,
+        classes=splits.classes,
+        content_hash=splits.content_hash,
+        input_shape=splits.input_shape,
+        train_pictures=len(labels),
+        train_labels_per_class=tuple(map(labels.count, classes)),
+        validation_names=splits.validation.names,
+        validation_labels=tuple(splits.validation.labels.tolist()),
+        load_seconds=load_seconds,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnbench.records.measurements import Peak, Workload
+from cnnbench.records.records import Peak, Workload
 
 # By how much a backend's count may differ from the products counted from the layers. Backends also
 # count elementwise operations: at most 2.5 % of the built-in variants' inference (a layer that is

@@ -15,7 +15,7 @@ from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.streams import Purpose, random_stream
-from cnnbench.records.measurements import Workload
+from cnnbench.records.records import Workload
 from cnnbench.speed.engines.keras_model import has_random_layers, model_of
 from cnnbench.speed.flops import inference_flops, training_flops
 from cnnbench.speed.reference import Reference, TrainingAnswers, Weights, load_weights

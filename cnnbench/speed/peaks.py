@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, Place, kind_of
 from cnnbench.machine.devices import gpus
-from cnnbench.records.measurements import Peak
+from cnnbench.records.records import Peak
 from cnnbench.speed.engines.choice import engine_for
 from cnnbench.speed.timing import Clock, Step, time_calls
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.records.measurements import Agreement
+from cnnbench.records.records import Agreement
 from cnnbench.stats.answers import classes_of
 
 Weights = tuple[npt.NDArray[Any], ...]  # in Keras' order

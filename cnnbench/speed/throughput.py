@@ -15,7 +15,7 @@ from cnnbench.machine.telemetry import Telemetry
 from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.data_set import Splits
-from cnnbench.records.measurements import Measurement, Row, Workload
+from cnnbench.records.records import Measurement, Row, Workload
 from cnnbench.speed.engines.choice import engine_for, program_for
 from cnnbench.speed.engines.engine import Engine, Program, is_out_of_memory
 from cnnbench.speed.reference import Reference, agreement_of

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from cnnbench.records.measurements import TimingProof
+from cnnbench.records.records import TimingProof
 
 Clock = Callable[[], float]
 Step = Callable[[], object]

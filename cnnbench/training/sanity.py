@@ -15,7 +15,7 @@ from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.streams import random_stream
-from cnnbench.records.runs import SanityRun
+from cnnbench.records.records import SanityRun
 from cnnbench.training.protocols import Protocol
 from cnnbench.training.train import Progress, train
 

@@ -22,7 +22,7 @@ from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.batches import Pictures, epoch_batches
 from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.streams import random_stream
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import TrainingRun
 from cnnbench.training.protocols import Protocol, protocol_named
 
 INITIAL_LOSS_PICTURES = 256

@@ -13,8 +13,7 @@ from statistics import fmean
 import numpy as np
 
 from cnnbench.pictures.streams import random_stream
-from cnnbench.records.checks import CheckResult
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import CheckResult, TrainingRun
 from cnnbench.stats.intervals import Spread, spread_of
 from cnnbench.verdicts.gates import evidence, rules
 from cnnbench.verdicts.gates.baselines import baseline_of

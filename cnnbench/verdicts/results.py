@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnbench.records.checks import CheckResult
-from cnnbench.records.measurements import Measurement
-from cnnbench.records.runs import SanityRun, TrainingRun
+from cnnbench.records.records import CheckResult, Measurement, SanityRun, TrainingRun
 
 Checked = TrainingRun | SanityRun | Measurement
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from rates import Conditions, Rate, write_rates
 
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import TrainingRun
 from cnnbench.verdicts.calibration import Runs, drawn, judged
 from cnnbench.verdicts.gates.evidence import Levels, answers_of
 from cnnbench.verdicts.gates.rules import GeneralizationGapLimit

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnbench.records.journal import JOURNAL_NAME, read_journal
-from cnnbench.records.runs import DataSet, Environment, TrainingRun
+from cnnbench.records.records import DataSet, Environment, TrainingRun
 from cnnbench.stats.intervals import clopper_pearson
 
 

@@ -23,7 +23,7 @@ from cnnbench.ab.template import can_fork
 from cnnbench.cli import main
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
-from cnnbench.records.measurements import Row
+from cnnbench.records.records import Row
 from cnnbench.session.workers.jobs import FindGpus
 from cnnbench.session.workers.process import JobError, WorkerDied
 

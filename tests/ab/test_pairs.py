@@ -29,7 +29,7 @@ from cnnbench.ab.sides import Folder, Side
 from cnnbench.ab.steps import TimeSteps, cpus_for
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
-from cnnbench.records.measurements import Row
+from cnnbench.records.records import Row
 from cnnbench.verdicts.gates.ratio import RatioRule
 
 

@@ -7,7 +7,7 @@ import pytest
 from factories import data_set, measurement, training_run
 
 from cnnbench.cli import main
-from cnnbench.records.runs import Environment
+from cnnbench.records.records import Environment
 from cnnbench.report.folder import pack
 from cnnbench.report.frames import report_of, write_report
 

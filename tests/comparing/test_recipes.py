@@ -15,7 +15,7 @@ from cnnbench.comparing.recipes import (
     recipe_of,
     variants_of,
 )
-from cnnbench.records.runs import Environment
+from cnnbench.records.records import Environment
 from cnnbench.report.frames import report_of
 from cnnbench.stats.intervals import difference_of, picture_error, widened
 from cnnbench.stats.power import smallest_difference

@@ -6,7 +6,7 @@ import pytest
 from factories import agreement, measurement
 
 from cnnbench.comparing.speeds import are_wrong, process_of, speeds_of
-from cnnbench.records.runs import Environment
+from cnnbench.records.records import Environment
 from cnnbench.report.frames import report_of
 
 

@@ -17,8 +17,8 @@ from factories import (
     training_run,
 )
 
-from cnnbench.records.codec import SCHEMA_VERSION, decode, encode
-from cnnbench.records.runs import Environment
+from cnnbench.records.journal import SCHEMA_VERSION, decode, encode
+from cnnbench.records.records import Environment
 
 AWKWARD = (0.1 + 0.2, 5e-324, 1.7976931348623157e308, 2.0**53 + 2, -0.0, math.nan, -math.inf)
 RECORDS = (

@@ -9,9 +9,8 @@ import pytest
 from factories import check_result, data_set, measurement, sanity_run, training_run
 
 from cnnbench.records import journal as journal_module
-from cnnbench.records.codec import SCHEMA_VERSION, encode
-from cnnbench.records.journal import JOURNAL_NAME, Journal, read_journal
-from cnnbench.records.runs import Environment
+from cnnbench.records.journal import JOURNAL_NAME, SCHEMA_VERSION, Journal, encode, read_journal
+from cnnbench.records.records import Environment
 
 RECORDS = [
     Environment({"commit": "abc"}),

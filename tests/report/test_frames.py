@@ -20,7 +20,7 @@ from factories import (
 )
 
 from cnnbench.records.journal import JOURNAL_NAME, Journal
-from cnnbench.records.runs import Environment
+from cnnbench.records.records import Environment
 from cnnbench.report.frames import load_report, report_of, write_report
 from cnnbench.report.tables import SCHEMA
 

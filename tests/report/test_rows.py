@@ -17,7 +17,7 @@ from factories import (
     training_run,
 )
 
-from cnnbench.records.runs import Environment
+from cnnbench.records.records import Environment
 from cnnbench.report.rows import tables_of, throughput_row
 from cnnbench.report.tables import KEY, SCHEMA
 

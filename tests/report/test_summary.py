@@ -5,7 +5,7 @@ import math
 import pytest
 from factories import check_result, data_set, measurement, peak, training_run
 
-from cnnbench.records.runs import Environment
+from cnnbench.records.records import Environment
 from cnnbench.report.frames import report_of
 from cnnbench.report.summary import accuracy_frame, speed_frame, summary_text
 

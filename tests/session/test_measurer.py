@@ -11,7 +11,7 @@ from made_workers import World
 
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import VARIANTS
-from cnnbench.records.measurements import Measurement
+from cnnbench.records.records import Measurement
 from cnnbench.session import measurer
 from cnnbench.session.measurer import SWEEP_TO
 from cnnbench.session.session import Session

@@ -16,8 +16,7 @@ from cnnbench.models.variants import VARIANTS
 from cnnbench.records.journal import JOURNAL_NAME, read_journal
 from cnnbench.report.frames import load_report
 from cnnbench.session.options import Options
-from cnnbench.session.pictures import read_splits
-from cnnbench.session.session import Session
+from cnnbench.session.session import Session, read_splits
 from cnnbench.session.workers.jobs import FindGpus, MakeReference, Measure, Train
 
 DOCUMENTED, WIDE = VARIANTS["documented"], VARIANTS["wide"]

@@ -1,7 +1,7 @@
 import pytest
 
 from cnnbench.machine.backends import DTYPES, Place, missing
-from cnnbench.records.measurements import Peak
+from cnnbench.records.records import Peak
 from cnnbench.speed import peaks
 from cnnbench.speed.limits import percent_of_peak
 from cnnbench.speed.peaks import Ladder, best_rate, measure_peak

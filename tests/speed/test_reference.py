@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from cnnbench.records.measurements import Agreement
+from cnnbench.records.records import Agreement
 from cnnbench.speed.reference import (
     Reference,
     TrainingAnswers,

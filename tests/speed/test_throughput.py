@@ -17,8 +17,8 @@ import pytest
 from engine_runs import BATCH_SIZE, VARIANT
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, Place, missing, worker_environment
-from cnnbench.records.codec import decode
-from cnnbench.records.measurements import Placement, Row
+from cnnbench.records.journal import decode
+from cnnbench.records.records import Placement, Row
 from cnnbench.speed import throughput
 from cnnbench.speed.engines.engine import is_out_of_memory
 from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine, TensorFlowProgram

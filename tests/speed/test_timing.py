@@ -1,7 +1,7 @@
 import pytest
 from factories import measurement
 
-from cnnbench.records.measurements import TimingProof
+from cnnbench.records.records import TimingProof
 from cnnbench.speed.timing import linearity, prove_timing, steps_per_round, time_calls, time_steps
 from cnnbench.verdicts.checks.speed import check_timer_waits
 

@@ -17,7 +17,7 @@ from cnnbench.models.variants import VARIANTS, Variant
 from cnnbench.pictures.batches import epoch_batches
 from cnnbench.pictures.data_set import Splits
 from cnnbench.pictures.load import load_splits
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import TrainingRun
 from cnnbench.training.protocols import PROTOCOLS, Protocol
 from cnnbench.training.train import train
 

@@ -17,7 +17,7 @@ import pytest
 from answered import run_of
 from scipy import stats
 
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import TrainingRun
 from cnnbench.verdicts.calibration import drawn, judged, with_drop
 from cnnbench.verdicts.gates.baselines import baseline_of
 from cnnbench.verdicts.gates.evidence import Levels

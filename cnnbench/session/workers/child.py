@@ -20,7 +20,7 @@ from typing import IO, Any
 from cnnbench.machine.backends import TRAINING_BACKENDS, Place, switch_off_telemetry
 from cnnbench.machine.devices import limit_threads
 from cnnbench.models.user_errors import BadModel, plain
-from cnnbench.records.codec import from_data
+from cnnbench.records.journal import from_data
 
 
 def main(place: Place) -> None:

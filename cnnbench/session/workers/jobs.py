@@ -8,9 +8,16 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import Variant
-from cnnbench.records.codec import Record
-from cnnbench.records.measurements import Measurement, Peak, Row, Workload
-from cnnbench.records.runs import SanityKind, SanityRun, TrainingRun
+from cnnbench.records.records import (
+    Measurement,
+    Peak,
+    Record,
+    Row,
+    SanityKind,
+    SanityRun,
+    TrainingRun,
+    Workload,
+)
 from cnnbench.training.protocols import Protocol
 
 R = TypeVar("R", covariant=True)

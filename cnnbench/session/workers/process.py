@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import IO, Any, Protocol, Self
 
 from cnnbench.machine.backends import Place, worker_environment
-from cnnbench.records.codec import from_data
+from cnnbench.records.journal import from_data
 from cnnbench.session.workers.jobs import Job, R
 
 LOG_END = 4000  # characters of a log that are shown

@@ -9,8 +9,7 @@ from typing import Any
 from cnnbench.machine.backends import Place
 from cnnbench.models.user_errors import blaming, plain
 from cnnbench.pictures.data_set import Splits
-from cnnbench.records.measurements import Measurement, Peak
-from cnnbench.records.runs import SanityRun, TrainingRun
+from cnnbench.records.records import Measurement, Peak, SanityRun, TrainingRun
 from cnnbench.session.workers import jobs
 from cnnbench.session.workers.jobs import Job, R
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.data_set import Splits
-from cnnbench.records.measurements import Row
+from cnnbench.records.records import Row
 from cnnbench.speed.engines.engine import HostEngine, Program
 
 ENGINES = {

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cnnbench.machine.backends import Place
 from cnnbench.pictures.batches import Pictures
-from cnnbench.records.measurements import Placement
+from cnnbench.records.records import Placement
 from cnnbench.speed.timing import Step
 
 Tensor = Any  # a tensor of the backend

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
-from cnnbench.records.measurements import Placement, Workload
+from cnnbench.records.records import Placement, Workload
 from cnnbench.speed.engines.engine import Engine, Program, Tensor
 
 # Keras' names: weights stay float32, layers compute in the lower precision.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cnnbench.machine.backends import Place
 from cnnbench.pictures.batches import Pictures
-from cnnbench.records.measurements import Placement, Workload
+from cnnbench.records.records import Placement, Workload
 from cnnbench.speed.engines.engine import Tensor
 from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from cnnbench.records.measurements import Placement
+from cnnbench.records.records import Placement
 from cnnbench.speed.engines.engine import HostEngine, HostProgram, Tensor
 
 # Which input of a node has the weights; names as ONNX Runtime's optimizer writes them.

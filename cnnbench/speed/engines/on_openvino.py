@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnbench.machine.backends import Place, switch_off_telemetry
-from cnnbench.records.measurements import Placement
+from cnnbench.records.records import Placement
 from cnnbench.speed.engines.engine import HostEngine, HostProgram, Tensor
 
 # The precision of everything that the file leaves open, and the capability that it takes. Left

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from cnnbench.machine.backends import Place, kind_of
-from cnnbench.records.measurements import Workload
+from cnnbench.records.records import Workload
 from cnnbench.speed.engines.engine import Tensor
 from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
 

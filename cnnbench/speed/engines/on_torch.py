@@ -12,7 +12,7 @@ import torch
 
 from cnnbench.machine.backends import Place
 from cnnbench.pictures.batches import Pictures
-from cnnbench.records.measurements import Workload
+from cnnbench.records.records import Workload
 from cnnbench.speed.engines.engine import Tensor
 from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
 

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cnnbench.records.checks import CheckResult
-from cnnbench.records.runs import DataSet
+from cnnbench.records.records import CheckResult, DataSet
 from cnnbench.verdicts.results import result_of
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
-from cnnbench.records.checks import CheckResult
-from cnnbench.records.measurements import Measurement
+from cnnbench.records.records import CheckResult, Measurement
 from cnnbench.speed.limits import COUNT_TOLERANCE
 from cnnbench.speed.timing import LINEAR, is_linear, linearity
 from cnnbench.verdicts.results import result_of

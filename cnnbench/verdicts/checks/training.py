@@ -6,8 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from cnnbench.records.checks import CheckResult
-from cnnbench.records.runs import DataSet, SanityRun, TrainingRun
+from cnnbench.records.records import CheckResult, DataSet, SanityRun, TrainingRun
 from cnnbench.verdicts.gates.evidence import is_constant, luck_of
 from cnnbench.verdicts.results import result_of
 

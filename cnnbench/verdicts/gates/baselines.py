@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import TrainingRun
 
 BASELINE_VERSION = 1
 # What must be equal for two accuracies to be of one recipe on the same pictures. Threads are among

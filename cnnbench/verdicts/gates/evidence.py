@@ -13,8 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.records.checks import Verdict
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import TrainingRun, Verdict
 from cnnbench.stats.answers import classes_of
 from cnnbench.stats.intervals import (
     UNKNOWN,

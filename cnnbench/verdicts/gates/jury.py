@@ -10,8 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cnnbench.records.checks import CheckResult, Verdict
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import CheckResult, TrainingRun, Verdict
 from cnnbench.stats.sequential import holm, look_plan, nominal_levels, sequential_p_value, shares_of
 from cnnbench.verdicts.gates.evidence import Evidence, Levels, Rule
 from cnnbench.verdicts.results import place_of

@@ -10,7 +10,7 @@ from statistics import fmean
 import numpy as np
 from scipy import special
 
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import TrainingRun
 from cnnbench.stats.intervals import UNKNOWN, Interval, Spread, picture_error, spread_of, widened
 from cnnbench.stats.power import smallest_difference
 from cnnbench.stats.two_samples import EFFICIENCY, p_lower, shift

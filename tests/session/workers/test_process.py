@@ -17,8 +17,7 @@ import pytest
 
 from cnnbench.machine.backends import Place, missing
 from cnnbench.models.variants import VARIANTS, variant_named
-from cnnbench.records.measurements import Row
-from cnnbench.records.runs import TrainingRun
+from cnnbench.records.records import Row, TrainingRun
 from cnnbench.session.progress import Progress
 from cnnbench.session.workers.crew import Crew
 from cnnbench.session.workers.jobs import FindGpus, Measure, MeasurePeak, Train

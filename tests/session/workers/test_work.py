@@ -13,8 +13,8 @@ import pytest
 from cnnbench.machine.backends import Place, missing
 from cnnbench.models.variants import VARIANTS, variant_named
 from cnnbench.pictures.data_set import Splits
-from cnnbench.records.codec import from_data
-from cnnbench.records.measurements import Row, Workload
+from cnnbench.records.journal import from_data
+from cnnbench.records.records import Row, Workload
 from cnnbench.session.workers import jobs
 from cnnbench.session.workers.jobs import Job
 from cnnbench.session.workers.work import WORK, run

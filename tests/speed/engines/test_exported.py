@@ -19,7 +19,7 @@ from cnnbench.machine.backends import Place, worker_environment
 from cnnbench.models.network import build_model, targets_for
 from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures
-from cnnbench.records.measurements import Placement, Row
+from cnnbench.records.records import Placement, Row
 from cnnbench.speed.engines import on_openvino as openvino
 from cnnbench.speed.engines.on_onnxruntime import OnnxRuntimeEngine
 from cnnbench.speed.engines.on_openvino import OpenVinoEngine

@@ -8,7 +8,7 @@ import tensorflow as tf
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import VARIANTS, variant_named
 from cnnbench.pictures.batches import Pictures
-from cnnbench.records.measurements import Placement, Row
+from cnnbench.records.records import Placement, Row
 from cnnbench.speed.engines.choice import engine_for, program_for
 from cnnbench.speed.engines.engine import host_step
 from cnnbench.speed.engines.keras_model import (
