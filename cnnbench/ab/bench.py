@@ -16,8 +16,8 @@ from cnnbench.ab.pairs import Pair, Taken, Timer, drawn_order, steps_for, time_i
 from cnnbench.ab.sides import Side
 from cnnbench.ab.steps import TimeSteps, cpus_for
 from cnnbench.machine.backends import Place
+from cnnbench.pictures.batches import random_stream
 from cnnbench.pictures.data_set import Splits
-from cnnbench.pictures.streams import random_stream
 from cnnbench.records.records import Row, Workload
 from cnnbench.session.workers.process import WorkerProcess
 

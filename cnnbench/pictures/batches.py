@@ -1,13 +1,36 @@
-"""The pictures of one side, and the order in which a training walks through them."""
+"""The pictures of one side, the batches that a seed draws of them, and what a seed draws at all."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from cnnbench.pictures.streams import Purpose, random_stream
+Purpose = Literal[
+    "epoch_order",
+    "monitor_split",
+    "shuffled_labels",
+    "tiny_batch",
+    "timed_batches",
+    "warm_up_batches",
+    "rounding",
+    "ab_pair",
+    "calibration",
+]
+
+
+def random_stream(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:
+    """Returns a generator whose numbers no other purpose gets from this seed.
+
+    Args:
+        seed: at least 0.
+        purpose: what is drawn.
+        numbers: of the epoch, the pair or the like, where a purpose has several streams.
+    """
+    key = (int.from_bytes(purpose.encode()), *numbers)  # the name itself, whatever others there are
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 @dataclass(frozen=True)

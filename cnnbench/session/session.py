@@ -128,7 +128,7 @@ class Session:
             self._record(self.data_set)
 
     def _open_pictures(self) -> None:
-        from cnnbench.pictures.splitting import LeakError
+        from cnnbench.pictures.load import LeakError
 
         start = time.perf_counter()
         try:

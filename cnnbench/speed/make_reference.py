@@ -12,9 +12,8 @@ import numpy.typing as npt
 from cnnbench.models.evaluation import evaluate_side
 from cnnbench.models.network import targets_for
 from cnnbench.models.variants import Variant
-from cnnbench.pictures.batches import Pictures, drawn_batch
+from cnnbench.pictures.batches import Pictures, Purpose, drawn_batch, random_stream
 from cnnbench.pictures.data_set import Splits
-from cnnbench.pictures.streams import Purpose, random_stream
 from cnnbench.records.records import Workload
 from cnnbench.speed.engines.keras_model import has_random_layers, model_of
 from cnnbench.speed.flops import inference_flops, training_flops

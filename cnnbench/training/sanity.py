@@ -12,9 +12,8 @@ from cnnbench.machine.backends import Place
 from cnnbench.models.evaluation import evaluate_side
 from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import Variant
-from cnnbench.pictures.batches import Pictures
+from cnnbench.pictures.batches import Pictures, random_stream
 from cnnbench.pictures.data_set import Splits
-from cnnbench.pictures.streams import random_stream
 from cnnbench.records.records import SanityRun
 from cnnbench.training.protocols import Protocol
 from cnnbench.training.train import Progress, train

@@ -15,13 +15,16 @@ import numpy as np
 
 from cnnbench.machine.backends import Place
 from cnnbench.machine.devices import place_of_this_process
-from cnnbench.models.evaluation import evaluate_side
-from cnnbench.models.inspection import INSPECTED_PICTURES, dead_units, prediction_difference
+from cnnbench.models.evaluation import (
+    INSPECTED_PICTURES,
+    dead_units,
+    evaluate_side,
+    prediction_difference,
+)
 from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import Variant, variant_named
-from cnnbench.pictures.batches import Pictures, epoch_batches
+from cnnbench.pictures.batches import Pictures, epoch_batches, random_stream
 from cnnbench.pictures.data_set import Splits
-from cnnbench.pictures.streams import random_stream
 from cnnbench.records.records import TrainingRun
 from cnnbench.training.protocols import Protocol, protocol_named
 

@@ -12,7 +12,7 @@ from statistics import fmean
 
 import numpy as np
 
-from cnnbench.pictures.streams import random_stream
+from cnnbench.pictures.batches import random_stream
 from cnnbench.records.records import CheckResult, TrainingRun
 from cnnbench.stats.intervals import Spread, spread_of
 from cnnbench.verdicts.gates import evidence, rules

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from cnnbench.models.inspection import dead_units, prediction_difference
+from cnnbench.models.evaluation import dead_units, prediction_difference
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from tiny import write_pictures
 
-from cnnbench.models.inspection import dead_units
-from cnnbench.models.network import build_model
-from cnnbench.models.trial import try_model
+from cnnbench.models.evaluation import dead_units
+from cnnbench.models.network import build_model, try_model
 from cnnbench.models.user_errors import BadModel, blaming, first_line
 from cnnbench.models.variants import variant_named
 from cnnbench.pictures.data_set import Splits

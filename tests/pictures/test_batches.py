@@ -6,8 +6,7 @@ from typing import get_args
 
 import numpy as np
 
-from cnnbench.pictures.batches import Pictures, drawn_batch, epoch_batches
-from cnnbench.pictures.streams import Purpose, random_stream
+from cnnbench.pictures.batches import Pictures, Purpose, drawn_batch, epoch_batches, random_stream
 
 
 def order(steps: int, seed: int = 0, epoch: int = 0) -> list[list[int]]:

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from cnnbench.pictures import drawn_set as module
-from cnnbench.pictures.drawn_animals import draw_picture
-from cnnbench.pictures.drawn_set import DrawnSet, drawn_set_directory, write_drawn_set
+from cnnbench.pictures.drawn_set import DrawnSet, draw_picture, drawn_set_directory, write_drawn_set
 
 TINY = DrawnSet(train_per_class=3, validation_per_class=2, size=16)
 MISLABELLED = DrawnSet(train_per_class=10, validation_per_class=5, wrong_label_share=0.2, size=16)

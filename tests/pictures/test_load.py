@@ -6,8 +6,7 @@ import pytest
 from PIL import Image
 
 from cnnbench.pictures.data_set import Splits
-from cnnbench.pictures.load import load_splits
-from cnnbench.pictures.splitting import LeakError
+from cnnbench.pictures.load import LeakError, load_splits
 
 
 def save(path: Path, shade: int) -> None:

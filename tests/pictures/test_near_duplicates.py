@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
 from cnnbench.pictures.decode import decode_pictures
-from cnnbench.pictures.drawn_animals import draw_picture
+from cnnbench.pictures.drawn_set import draw_picture
 from cnnbench.pictures.load import load_splits
 from cnnbench.pictures.near_duplicates import NearDuplicates, find_near_duplicates, near_duplicates
 

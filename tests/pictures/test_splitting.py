@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cnnbench.pictures.listing import Listing, Picture
-from cnnbench.pictures.splitting import LeakError, refuse_leaks, split_listing
+from cnnbench.pictures.load import LeakError, refuse_leaks, split_listing
 
 ROOT = Path("pictures")
 

@@ -38,7 +38,7 @@ def find_gpus(job: jobs.FindGpus, place: Place, report: Report) -> tuple[str, ..
 
 
 def check_models(job: jobs.CheckModels, place: Place, report: Report) -> tuple[str, ...]:
-    from cnnbench.models.trial import try_model
+    from cnnbench.models.network import try_model
 
     splits, problems = Splits.open(job.splits), []
     for variant in job.variants:
