@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from cnnbench.machine.backends import Place
-from cnnbench.records import measurements
+from cnnbench.records import records
 from cnnbench.records.records import CheckResult, DataSet, Measurement, Row, SanityRun, TrainingRun
 
 R = TypeVar("R")
@@ -116,25 +116,25 @@ measurement = changed(
 
 # The same answers as the reference's, but for rounding.
 agreement = changed(
-    measurements.Agreement(
+    records.Agreement(
         pictures=1000, equal_share=1.0, probability_difference=1e-6, accuracy_difference=0.0
     )
 )
 
 # A timer that waited: four times the steps took four times as long.
 timing_proof = changed(
-    measurements.TimingProof(steps=(4, 8, 16), seconds=(0.1, 0.2, 0.4), drain_seconds=0.0001)
+    records.TimingProof(steps=(4, 8, 16), seconds=(0.1, 0.2, 0.4), drain_seconds=0.0001)
 )
 
 placement = changed(
-    measurements.Placement(
+    records.Placement(
         devices=("cpu",), weight_dtypes=("float32",), compute_dtypes=("float32",)
     )
 )
 
 # The limits of the CPU that `measurement` was measured on.
 peak = changed(
-    measurements.Peak(
+    records.Peak(
         place=PLACE,
         dtype="float32",
         matmul_flops_per_second=1e11,
