@@ -19,7 +19,7 @@ from cnnbench.pictures.data_set import Splits
 from cnnbench.records.journal import encode
 from cnnbench.records.records import Measurement, Row, TimingProof, Workload
 from cnnbench.speed import peaks, throughput, timing
-from cnnbench.speed.engines.choice import engine_for, program_for
+from cnnbench.speed.engines.engine import engine_for
 from cnnbench.speed.timing import Step, prove_timing
 
 VARIANT, BATCH_SIZE = VARIANTS["single-block"], 8
@@ -72,7 +72,7 @@ def counts(backend: str) -> list[tuple[Workload, float | None, float | None]]:
 def begun(backend: str, splits: Splits, workload: Workload) -> tuple[Any, Step]:
     """Returns an engine and a step of its program, which is compiled."""
     engine, row = engine_for(Place(backend, "cpu", 1)), Row("", workload, "float32", 32, 0)
-    program = program_for(engine, VARIANT, row, splits)
+    program = engine.program_for(VARIANT, row, splits)
     inputs = program.inputs(Pictures(splits.train_pictures()[:32], splits.train.labels[:32]))
     program.run(*inputs)
     return engine, lambda: program.run(*inputs)

@@ -124,6 +124,10 @@ class SanityRun:
 
 Workload = Literal["train", "inference"]
 
+# Twice the steps must take twice the time. Overhead that is paid once makes it less, a busy machine
+# makes it more or less; a timer that does not wait is off by the length of the queue.
+LINEAR = (0.6, 1.6)
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -150,6 +154,17 @@ class TimingProof:
     steps: tuple[int, ...]
     seconds: tuple[float, ...]
     drain_seconds: float
+
+    @property
+    def linearity(self) -> float:
+        """By how much time grew with queued steps, relative to the steps: 1 is right."""
+        more_seconds = self.seconds[-1] - self.seconds[0]
+        more_steps = self.steps[-1] - self.steps[0]
+        return (more_seconds / more_steps) / (self.seconds[-1] / self.steps[-1])
+
+    @property
+    def is_linear(self) -> bool:
+        return LINEAR[0] <= self.linearity <= LINEAR[1]
 
 
 @dataclass(frozen=True)
@@ -234,6 +249,11 @@ class Peak:
     dtype: str
     matmul_flops_per_second: float | None
     convolution_flops_per_second: float | None
+
+    @property
+    def limit(self) -> float:
+        """The faster of both works; 0 where the backend can do neither."""
+        return max(self.matmul_flops_per_second or 0.0, self.convolution_flops_per_second or 0.0)
 
 
 # An error is a check that could not be judged: its training failed, say.

@@ -12,8 +12,6 @@ import numpy as np
 from cnnbench.machine.telemetry import concerns
 from cnnbench.records.records import CheckResult, DataSet, Measurement, Peak, Record, TrainingRun
 from cnnbench.report.tables import KEY, SCHEMA
-from cnnbench.speed.limits import percent_of_peak
-from cnnbench.speed.timing import linearity
 from cnnbench.stats.answers import classes_of
 
 TableRow = dict[str, Any]
@@ -69,7 +67,9 @@ def throughput_row(measurement: Measurement, peak: Peak | None = None) -> TableR
     telemetry = measurement.telemetry
     watts, pictures = telemetry.get("watts"), measurement.row.batch_size * len(steps)
     # Where some layers compute in another dtype (Keras' int8), no single peak is the limit.
-    has_limit = placement is None or len(placement.compute_dtypes) == 1
+    is_mixed = placement is not None and len(placement.compute_dtypes) > 1
+    limit = peak.limit if peak and not is_mixed else 0.0
+    flops_per_second = measurement.images_per_second * (measurement.flops_per_picture or 0.0)
     return _row(
         "throughput",
         measurement,
@@ -82,16 +82,12 @@ def throughput_row(measurement: Measurement, peak: Peak | None = None) -> TableR
         latency_p99_ms=_percentile(calls, 0.99) * 1e3 if calls else None,
         copy_ms=median(copies) * 1e3 if copies else None,
         out_of_memory="yes" if measurement.out_of_memory else "",
-        queue_linearity=linearity(proof),
+        queue_linearity=proof.linearity if proof else None,
         drain_ms=proof.drain_seconds * 1e3 if proof else None,
         placed_on="+".join(placement.devices) if placement else "",
         weight_dtype="+".join(placement.weight_dtypes) if placement else "",
         compute_dtype="+".join(placement.compute_dtypes) if placement else "",
-        percent_of_peak=(
-            percent_of_peak(measurement.images_per_second, measurement.flops_per_picture, peak)
-            if steps and has_limit and peak
-            else None
-        ),
+        percent_of_peak=100 * flops_per_second / limit if flops_per_second and limit else None,
         watts=watts,
         joules_per_1000=watts * sum(steps) / pictures * 1000 if watts and pictures else None,
         clock_mhz=telemetry.get("clock_mhz_last"),

@@ -15,7 +15,7 @@ import numpy as np
 from cnnbench.machine.backends import TRAINING_BACKENDS, Place, kind_of
 from cnnbench.machine.devices import gpus
 from cnnbench.records.records import Peak
-from cnnbench.speed.engines.choice import engine_for
+from cnnbench.speed.engines.engine import engine_for
 from cnnbench.speed.timing import Clock, Step, time_calls
 
 CALL_SECONDS = 0.02  # long beside reading the clock, launching a kernel and waiting for it

@@ -16,10 +16,9 @@ from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.data_set import Splits
 from cnnbench.records.records import Measurement, Row, Workload
-from cnnbench.speed.engines.choice import engine_for, program_for
-from cnnbench.speed.engines.engine import Engine, Program, is_out_of_memory
+from cnnbench.speed.engines.engine import Engine, Program, engine_for, is_out_of_memory
 from cnnbench.speed.reference import Reference, agreement_of
-from cnnbench.speed.timing import is_linear, prove_timing, steps_per_round, time_calls, time_steps
+from cnnbench.speed.timing import prove_timing, steps_per_round, time_calls, time_steps
 
 LATENCY_CALLS = 300  # enough for a 99th percentile with three calls above it
 LATENCY_WARMUP_CALLS = 20
@@ -133,7 +132,7 @@ def _measured(
     training = known.training if known and row.workload == "train" else None
     begun = training or known
     weights = begun.weights if begun else None
-    program = program_for(engine, variant, row, splits, weights, exported)
+    program = engine.program_for(variant, row, splits, weights, exported)
     side = Pictures(splits.train_pictures(), splits.train.labels)
     first = training.first_batch if training else 0
     batch = drawn_batch(side, row.batch_size, row.seed, first)
@@ -166,7 +165,7 @@ def _measured(
     for _ in range(PROOFS):
         proof = prove_timing(step, engine.synchronize, engine.get, steps)
         # A busy machine bends a line now and then; a timer that does not wait does so each time.
-        if is_linear(proof):
+        if proof.is_linear:
             break
     copies = time_calls(lambda: engine.put(batch.pictures), COPY_WARMUPS + COPIES)
     latency: tuple[float, ...] = ()

@@ -18,10 +18,6 @@ Synchronize = Callable[[Sequence[object]], None]
 
 MINIMUM_ROUND_SECONDS = 0.05
 
-# Twice the steps must take twice the time. Overhead that is paid once makes it less, a busy machine
-# makes it more or less; a timer that does not wait is off by the length of the queue.
-LINEAR = (0.6, 1.6)
-
 
 def time_steps(
     step: Step,
@@ -92,17 +88,3 @@ def prove_timing(
             drains.append(time_steps(partial(read, output), clock=clock))
             best[count] = min(best[count], seconds)
     return TimingProof(counts, tuple(best.values()), min(drains))
-
-
-def linearity(proof: TimingProof | None) -> float | None:
-    """Returns by how much time grew with queued steps, relative to the steps: 1 is right."""
-    if proof is None:
-        return None
-    more_seconds = proof.seconds[-1] - proof.seconds[0]
-    more_steps = proof.steps[-1] - proof.steps[0]
-    return (more_seconds / more_steps) / (proof.seconds[-1] / proof.steps[-1])
-
-
-def is_linear(proof: TimingProof) -> bool:
-    """Returns whether time grew with queued steps as it should."""
-    return LINEAR[0] <= (linearity(proof) or 0.0) <= LINEAR[1]

@@ -30,7 +30,7 @@ import numpy as np
 
 from cnnbench.machine.backends import BACKENDS, TRAINING_BACKENDS, Place, worker_environment
 from cnnbench.models.variants import variant_named
-from cnnbench.speed.engines.choice import engine_for
+from cnnbench.speed.engines.engine import engine_for
 from cnnbench.speed.timing import time_steps
 from cnnbench.stats.intervals import mean_of
 

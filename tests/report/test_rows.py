@@ -245,8 +245,13 @@ def test_a_batch_that_did_not_fit_has_a_row_without_figures():
 
 def test_percent_of_peak_is_of_the_larger_limit_and_of_one_dtype():
     # 64 pictures per second of 1e9 operations each are 64 % of 1e11.
-    row = throughput_row(measurement(flops_per_picture=1e9), peak())
-    assert row["percent_of_peak"] == pytest.approx(64.0)
+    for convolution, percent in ((5e10, 64.0), (2e11, 32.0), (None, 64.0)):
+        limits = peak(convolution_flops_per_second=convolution)
+        row = throughput_row(measurement(flops_per_picture=1e9), limits)
+        assert row["percent_of_peak"] == pytest.approx(percent)
+    nothing = peak(matmul_flops_per_second=None, convolution_flops_per_second=None)
+    row = throughput_row(measurement(flops_per_picture=1e9), nothing)
+    assert row["percent_of_peak"] is None
     mixed = placement(compute_dtypes=("float32", "int8"))
     row = throughput_row(measurement(flops_per_picture=1e9, placement=mixed), peak())
     assert row["percent_of_peak"] is None

@@ -3,7 +3,6 @@ import pytest
 from cnnbench.machine.backends import DTYPES, Place, missing
 from cnnbench.records.records import Peak
 from cnnbench.speed import peaks
-from cnnbench.speed.limits import percent_of_peak
 from cnnbench.speed.peaks import Ladder, best_rate, measure_peak
 
 LADDER = Ladder(8, 1024, float)
@@ -86,24 +85,6 @@ def test_a_clock_that_stands_still_is_no_division_by_zero():
 def test_work_is_what_is_calculated_by_hand():
     assert peaks.LADDERS["matmul"].work(512) == 268_435_456
     assert peaks.LADDERS["convolution"].work(2) == 2 * 2 * 56 * 56 * 64 * 3 * 3 * 64
-
-
-# Limits
-
-
-@pytest.mark.parametrize(
-    ("matmul", "convolution", "flops", "percent"),
-    [
-        (100e9, 80e9, 25e6, 25.0),
-        (None, 50e9, 25e6, 50.0),
-        (100e9, 125e9, 25e6, 20.0),  # the faster of both is the limit
-        (None, None, 25e6, None),
-        (100e9, 80e9, None, None),
-    ],
-)
-def test_percent_of_peak(matmul, convolution, flops, percent):
-    peak = Peak(Place("jax", "cpu", 2), "float32", matmul, convolution)
-    assert percent_of_peak(1000, flops, peak) == percent
 
 
 # Real backends on works that take no time

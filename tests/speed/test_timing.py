@@ -2,7 +2,7 @@ import pytest
 from factories import measurement
 
 from cnnbench.records.records import TimingProof
-from cnnbench.speed.timing import linearity, prove_timing, steps_per_round, time_calls, time_steps
+from cnnbench.speed.timing import prove_timing, steps_per_round, time_calls, time_steps
 from cnnbench.verdicts.checks.speed import check_timer_waits
 
 STEP = 1 / 32  # seconds that floats add up exactly
@@ -118,7 +118,7 @@ def test_steps_that_return_when_they_are_done_need_no_waiting_for():
     work = Work()
     found = prove_timing(work.step, ignored, ignored, 16, clock=work.clock)
     assert found == TimingProof((4, 8, 16), (4 * STEP, 8 * STEP, 16 * STEP), 0.0)
-    assert linearity(found) == 1.0
+    assert found.linearity == 1.0
     assert check_timer_waits(measurement(timing=found)).verdict == "pass"
 
 

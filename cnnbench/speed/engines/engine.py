@@ -1,9 +1,10 @@
-"""What a backend must do for a measurement. One file per backend implements it."""
+"""What a backend must do for a measurement. One file per backend, `on_...`, implements it."""
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,21 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnbench.machine.backends import Place
+from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
-from cnnbench.records.records import Placement
-from cnnbench.speed.timing import Step
+from cnnbench.pictures.data_set import Splits
+from cnnbench.records.records import Placement, Row
 
+Array = npt.NDArray[Any]
 Tensor = Any  # a tensor of the backend
 
+_ENGINES = {
+    "tensorflow": "TensorFlowEngine",
+    "jax": "JaxEngine",
+    "torch": "TorchEngine",
+    "openvino": "OpenVinoEngine",
+    "onnxruntime": "OnnxRuntimeEngine",
+}
 # What the names and messages of the backends' errors have in common, in lower case.
 _OUT_OF_MEMORY = (
     "memoryerror",
@@ -30,22 +40,43 @@ _OUT_OF_MEMORY = (
 )
 
 
+def engine_for(place: Place) -> Any:
+    """Returns the `Engine` of this process; it imports the backend."""
+    module = importlib.import_module(f"cnnbench.speed.engines.on_{place.backend}")
+    return getattr(module, _ENGINES[place.backend])(place)
+
+
 class Engine(ABC):
-    """One backend on one device in this process."""
+    """One backend on one device, `cpu` or `gpu`, in this process."""
 
     @abstractmethod
-    def send(self, array: npt.NDArray[Any]) -> Tensor:
+    def program_for(
+        self,
+        variant: Variant,
+        row: Row,
+        splits: Splits,
+        weights: Sequence[Array] | None = None,
+        exported: Path | None = None,
+    ) -> Program:
+        """Makes the program of a row.
+
+        `weights`, in Keras' order, replace those that the row's seed draws. Engines that do not
+        build Keras' models read `exported`, an ONNX file of the same weights.
+        """
+
+    @abstractmethod
+    def send(self, array: Array) -> Tensor:
         """Copies an array to the device, perhaps after it has returned."""
 
     @abstractmethod
-    def get(self, tensor: Tensor) -> npt.NDArray[Any]:
+    def get(self, tensor: Tensor) -> Array:
         """Copies a tensor to the host."""
 
     @abstractmethod
     def synchronize(self, outputs: Sequence[Tensor]) -> None:
         """Returns when all queued work, and these outputs, are done."""
 
-    def put(self, array: npt.NDArray[Any]) -> Tensor:
+    def put(self, array: Array) -> Tensor:
         """Copies an array to the device; returns when it has arrived."""
         tensor = self.send(array)
         self.synchronize([tensor])
@@ -67,13 +98,8 @@ class Program(ABC):
     def run(self, pictures: Tensor, targets: Tensor | None = None) -> Tensor:
         """Queues one step and returns its output, which may not be computed yet.
 
-        Args:
-            pictures: uint8 `(batch_size, height, width, channels)` on the device.
-            targets: for training, what the model's loss takes, on the device.
-
-        Returns:
-            Probabilities `(batch_size, outputs)` of inference. Of a training step, Keras' running
-            mean of the loss `()`.
+        Of inference, that is probabilities `(batch_size, outputs)`, and of a training step, which
+        takes the targets of the model's loss, Keras' running mean of the loss `()`.
         """
 
     @abstractmethod
@@ -101,13 +127,20 @@ class HostEngine(Engine):
     def synchronize(self, outputs: Sequence[Tensor]) -> None:
         """Does nothing: a step is done when it returns."""
 
+    def program_for(
+        self,
+        variant: Variant,
+        row: Row,
+        splits: Splits,
+        weights: Sequence[Array] | None = None,
+        exported: Path | None = None,
+    ) -> Program:
+        assert exported is not None
+        return self.program(exported, row.dtype, row.batch_size)
+
     @abstractmethod
     def program(self, path: Path, dtype: str, batch_size: int) -> HostProgram:
-        """Compiles an ONNX file.
-
-        Raises:
-            ValueError: if this CPU does not compute in that dtype.
-        """
+        """Compiles an ONNX file. Raises a `ValueError` if this CPU has no such dtype."""
 
 
 class HostProgram(Program):
@@ -123,9 +156,15 @@ class HostProgram(Program):
         return (self.engine.put(batch.pictures),)
 
 
-def host_step(engine: Engine, program: Program, batch: Pictures) -> Step:
-    """Returns a step as most code makes it, from arrays in memory to numbers in memory."""
-    return lambda: engine.get(program.run(*program.inputs(batch)))
+def placed(
+    devices: Iterable[str], weight_dtypes: Iterable[str], compute_dtypes: Iterable[str]
+) -> Placement:
+    """Returns a placement that names each device and dtype once."""
+    return Placement(
+        devices=tuple(sorted(set(devices))),
+        weight_dtypes=tuple(sorted(set(weight_dtypes))),
+        compute_dtypes=tuple(sorted(set(compute_dtypes))),
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,8 +14,9 @@ import numpy.typing as npt
 from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
-from cnnbench.records.records import Placement, Workload
-from cnnbench.speed.engines.engine import Engine, Program, Tensor
+from cnnbench.pictures.data_set import Splits
+from cnnbench.records.records import Placement, Row, Workload
+from cnnbench.speed.engines.engine import Array, Engine, Program, Tensor, placed
 
 # Keras' names: weights stay float32, layers compute in the lower precision.
 POLICIES = {
@@ -29,6 +30,22 @@ KERNELS = ("kernel", "embeddings")  # Keras' names of what layers multiply with
 
 class KerasEngine(Engine):
     """A backend of Keras."""
+
+    def program_for(
+        self,
+        variant: Variant,
+        row: Row,
+        splits: Splits,
+        weights: Sequence[Array] | None = None,
+        exported: Path | None = None,
+    ) -> Program:
+        classes = len(splits.classes)
+        model = model_of(variant, row.seed, splits.input_shape, classes, row.dtype, weights)
+        return self.program(model, row.workload)
+
+    @abstractmethod
+    def program(self, model: keras.Model, workload: Workload) -> Program:
+        """Compiles a built model."""
 
     @abstractmethod
     def where(self, tensor: Tensor) -> tuple[str, str]:
@@ -71,13 +88,14 @@ class KerasProgram(Program):
         except (AttributeError, ValueError):
             outputs = self.model(picture, training=False)
         seen = [self.engine.where(tensor) for tensor in keras.tree.flatten(outputs)]
-        computed = _names(dtype for _, dtype in seen)
-        if any(dtype == "int8" for _, dtype in weights):
-            computed = compute_dtypes(self.model)  # int8 layers return float32
-        return Placement(
-            devices=_names(device for device, _ in (*weights, *seen)),
-            weight_dtypes=_names(dtype for _, dtype in weights),
-            compute_dtypes=computed,
+        weight_dtypes = {dtype for _, dtype in weights}
+        return placed(
+            devices=(device for device, _ in (*weights, *seen)),
+            weight_dtypes=weight_dtypes,
+            # int8 layers return float32
+            compute_dtypes=compute_dtypes(self.model)
+            if "int8" in weight_dtypes
+            else {dtype for _, dtype in seen},
         )
 
 
@@ -87,23 +105,11 @@ def model_of(
     input_shape: tuple[int, int, int],
     classes: int,
     dtype: str = "float32",
-    weights: Sequence[npt.NDArray[Any]] | None = None,
+    weights: Sequence[Array] | None = None,
 ) -> keras.Model:
-    """Builds a variant's model that computes in a dtype.
+    """Builds a variant's model that computes in a dtype, with given weights or the seed's.
 
-    Args:
-        variant: what is built.
-        seed: of its weights, and of dropout and augmentation.
-        input_shape: `(height, width, channels)`.
-        classes: number of classes.
-        dtype: `float32`, `bfloat16`, `float16` or `int8`.
-        weights: replace those that the seed draws, in Keras' order.
-
-    Returns:
-        A compiled model without metrics: steps are timed, not judged.
-
-    Raises:
-        ValueError: if Keras can quantize none of the model's layers.
+    It is compiled without metrics: steps are timed, not judged.
     """
     model = seeded_model(variant, seed, input_shape, classes, POLICIES[dtype])
     if weights is not None:
@@ -121,9 +127,6 @@ def quantize_int8(model: keras.Model) -> None:
     Weights have one scale per output unit. The activations of each picture are scaled anew in each
     call, so that no calibration is needed. Keras has no int8 convolution: convolutions compute in
     float32, while OpenVINO and ONNX Runtime compute in int8 throughout.
-
-    Raises:
-        ValueError: if the model has no layer that Keras can quantize.
     """
     with warnings.catch_warnings():
         # One for each kind of layer that stays as it is.
@@ -139,15 +142,15 @@ def quantize_int8(model: keras.Model) -> None:
         )
 
 
-def compute_dtypes(model: keras.Model) -> tuple[str, ...]:
-    """Returns the dtypes in which a model's dense and convolutional layers multiply, sorted.
+def compute_dtypes(model: keras.Model) -> set[str]:
+    """Returns the dtypes in which a model's dense and convolutional layers multiply.
 
     An int8 kernel is multiplied in int8, any other in the layer's own dtype.
     """
-    return _names(
+    return {
         "int8" if kernel.dtype == "int8" else layer.compute_dtype
         for layer, kernel in _kernels(model)
-    )
+    }
 
 
 def has_random_layers(model: keras.Model) -> bool:
@@ -168,7 +171,3 @@ def _kernels(model: keras.Model) -> list[tuple[keras.Layer, keras.Variable]]:
         for variable in (*layer._trainable_variables, *layer._non_trainable_variables)
         if variable.name in KERNELS
     ]
-
-
-def _names(values: Any) -> tuple[str, ...]:
-    return tuple(sorted(set(values)))

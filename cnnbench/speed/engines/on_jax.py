@@ -8,25 +8,22 @@ from typing import Any
 import jax
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from cnnbench.machine.backends import Place
 from cnnbench.pictures.batches import Pictures
 from cnnbench.records.records import Placement, Workload
-from cnnbench.speed.engines.engine import Tensor
+from cnnbench.speed.engines.engine import Array, Tensor
 from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
 
 
 class JaxEngine(KerasEngine):
-    """One device, `cpu` or `gpu`, of this process."""
-
     def __init__(self, place: Place) -> None:
         self.device = jax.devices("cpu" if place.device == "cpu" else None)[0]
 
-    def send(self, array: npt.NDArray[Any]) -> Tensor:
+    def send(self, array: Array) -> Tensor:
         return jax.device_put(array, self.device)
 
-    def get(self, tensor: Tensor) -> npt.NDArray[Any]:
+    def get(self, tensor: Tensor) -> Array:
         return np.asarray(tensor)
 
     def synchronize(self, outputs: Sequence[Tensor]) -> None:

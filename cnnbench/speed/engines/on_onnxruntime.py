@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 
 from cnnbench.records.records import Placement
-from cnnbench.speed.engines.engine import HostEngine, HostProgram, Tensor
+from cnnbench.speed.engines.engine import Array, HostEngine, HostProgram, Tensor, placed
 
 # Which input of a node has the weights; names as ONNX Runtime's optimizer writes them.
 _FLOAT_WEIGHTS = dict.fromkeys(
@@ -28,11 +28,11 @@ _ERRORS_ONLY = 3  # of ONNX Runtime's severities
 class OnnxRuntimeEngine(HostEngine):
     """The CPU of this machine, on a number of threads."""
 
-    def send(self, array: npt.NDArray[Any]) -> Tensor:
+    def send(self, array: Array) -> Tensor:
         # ONNX Runtime takes over a NumPy array's memory on CPUs, so the copy is made here.
         return onnxruntime.OrtValue.ortvalue_from_numpy(np.array(array, order="C"))
 
-    def get(self, tensor: Tensor) -> npt.NDArray[Any]:
+    def get(self, tensor: Tensor) -> Array:
         return np.array(tensor if isinstance(tensor, np.ndarray) else tensor.numpy())
 
     def program(self, path: Path, dtype: str, batch_size: int) -> OnnxRuntimeProgram:
@@ -95,11 +95,8 @@ class OnnxRuntimeProgram(HostProgram):
                     name = makers[name].input[0]  # stored in int8, multiplied in float32
                 weights.add(constants.get(name, "unknown"))
         providers = self.session.get_providers()
-        return Placement(
-            devices=tuple(sorted(p.removesuffix("ExecutionProvider").lower() for p in providers)),
-            weight_dtypes=tuple(sorted(weights)),
-            compute_dtypes=tuple(sorted(computed)),
-        )
+        devices = (name.removesuffix("ExecutionProvider").lower() for name in providers)
+        return placed(devices, weights, computed)
 
 
 def _dtype(constant: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from cnnbench.machine.backends import Place, switch_off_telemetry
 from cnnbench.records.records import Placement
-from cnnbench.speed.engines.engine import HostEngine, HostProgram, Tensor
+from cnnbench.speed.engines.engine import Array, HostEngine, HostProgram, Tensor, placed
 
 # The precision of everything that the file leaves open, and the capability that it takes. Left
 # alone, OpenVINO computes float32 models in bfloat16 on a CPU that can, and takes f16 for bf16 on
@@ -38,10 +37,10 @@ class OpenVinoEngine(HostEngine):
         capabilities = self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return tuple(dtype for dtype, name in _CAPABILITIES.items() if name in capabilities)
 
-    def send(self, array: npt.NDArray[Any]) -> Tensor:
+    def send(self, array: Array) -> Tensor:
         return self.openvino.Tensor(np.ascontiguousarray(array))  # copies
 
-    def get(self, tensor: Tensor) -> npt.NDArray[Any]:
+    def get(self, tensor: Tensor) -> Array:
         return np.array(tensor if isinstance(tensor, np.ndarray) else tensor.data)
 
     def program(self, path: Path, dtype: str, batch_size: int) -> OpenVinoProgram:
@@ -107,21 +106,15 @@ class OpenVinoProgram(HostProgram):
             for operation in compiled.get_runtime_model().get_ops()
             if _runtime_info(operation, "layerType") in _PRODUCTS
         ]
-        return Placement(
-            devices=tuple(
-                sorted(name.lower() for name in compiled.get_property("EXECUTION_DEVICES"))
-            ),
-            weight_dtypes=_dtypes(
-                layer.input(1).get_element_type().get_type_name() for layer in layers
-            ),
-            compute_dtypes=_dtypes(_runtime_info(layer, "runtimePrecision") for layer in layers),
+        weights = (layer.input(1).get_element_type().get_type_name() for layer in layers)
+        computed = (_runtime_info(layer, "runtimePrecision") for layer in layers)
+        return placed(
+            devices=(name.lower() for name in compiled.get_property("EXECUTION_DEVICES")),
+            weight_dtypes=(_NAMES.get(name, name) for name in weights),
+            compute_dtypes=(_NAMES.get(name, name) for name in computed),
         )
 
 
 def _runtime_info(operation: Any, key: str) -> str:
     info = operation.get_rt_info()  # no dictionary: it has no get()
     return str(info[key].astype(str)) if key in info else ""
-
-
-def _dtypes(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({_NAMES.get(name, name) for name in names}))

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from cnnbench.machine.backends import Place, kind_of
 from cnnbench.records.records import Workload
-from cnnbench.speed.engines.engine import Tensor
+from cnnbench.speed.engines.engine import Array, Tensor
 from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
 
 
 class TensorFlowEngine(KerasEngine):
-    """One device, `cpu` or `gpu`, of this process."""
-
     def __init__(self, place: Place) -> None:
         self.device = f"/{kind_of(place.device).upper()}:0"
 
-    def send(self, array: npt.NDArray[Any]) -> Tensor:
+    def send(self, array: Array) -> Tensor:
         with tf.device(self.device):
             return tf.identity(tf.constant(array))
 
-    def get(self, tensor: Tensor) -> npt.NDArray[Any]:
+    def get(self, tensor: Tensor) -> Array:
         return np.asarray(tensor)
 
     def synchronize(self, outputs: Sequence[Tensor]) -> None:

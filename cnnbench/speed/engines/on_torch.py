@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from cnnbench.machine.backends import Place
 from cnnbench.pictures.batches import Pictures
 from cnnbench.records.records import Workload
-from cnnbench.speed.engines.engine import Tensor
+from cnnbench.speed.engines.engine import Array, Tensor
 from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
 
 COUNTED_PICTURES = 2  # a batch normalization of one value would fail
 
 
 class TorchEngine(KerasEngine):
-    """One device, `cpu` or `gpu`, of this process."""
-
     def __init__(self, place: Place) -> None:
         self.device = torch.device("cpu" if place.device == "cpu" else "cuda:0")
 
-    def send(self, array: npt.NDArray[Any]) -> Tensor:
+    def send(self, array: Array) -> Tensor:
         return torch.as_tensor(array, device=self.device)
 
-    def get(self, tensor: Tensor) -> npt.NDArray[Any]:
-        array: npt.NDArray[Any] = tensor.detach().float().cpu().numpy()
+    def get(self, tensor: Tensor) -> Array:
+        array: Array = tensor.detach().float().cpu().numpy()
         return array
 
     def synchronize(self, outputs: Sequence[Tensor]) -> None:

@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, kind_of
-from cnnbench.records.records import CheckResult, Measurement
-from cnnbench.speed.limits import COUNT_TOLERANCE
-from cnnbench.speed.timing import LINEAR, is_linear, linearity
+from cnnbench.records.records import LINEAR, CheckResult, Measurement, Workload
 from cnnbench.verdicts.results import result_of
 
 
@@ -36,6 +34,12 @@ TF32 = Tolerance(0.995, 0.01, 0.005)
 DRAIN_SHARE = 0.10
 DRAIN_SECONDS = 0.002
 KERAS_INT8 = ("float32", "int8")
+
+# By how much a backend's count may differ from the products counted from the layers. Backends also
+# count elementwise operations: at most 2.5 % of the built-in variants' inference (a layer that is
+# forgotten is 6.8 % or more, a convolution that is counted without its channels far more), and
+# 5.3 % in training with batch normalization, whose statistics have gradients of their own.
+COUNT_TOLERANCE: dict[Workload, float] = {"inference": 0.05, "train": 0.1}
 
 
 def check_same_answers(measurement: Measurement) -> CheckResult | str:
@@ -82,15 +86,15 @@ def check_timer_waits(measurement: Measurement) -> CheckResult | str:
 
     Returns the result, whose `observed` is the growth relative to the steps, or why there is none.
     """
-    proof, grown = measurement.timing, linearity(measurement.timing)
-    if proof is None or grown is None:
+    proof = measurement.timing
+    if proof is None:
         return _out_of_memory(measurement) or "no queued steps were timed"
     left = max(DRAIN_SHARE * proof.seconds[-1], DRAIN_SECONDS)
     wrong = []
-    if not is_linear(proof):
+    if not proof.is_linear:
         wrong.append(
-            f"time does not grow with queued steps: {grown:.2f} of what it should, expected "
-            f"{LINEAR[0]} to {LINEAR[1]}"
+            f"time does not grow with queued steps: {proof.linearity:.2f} of what it should, "
+            f"expected {LINEAR[0]} to {LINEAR[1]}"
         )
     if proof.drain_seconds > left:
         wrong.append(
@@ -101,7 +105,7 @@ def check_timer_waits(measurement: Measurement) -> CheckResult | str:
         f"{steps} steps {seconds * 1e3:.1f} ms"
         for steps, seconds in zip(proof.steps, proof.seconds, strict=True)
     )
-    return _result(measurement, "timer_waits", wrong, queued, grown, LINEAR[0])
+    return _result(measurement, "timer_waits", wrong, queued, proof.linearity, LINEAR[0])
 
 
 def check_placement(measurement: Measurement) -> CheckResult | str:

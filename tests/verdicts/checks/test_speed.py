@@ -5,7 +5,6 @@ import pytest
 from factories import agreement, measurement, placement, timing_proof
 
 from cnnbench.machine.backends import BACKENDS, DTYPES
-from cnnbench.speed.timing import linearity
 from cnnbench.verdicts.checks.speed import (
     TF32,
     TOLERANCES,
@@ -120,7 +119,7 @@ def test_the_time_of_queued_steps_grows_and_leaves_no_work(changes, verdict, tol
     proof = timing_proof(**changes)
     found = check_timer_waits(measurement(timing=proof))
     assert (found.check, found.verdict) == ("timer_waits", verdict)
-    assert found.observed == pytest.approx(linearity(proof))
+    assert found.observed == pytest.approx(proof.linearity)
     assert told in found.detail
 
 
