@@ -120,11 +120,10 @@ def _key(name: str) -> str:
 
 def _noise(calibrator: Calibrator) -> str:
     from cnnbench.stats.intervals import mean_of, spread_of
-    from cnnbench.stats.power import sd_interval
 
     accuracies, gaps = map(calibrator.values, ("accuracy", "generalization_gap"))
     spread, dead = spread_of(accuracies), list(calibrator.baseline.collapsed)
-    interval = sd_interval(spread)
+    interval = spread.interval()
     return (
         f"accuracy {mean_of(accuracies).value:.4f}, seed sd {spread.sd:.4f} (95 % interval "
         f"{interval.low:.4f} to {interval.high:.4f}; {spread.sd / calibrator.floor:.2f} of "

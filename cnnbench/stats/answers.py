@@ -9,11 +9,7 @@ import numpy.typing as npt
 
 
 def classes_of(probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
-    """Returns the class of each answer, -1 where it is no number.
-
-    Args:
-        probabilities: `(n, 1)`, of the second class, or `(n, classes)`.
-    """
+    """Returns the class of each row, of the second class or of every class; -1 for no number."""
     if probabilities.shape[1] == 1:
         found = (probabilities[:, 0] > 0.5).astype(np.int64)
     else:

@@ -8,8 +8,6 @@ from functools import lru_cache
 
 from scipy import optimize, special, stats
 
-from cnnbench.stats.intervals import LEVEL, Interval, Spread
-
 MOST = 1000  # values: where to stop looking for how many would decide
 
 
@@ -24,8 +22,7 @@ def smallest_difference(
     df = first + second - 2
     if df < 1 or math.isnan(sd):
         return math.inf
-    error = sd * math.sqrt(1 / first + 1 / second)
-    return error * _noncentrality(df, alpha, power)
+    return sd * math.sqrt(1 / first + 1 / second) * _noncentrality(df, alpha, power)
 
 
 @lru_cache(maxsize=4096)
@@ -47,34 +44,12 @@ def values_needed(distance: float, sd: float, alpha: float, *, floor: float = 0.
     `distance` is that of the mean from its threshold, `sd` of one value, and `floor` an error that
     more values do not lower (that of the pictures, say). `None` if even `MOST` would not do.
     """
-    distance = abs(distance)
 
     def decided(n: int) -> bool:
         error = math.sqrt(sd**2 / n + floor**2)
-        return distance >= -float(special.stdtrit(n - 1, alpha)) * error
+        return abs(distance) >= -float(special.stdtrit(n - 1, alpha)) * error
 
-    if math.isnan(distance) or math.isnan(sd) or distance == 0 or not decided(MOST):
+    if distance == 0 or not decided(MOST):  # nor does NaN decide
         return None
     numbers = range(2, MOST + 1)
     return numbers[bisect_left(numbers, True, key=decided)]
-
-
-def values_to_decide(
-    to_pass: float, to_fail: float, sd: float, *, alpha: float, beta: float, floor: float = 0.0
-) -> int | None:
-    """Returns how many values would decide a gate, if what is observed is the truth.
-
-    `to_pass` is the distance of the mean from what a pass refutes, above 0 if more values would
-    bring one; `to_fail` that from what a fail refutes.
-    """
-    if to_pass > 0:
-        return values_needed(to_pass, sd, beta, floor=floor)
-    return values_needed(to_fail, sd, alpha, floor=floor)
-
-
-def sd_interval(spread: Spread) -> Interval:
-    """Returns the interval of a normal sample's standard deviation, by chi-square."""
-    if not spread.df > 0:
-        return Interval(0.0, math.inf)
-    high, low = stats.chi2.ppf(((1 - LEVEL) / 2, (1 + LEVEL) / 2), spread.df)
-    return Interval(*(spread.sd * math.sqrt(spread.df / float(value)) for value in (low, high)))

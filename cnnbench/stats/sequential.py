@@ -17,35 +17,29 @@ from scipy import optimize, special, stats
 # Successive t statistics of few values depend less on each other than a Brownian motion's: in
 # simulations of 2 to 30 values at levels from 0.0005 to 0.05 up to 1.19 times the error was spent.
 STUDENT = 1.2
+_Array = npt.NDArray[np.float64]
 _POINTS = 401
 _FAR = 8.0  # standard deviations; beyond is nothing
 _LEVELS = np.geomspace(1e-8, 0.5, 48)
 
 
-def nominal_levels(alpha: float, shares: tuple[float, ...]) -> tuple[float, ...]:
+@lru_cache(maxsize=4096)
+def nominal_levels(alpha: float, looks: tuple[float, ...]) -> tuple[float, ...]:
     """Returns the one-sided level at which each look may reject, for t tests of few values too.
 
-    `shares` are those of the planned data that each look sees. Nominal levels let t tests of few
-    values be used ("significance level approach", Jennison & Turnbull, "Group Sequential Methods",
-    2000, ch. 3.8 and 4.4); stopping early, for whatever reason, only leaves error unspent.
+    `looks` are the numbers of values that they see. Nominal levels let t tests of few values be
+    used ("significance level approach", Jennison & Turnbull, "Group Sequential Methods", 2000, ch.
+    3.8 and 4.4); stopping early, for whatever reason, only leaves error unspent. By numerical
+    integration over what has not been rejected yet (Armitage, McPherson & Rowe, "Repeated
+    significance tests on accumulating data", 1969).
     """
-    return gaussian_levels(alpha / (STUDENT if len(shares) > 1 else 1.0), shares)
-
-
-@lru_cache(maxsize=4096)
-def gaussian_levels(alpha: float, shares: tuple[float, ...]) -> tuple[float, ...]:
-    """Returns what `nominal_levels` does, for sums of normal values.
-
-    By numerical integration over what has not been rejected yet (Armitage, McPherson & Rowe,
-    "Repeated significance tests on accumulating data", 1969).
-    """
-    if not shares or any(b <= a for a, b in zip((0.0, *shares), shares, strict=False)):
-        raise ValueError(f"Expected growing shares above 0. Received: shares={shares}")
+    spent = alpha / (STUDENT if len(looks) > 1 else 1.0)
     levels = []
     places, mass, before = np.zeros(1), np.ones(1), 0.0
-    for share in shares:
+    for share in (look / looks[-1] for look in looks):
         step, scale = math.sqrt(share - before), math.sqrt(share)
-        bound = _bound(places, mass, step, alpha * (share - before), _FAR * scale)
+        known = (places, mass, step, spent * (share - before))
+        bound = float(optimize.brentq(_excess, -_FAR * scale, _FAR * scale, known))
         levels.append(float(stats.norm.sf(bound / scale)))
         points, width = np.linspace(-_FAR * scale, bound, _POINTS, retstep=True)
         mass = width * stats.norm.pdf((points[:, None] - places) / step) @ mass / step
@@ -54,46 +48,30 @@ def gaussian_levels(alpha: float, shares: tuple[float, ...]) -> tuple[float, ...
     return tuple(levels)
 
 
-def _bound(
-    places: npt.NDArray[np.float64],
-    mass: npt.NDArray[np.float64],
-    step: float,
-    allowed: float,
-    far: float,
-) -> float:
-    """Returns the boundary that is first crossed at this look with probability `allowed`."""
-
-    def excess(bound: float) -> float:
-        crossing = float(mass @ special.ndtr((places - bound) / step))
-        return math.log(max(crossing, 1e-300) / allowed)
-
-    return float(optimize.brentq(excess, -far, far))
+def _excess(bound: float, places: _Array, mass: _Array, step: float, allowed: float) -> float:
+    """Returns by how much a boundary is crossed more often than allowed, as a log ratio."""
+    crossing = float(mass @ special.ndtr((places - bound) / step))
+    return math.log(max(crossing, 1e-300) / allowed)
 
 
-def sequential_p_value(p_values: Sequence[float], shares: tuple[float, ...]) -> float:
+def sequential_p_value(p_values: Sequence[float], looks: tuple[float, ...]) -> float:
     """Returns the smallest error rate at which one of the looks so far would have rejected.
 
     It is a p value whenever one stops (Liu & Anderson, "On adaptive extensions of group sequential
     trials", JASA, 2008), and so can enter Holm's procedure.
     """
-    if len(shares) == 1 and p_values:
-        return float(p_values[0])
-    smallest = 1.0
-    for look, p_value in enumerate(p_values):
-        column = _table(shares)[:, look]
-        if p_value <= column[0]:
-            found = float(_LEVELS[0]) if p_value > 0 else 0.0
-        elif p_value > column[-1]:
-            found = 1.0
-        else:
-            found = math.exp(float(np.interp(math.log(p_value), np.log(column), np.log(_LEVELS))))
-        smallest = min(smallest, found)
-    return smallest
+    if len(looks) == 1 or 0.0 in p_values:
+        return min((1.0, *p_values))
+    rates = [
+        np.interp(math.log(p_value), np.log(column), np.log(_LEVELS), right=0.0)
+        for p_value, column in zip(p_values, _table(looks).T, strict=False)
+    ]
+    return math.exp(min((0.0, *rates)))
 
 
 @lru_cache(maxsize=64)
-def _table(shares: tuple[float, ...]) -> npt.NDArray[np.float64]:
-    return np.array([nominal_levels(float(alpha), shares) for alpha in _LEVELS])
+def _table(looks: tuple[float, ...]) -> _Array:
+    return np.array([nominal_levels(float(alpha), looks) for alpha in _LEVELS])
 
 
 def look_plan(first: int, most: int) -> tuple[int, ...]:
@@ -104,11 +82,6 @@ def look_plan(first: int, most: int) -> tuple[int, ...]:
     return tuple(looks)
 
 
-def shares_of(looks: Sequence[int]) -> tuple[float, ...]:
-    """Returns the share of the planned data that each look sees."""
-    return tuple(look / looks[-1] for look in looks)
-
-
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Returns p values adjusted for the family, in their order.
 
@@ -116,9 +89,6 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     the tests depend on each other (Holm, "A simple sequentially rejective multiple test
     procedure", 1979).
     """
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    adjusted, so_far = [1.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        so_far = max(so_far, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = so_far
-    return tuple(adjusted)
+    order = np.argsort(p_values)
+    least = np.maximum.accumulate(np.arange(len(order), 0, -1) * np.asarray(p_values)[order])
+    return tuple(least.clip(max=1.0)[np.argsort(order)].tolist())

@@ -43,11 +43,6 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNe
     interval is Wald's with Agresti and Min's half a picture added to each cell ("Simple improved
     confidence intervals for comparing matched proportions", 2005).
     """
-    if first.shape != second.shape or first.ndim != 1 or not len(first):
-        raise ValueError(
-            "Expected two arrays of one length, an entry a picture. "
-            f"Received: shapes={first.shape}, {second.shape}"
-        )
     lost, won = int((first & ~second).sum()), int((~first & second).sum())
     p_value = float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
     n, b, c = len(first) + 2, lost + 0.5, won + 0.5

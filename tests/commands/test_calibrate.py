@@ -17,7 +17,6 @@ from cnnbench.cli import main
 from cnnbench.commands import calibrate
 from cnnbench.commands.runs import Trained
 from cnnbench.stats.intervals import spread_of
-from cnnbench.stats.power import sd_interval
 from cnnbench.verdicts.calibration import Calibrator, Gated
 from cnnbench.verdicts.gates.baselines import read_baselines
 from cnnbench.verdicts.gates.evidence import Levels
@@ -109,7 +108,7 @@ def test_what_was_measured_is_in_comments_and_on_screen(runs, tmp_path, capsys):
     ]
     noise = Calibrator(runs["documented"], LABELS, Levels(), 3, 100)
     values, gaps = noise.values("accuracy"), noise.values("generalization_gap")
-    sd, interval = spread_of(values).sd, sd_interval(spread_of(values))
+    sd, interval = spread_of(values).sd, spread_of(values).interval()
     nominal = "nominal 0.12% for this gate"  # two variants of four gates share 1 %
     # By Clopper and Pearson: 1 of 400 is at most 1.385 %, 0 of 400 at most 0.918 %.
     told = [

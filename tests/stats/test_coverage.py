@@ -10,6 +10,7 @@ from scipy import stats
 
 from cnnbench.stats.intervals import difference_of, mean_of, picture_error, widened
 
+FEW = [(100, 8), (320, 3)]
 SIZES = [(pictures, seeds) for pictures in (100, 320, 1000) for seeds in (3, 5, 8)]
 
 
@@ -24,70 +25,61 @@ def answers(rng, difficulty, seeds, mean, tau, sigma):
     return rng.standard_normal((seeds, len(difficulty))) < mean + tau * difficulty + effects
 
 
-def coverage_of_mean(pictures, seeds, tau, sigma, repeats):
-    """Returns how often the truth lies in the interval, and in that of the seeds alone."""
-    rng = np.random.default_rng(pictures + seeds)
-    mean, hits, alone = 0.85 * np.sqrt(1 + tau**2), 0, 0
-    truth = accuracy(mean, tau, sigma)
+def estimates(pictures, seeds, tau, sigma, repeats):
+    """Returns a true accuracy and its estimates, of the seeds alone and with the pictures' part."""
+    rng, mean = np.random.default_rng(pictures + seeds), 0.85 * np.sqrt(1 + tau**2)
+    found = []
     for _ in range(repeats):
         correct = answers(rng, rng.standard_normal(pictures), seeds, mean, tau, sigma)
         own = mean_of(correct.mean(axis=1))
-        wide, narrow = widened(own, *picture_error(correct)).interval(), own.interval()
-        hits += wide.low <= truth <= wide.high
-        alone += narrow.low <= truth <= narrow.high
-    return hits / repeats, alone / repeats
+        found.append((own, widened(own, *picture_error(correct))))
+    return accuracy(mean, tau, sigma), found
+
+
+def coverage(truth, found):
+    intervals = [one.interval() for one in found]
+    return np.mean([one.low <= truth <= one.high for one in intervals])
 
 
 def coverage_of_difference(pictures, seeds, alike, sigma, repeats):
-    rng = np.random.default_rng(pictures + seeds)
-    tau, hits = 1.5, 0
-    truth = accuracy(1.5, tau, sigma) - accuracy(1.8, tau, sigma)
+    rng, tau, found = np.random.default_rng(pictures + seeds), 1.5, []
     for _ in range(repeats):
         shared, *own = rng.standard_normal((3, pictures))
         hard = [alike * shared + np.sqrt(1 - alike**2) * each for each in own]
         one = answers(rng, hard[0], seeds, 1.5, tau, sigma)
         other = answers(rng, hard[1], seeds, 1.8, tau, sigma)
         seen = difference_of(one.mean(axis=1), other.mean(axis=1))
-        found = widened(seen, *picture_error(one, other)).interval()
-        hits += found.low <= truth <= found.high
-    return hits / repeats
+        found.append(widened(seen, *picture_error(one, other)))
+    return coverage(accuracy(1.5, tau, sigma) - accuracy(1.8, tau, sigma), found)
 
 
-@pytest.mark.parametrize(("pictures", "seeds"), [(100, 8), (320, 3)])
+@pytest.mark.parametrize(("pictures", "seeds"), FEW)
 def test_accuracy_on_new_pictures_is_covered_thanks_to_the_pictures_part(pictures, seeds):
-    hits, alone = coverage_of_mean(pictures, seeds, 1.5, 0.05, 600)
-    assert 0.93 <= hits <= 0.97
-    assert alone < 0.9
+    truth, found = estimates(pictures, seeds, 1.5, 0.05, 600)
+    alone, wide = zip(*found, strict=True)
+    assert 0.93 <= coverage(truth, wide) <= 0.97
+    assert coverage(truth, alone) < 0.9
 
 
-@pytest.mark.parametrize(("pictures", "seeds"), [(100, 8), (320, 3)])
+@pytest.mark.parametrize(("pictures", "seeds"), FEW)
 def test_a_difference_on_new_pictures_is_covered(pictures, seeds):
     assert 0.93 <= coverage_of_difference(pictures, seeds, 0.95, 0.05, 600) <= 0.97
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sigma", [0.0, 0.05, 0.15])
-@pytest.mark.parametrize("tau", [0.5, 1.5, 3.0])
 @pytest.mark.parametrize(("pictures", "seeds"), SIZES)
-def test_accuracy_is_covered_wherever_the_variance_lies(pictures, seeds, tau, sigma):
-    assert 0.93 <= coverage_of_mean(pictures, seeds, tau, sigma, 4000)[0] <= 0.97
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("sigma", [0.0, 0.05, 0.15])
-@pytest.mark.parametrize("alike", [0.5, 0.95, 1.0])
-@pytest.mark.parametrize(("pictures", "seeds"), SIZES)
-def test_a_difference_is_covered_wherever_the_variance_lies(pictures, seeds, alike, sigma):
-    assert 0.93 <= coverage_of_difference(pictures, seeds, alike, sigma, 4000) <= 0.97
+def test_estimates_are_covered_wherever_the_variance_lies(pictures, seeds, sigma):
+    for tau in (0.5, 1.5, 3.0):
+        truth, found = estimates(pictures, seeds, tau, sigma, 4000)
+        assert 0.93 <= coverage(truth, [wide for _, wide in found]) <= 0.97
+    for alike in (0.5, 0.95, 1.0):
+        assert 0.93 <= coverage_of_difference(pictures, seeds, alike, sigma, 4000) <= 0.97
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.01, 0.003])
 def test_three_seeds_alarm_no_more_often_than_stated_on_new_pictures(alpha):
-    rng = np.random.default_rng(6)
-    truth, alarms, repeats = accuracy(0.85 * 1.25**0.5, 0.5, 0.15), 0, 10_000
-    for _ in range(repeats):
-        correct = answers(rng, rng.standard_normal(320), 3, 0.85 * 1.25**0.5, 0.5, 0.15)
-        found = widened(mean_of(correct.mean(axis=1)), *picture_error(correct))
-        alarms += found.p_below(truth) <= alpha
-    assert alarms / repeats <= alpha + 2 * (alpha / repeats) ** 0.5
+    truth, found = estimates(320, 3, 0.5, 0.15, 10_000)
+    alarms = np.mean([wide.p_below(truth) <= alpha for _, wide in found])
+    assert alarms <= alpha + 2 * (alpha / 10_000) ** 0.5

@@ -24,7 +24,7 @@ from cnnbench.stats.intervals import (
     spread_of,
     widened,
 )
-from cnnbench.stats.power import values_to_decide
+from cnnbench.stats.power import values_needed
 
 Runs = Sequence[TrainingRun]
 Labels = Sequence[int]
@@ -188,14 +188,8 @@ def mean_rule(
             "one seed has no spread; at least two seeds or a known spread would be needed to decide"
         )
     else:
-        needed = values_to_decide(
-            distance,
-            -distance,
-            sd,
-            alpha=levels.alpha,
-            beta=levels.beta,
-            floor=math.sqrt(pictures[0]),
-        )
+        rate = levels.beta if distance > 0 else levels.alpha
+        needed = values_needed(distance, sd, rate, floor=math.sqrt(pictures[0]))
         advice = in_seeds(needed, values)
     return Evidence(estimate.value, threshold, estimate.interval(), p_fail, p_pass, advice=advice)
 

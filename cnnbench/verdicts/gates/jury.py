@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cnnbench.records.records import CheckResult, TrainingRun, Verdict
-from cnnbench.stats.sequential import holm, look_plan, nominal_levels, sequential_p_value, shares_of
+from cnnbench.stats.sequential import holm, look_plan, nominal_levels, sequential_p_value
 from cnnbench.verdicts.gates.evidence import Evidence, Levels, Rule
 from cnnbench.verdicts.results import place_of
 
@@ -102,8 +102,8 @@ class Jury:
 
     def _last(self, case: _Case) -> Levels:
         """Returns the levels that the last look of a gate has, if no other gate fails."""
-        alpha = nominal_levels(self._levels.alpha / len(self._cases), case.shares)[-1]
-        return Levels(alpha, nominal_levels(self._levels.beta, case.shares)[-1], case.looks[-1])
+        alpha = nominal_levels(self._levels.alpha / len(self._cases), case.looks)[-1]
+        return Levels(alpha, nominal_levels(self._levels.beta, case.looks)[-1], case.looks[-1])
 
     def _decide(self) -> None:
         for case, p_fail in zip(self._cases.values(), self._adjusted(), strict=True):
@@ -127,7 +127,6 @@ class _Case:
         self.gate = gate
         self.seeds = usable_seeds(gate.seeds, most)
         self.looks = look_plan(len(gate.seeds), len(self.seeds))
-        self.shares = shares_of(self.looks)
         self.evidence: list[Evidence] = []
         self.runs: list[TrainingRun] = []
         self.p_fail = self.p_pass = 1.0
@@ -155,8 +154,8 @@ class _Case:
         if self.error is not None:
             self.verdict = "error"
             return
-        self.p_fail = sequential_p_value([one.p_fail for one in self.evidence], self.shares)
-        self.p_pass = sequential_p_value([one.p_pass for one in self.evidence], self.shares)
+        self.p_fail = sequential_p_value([one.p_fail for one in self.evidence], self.looks)
+        self.p_pass = sequential_p_value([one.p_pass for one in self.evidence], self.looks)
 
     def result(self, p_value: float, alpha: float) -> CheckResult:
         last, detail = self.evidence[-1], self.evidence[-1].detail

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cnnbench.stats.intervals import LEVEL, Estimate
-from cnnbench.stats.power import values_needed, values_to_decide
-from cnnbench.stats.sequential import holm, sequential_p_value, shares_of
+from cnnbench.stats.power import values_needed
+from cnnbench.stats.sequential import holm, sequential_p_value
 
 Decision = Literal["pass", "fail", "inconclusive"]
 
@@ -53,10 +53,9 @@ def judge_ratios(seen: Sequence[Sequence[Estimate]], rule: RatioRule) -> list[Ra
     Fail: "not slower" is refuted at `alpha` by all ratios together (Holm), and the estimate is at
     least the margin. Pass: "slower by the margin" is refuted at `beta`.
     """
-    shares = shares_of(rule.looks or (1,))
-    margin = rule.log_margin
-    slower = [sequential_p_value([one.p_above(0.0) for one in each], shares) for each in seen]
-    by_margin = [sequential_p_value([one.p_below(margin) for one in each], shares) for each in seen]
+    looks, margin = rule.looks or (1,), rule.log_margin
+    slower = [sequential_p_value([one.p_above(0.0) for one in each], looks) for each in seen]
+    by_margin = [sequential_p_value([one.p_below(margin) for one in each], looks) for each in seen]
     return [
         RatioVerdict(_verdict(each, p_slower, p_margin, rule), p_slower, p_margin)
         for each, p_slower, p_margin in zip(seen, holm(slower), by_margin, strict=True)
@@ -82,8 +81,10 @@ def ratio_values_needed(value: float, sd: float, rule: RatioRule, ratios: int = 
     `value` is the logarithm of the ratio, `sd` of one value, `ratios` how many are judged together.
     """
     to_pass = rule.log_margin - value
-    needed = values_to_decide(to_pass, value, sd, alpha=rule.alpha / ratios, beta=rule.beta)
-    if not rule.narrow or to_pass <= 0 or needed is None:
+    if to_pass <= 0:
+        return values_needed(value, sd, rule.alpha / ratios)
+    needed = values_needed(to_pass, sd, rule.beta)
+    if not rule.narrow or needed is None:
         return needed
     narrow = values_needed(rule.log_margin, sd, (1 - LEVEL) / 2)
     return None if narrow is None else max(needed, narrow)

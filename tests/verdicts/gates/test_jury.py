@@ -11,7 +11,7 @@ from factories import training_run
 from scipy import special
 
 from cnnbench.stats.intervals import Interval
-from cnnbench.stats.sequential import nominal_levels, shares_of
+from cnnbench.stats.sequential import nominal_levels
 from cnnbench.verdicts.gates.evidence import Evidence, Levels
 from cnnbench.verdicts.gates.jury import Gate, Jury, usable_seeds
 
@@ -149,7 +149,7 @@ def test_more_seeds_than_may_be_added_are_looked_at_once():
 @pytest.mark.parametrize("look", [0, 2])
 def test_each_look_has_its_share_of_the_error(verdict, rate, look):
     # A p value that would be enough for a single look is not for one of three.
-    level = nominal_levels(rate, shares_of((3, 5, 8)))[look]
+    level = nominal_levels(rate, (3, 5, 8))[look]
     assert level < rate / 1.5
     for p_value, expected in ((level * 0.98, verdict), (level * 1.05, "inconclusive")):
         clear = (p_value, 1.0) if verdict == "fail" else (1.0, p_value)
@@ -176,9 +176,8 @@ def test_a_rule_is_told_the_levels_of_its_last_look():
             told.append(levels)
             return super().evidence(runs, labels, levels)
 
-    shares = shares_of((3, 5, 8))
     judge(Gate(Told((GOOD,)), "wide", (0, 1, 2)), gate(GOOD, variant="thin"))
-    levels = (nominal_levels(rate, shares)[-1] for rate in (0.01 / 2, 0.05))
+    levels = (nominal_levels(rate, (3, 5, 8))[-1] for rate in (0.01 / 2, 0.05))
     assert told == [Levels(*levels, most=8)]
 
 
@@ -213,7 +212,7 @@ def test_holm_by_hand(p_values, verdict):
 
 
 def test_a_gate_that_fails_later_takes_an_earlier_one_along():
-    levels = nominal_levels(0.01, shares_of((3, 5, 8)))
+    levels = nominal_levels(0.01, (3, 5, 8))
     # Alone it would fail at the first look; beside another one it waits for that one.
     waiting = gate((levels[0] * 0.98, 1.0), UNDECIDED)
     assert verdicts(waiting) == ["fail"]
@@ -225,7 +224,7 @@ def test_a_gate_that_fails_later_takes_an_earlier_one_along():
 
 def test_what_has_passed_is_not_judged_again():
     # Too little to fail beside another gate, and no more looked at when that one has failed.
-    levels = nominal_levels(0.01, shares_of((3, 5, 8)))
+    levels = nominal_levels(0.01, (3, 5, 8))
     both = gate((levels[0] * 0.98, 1e-7))
     other = gate(UNDECIDED, BAD, variant="thin")
     assert verdicts(both) == ["fail"]

@@ -8,7 +8,7 @@ from scipy import stats
 
 from cnnbench.stats.intervals import Estimate, mean_of
 from cnnbench.stats.power import values_needed
-from cnnbench.stats.sequential import nominal_levels, shares_of
+from cnnbench.stats.sequential import nominal_levels
 from cnnbench.verdicts.gates.ratio import RatioRule, judge_ratios, ratio_values_needed
 
 RULE = RatioRule(0.05)
@@ -64,8 +64,7 @@ def test_ratios_share_alpha_by_holm_and_each_has_its_beta():
 
 
 def test_looks_share_both_error_rates():
-    shares = shares_of(LOOKS.looks)
-    first = nominal_levels(0.01, shares)[0]
+    first = nominal_levels(0.01, LOOKS.looks)[0]
     for share, expected in ((0.98, "fail"), (1.05, "inconclusive")):
         error = math.log(1.5) / stats.t.isf(first * share, 4)
         assert verdict(ratio(0.5, error, 4), rule=LOOKS) == expected
