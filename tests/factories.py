@@ -127,9 +127,7 @@ timing_proof = changed(
 )
 
 placement = changed(
-    records.Placement(
-        devices=("cpu",), weight_dtypes=("float32",), compute_dtypes=("float32",)
-    )
+    records.Placement(devices=("cpu",), weight_dtypes=("float32",), compute_dtypes=("float32",))
 )
 
 # The limits of the CPU that `measurement` was measured on.

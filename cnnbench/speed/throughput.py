@@ -84,29 +84,19 @@ def measure_row(
     Before it is timed, the program answers the held-out pictures: a training program after its
     first steps with new weights. These answers are compared with the reference.
 
-    Args:
-        variant, splits, rounds, warmup_rounds: as for `measure`.
-        row: what is measured.
-        place: backend, device and threads, as they are in this process.
-        reference: file of a `Reference`, whose weights replace those that the seed draws.
-        exported: ONNX file of the same weights, for backends that run such.
-
-    Returns:
-        The measurement; without rounds if a batch does not fit into memory.
+    `reference` is the file of a `Reference`, whose weights replace those that the seed draws, and
+    `exported` an ONNX file of the same weights, for backends that run such. A batch that does not
+    fit into memory leaves a measurement without rounds.
     """
     known = Reference.load(reference) if reference else None
-    is_training = row.workload == "train"
-    flops = None
-    if known is not None:
-        flops = known.training_flops if is_training else known.inference_flops
     blank = Measurement(
         row=row,
         place=place,
         fingerprint=variant.fingerprint(),
         data_hash=splits.content_hash,
         warmup_rounds=warmup_rounds,
-        not_compared=known.not_compared if known and is_training else "",
-        flops_per_picture=flops,
+        not_compared=known.not_compared if known and row.workload == "train" else "",
+        flops_per_picture=known.flops[row.workload] if known else None,
     )
     engine = engine_for(place)
     devices.reset_peak_memory(place)
@@ -129,24 +119,24 @@ def _measured(
     rounds: int,
 ) -> Measurement:
     row, start = blank.row, time.perf_counter()
-    training = known.training if known and row.workload == "train" else None
-    begun = training or known
+    answers = known.answers if known else {}
+    expected = answers.get(row.workload)
+    begun = expected or answers.get("inference")
     weights = begun.weights if begun else None
     program = engine.program_for(variant, row, splits, weights, exported)
     side = Pictures(splits.train_pictures(), splits.train.labels)
-    first = training.first_batch if training else 0
+    first = expected.first_batch if expected else 0
     batch = drawn_batch(side, row.batch_size, row.seed, first)
     inputs = program.inputs(batch)
     engine.synchronize([program.run(*inputs)])
     first_step_seconds = time.perf_counter() - start
 
-    for number in range(1, training.steps if training else 1):
-        program.run(*program.inputs(drawn_batch(side, row.batch_size, row.seed, first + number)))
-    expected = training or (known if row.workload == "inference" else None)
     agreement = None
-    if expected is not None:
-        answers = _answers(program, splits.validation_pictures(), row.batch_size)
-        agreement = agreement_of(answers, expected.probabilities, splits.validation.labels)
+    if expected:
+        for number in range(first + 1, first + expected.steps):
+            program.run(*program.inputs(drawn_batch(side, row.batch_size, row.seed, number)))
+        found = _answers(program, splits.validation_pictures(), row.batch_size)
+        agreement = agreement_of(found, expected.probabilities, splits.validation.labels)
 
     def step() -> object:
         return program.run(*inputs)

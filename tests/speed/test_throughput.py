@@ -22,7 +22,7 @@ from cnnbench.records.records import Placement, Row
 from cnnbench.speed import throughput
 from cnnbench.speed.engines.engine import is_out_of_memory
 from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine, TensorFlowProgram
-from cnnbench.speed.make_reference import make_reference
+from cnnbench.speed.reference import make_reference
 from cnnbench.speed.throughput import measure_row
 from cnnbench.verdicts.checks.speed import (
     COUNT_TOLERANCE,

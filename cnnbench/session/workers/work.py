@@ -78,7 +78,7 @@ def sanity(job: jobs.Sanity, place: Place, report: Report) -> SanityRun:
 
 
 def make_reference(job: jobs.MakeReference, place: Place, report: Report) -> None:
-    from cnnbench.speed.make_reference import make_reference
+    from cnnbench.speed.reference import make_reference
 
     reference = make_reference(
         job.variant,
@@ -96,7 +96,8 @@ def export(job: jobs.Export, place: Place, report: Report) -> None:
     from cnnbench.speed.engines.onnx_export import export_onnx
     from cnnbench.speed.reference import Reference
 
-    splits, weights = Splits.open(job.splits), Reference.load(job.reference).weights
+    splits = Splits.open(job.splits)
+    weights = Reference.load(job.reference).answers["inference"].weights
     classes = len(splits.classes)
     model = model_of(job.variant, job.seed, splits.input_shape, classes, "float32", weights)
     export_onnx(model, job.target, splits.input_shape)
