@@ -17,9 +17,7 @@ from cnnbench.ab.template import PROTOCOL
 from cnnbench.machine.backends import Place, worker_environment
 from cnnbench.session.workers.process import (
     LineProcess,
-    ProcessEnded,
     Started,
-    WorkerDied,
     WorkerProcess,
     start_python,
 )
@@ -34,10 +32,9 @@ class Template(LineProcess):
     """
 
     def __init__(self, place: Place, harness: Path) -> None:
-        self.place = place
         self.can_fork: bool | None = None
         self._harness = harness
-        super().__init__(partial(self._start, ()))
+        super().__init__(place, partial(self._start, ()))
 
     def ready(self) -> None:
         """Waits until the imports are done."""
@@ -92,10 +89,7 @@ class Template(LineProcess):
         """Sends a message, if there is one, and returns the answer."""
         if message is not None:
             self.send(message)
-        try:
-            return self.read()
-        except ProcessEnded as error:
-            raise WorkerDied("importing Keras", self.place, error) from error
+        return self.read("importing Keras")
 
 
 @dataclass

@@ -15,8 +15,7 @@ from cnnbench.ab.pairs import Taken
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import Variant
 from cnnbench.records.records import Row
-from cnnbench.session.workers.jobs import Job
-from cnnbench.session.workers.work import Report
+from cnnbench.session.workers.jobs import Job, Report
 from cnnbench.speed import timing
 
 
@@ -36,13 +35,11 @@ class TimeSteps(Job[Taken]):
     working_copy: Path | None = None
     steps: int = 1
 
-
-def time_steps(job: TimeSteps, place: Place, report: Report) -> Taken:
-    """Does the job in a worker."""
-    step = _built(replace(job, steps=1), place)
-    used = time.process_time()
-    seconds = timing.time_steps(step, job.steps)
-    return Taken(seconds, time.process_time() - used)
+    def run(self, place: Place, report: Report) -> Taken:
+        step = _built(replace(self, steps=1), place)
+        used = time.process_time()
+        seconds = timing.time_steps(step, self.steps)
+        return Taken(seconds, time.process_time() - used)
 
 
 @cache

@@ -69,15 +69,13 @@ def _fork(place: Place, setup: dict[str, Any], paths: list[str]) -> int:
 
 def become_worker(place: Place, setup: dict[str, Any]) -> None:
     """Does jobs in the folder, with the modules and, from the start in JAX, on the CPUs given."""
-    from cnnbench.ab.steps import TimeSteps, pin, time_steps
+    from cnnbench.ab.steps import pin
     from cnnbench.session.workers.child import serve
-    from cnnbench.session.workers.work import WORK
 
     sys.path[:] = setup["sys_path"]
     os.chdir(setup["folder"])
     if place.backend == "jax":
         pin(setup["cpus"])  # the runtime starts as many threads as it may use CPUs
-    WORK[TimeSteps] = time_steps
     serve(place)
 
 

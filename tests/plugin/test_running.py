@@ -13,7 +13,7 @@ from cnnbench.machine.backends import Place
 from cnnbench.plugin import running
 from cnnbench.report.frames import load_report
 from cnnbench.session.workers.jobs import CheckModels, MakeReference, Measure, Sanity, Train
-from cnnbench.session.workers.process import JobError, ProcessEnded, WorkerDied
+from cnnbench.session.workers.process import JobError, WorkerDied
 
 # Every run has 0.75, which is no proof of 0.74.
 GATES = """
@@ -28,7 +28,7 @@ known = ", accuracy_sd=0.001, accuracy_seeds=20"
 CLEAR = "gate('clear', 0.1, known)\n"
 RED = "gate('red', 0.9, known)\n"
 OPEN = "gate('open', 0.74)\n"
-ENDED = WorkerDied("building", Place("tensorflow", "cpu", 1), ProcessEnded(-9, "its last words"))
+ENDED = WorkerDied("building", Place("tensorflow", "cpu", 1), -9, "its last words")
 RUNS = "@pytest.mark.cnnbench(variants='wide,dropout')\ndef test_{}(cnnbench_runs): pass\n"
 RUN = RUNS.format("it")
 

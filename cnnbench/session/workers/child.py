@@ -21,13 +21,7 @@ from cnnbench.machine.backends import TRAINING_BACKENDS, Place, switch_off_telem
 from cnnbench.machine.devices import limit_threads
 from cnnbench.models.user_errors import BadModel, plain
 from cnnbench.records.journal import from_data
-
-
-def main(place: Place) -> None:
-    setup = json.loads(sys.stdin.readline())
-    sys.path[:] = list(dict.fromkeys([*sys.path, *setup["sys_path"]]))
-    switch_off_telemetry()
-    serve(place)
+from cnnbench.session.workers.jobs import Job, run
 
 
 def serve(place: Place) -> None:
@@ -53,9 +47,7 @@ def _read(lines: SimpleQueue[str]) -> None:
 
 
 def _do(message: dict[str, Any], place: Place, out: IO[str]) -> None:
-    from cnnbench.session.workers.work import WORK, run
-
-    kinds = {kind.__name__: kind for kind in WORK}
+    kinds = {kind.__name__: kind for kind in Job.__subclasses__()}
     try:
         job = from_data(kinds[message["job"]], message["fields"])
         result = run(job, place, lambda values: _send(out, {"progress": values}))
@@ -65,8 +57,8 @@ def _do(message: dict[str, Any], place: Place, out: IO[str]) -> None:
         bad_input = isinstance(error, (ValueError, OSError))
         details = "" if bad_input else plain(traceback.format_exc())
         _send(out, {"error": plain(f"{kind}{error}"), "details": details})
-        return
-    _send(out, {"result": result})
+    else:
+        _send(out, {"result": result})
 
 
 def _send(out: IO[str], message: dict[str, Any]) -> None:
@@ -75,4 +67,8 @@ def _send(out: IO[str], message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(Place(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    backend, device, threads = sys.argv[1:]
+    setup = json.loads(sys.stdin.readline())
+    sys.path[:] = dict.fromkeys([*sys.path, *setup["sys_path"]])
+    switch_off_telemetry()
+    serve(Place(backend, device, int(threads)))

@@ -15,20 +15,9 @@ from typing import IO, Any, Protocol, Self
 
 from cnnbench.machine.backends import Place, worker_environment
 from cnnbench.records.journal import from_data
-from cnnbench.session.workers.jobs import Job, R
+from cnnbench.session.workers.jobs import Job, R, Report
 
 LOG_END = 4000  # characters of a log that are shown
-
-
-class ProcessEnded(RuntimeError):
-    """A process ended instead of answering: how, and the end of its log."""
-
-    def __init__(self, exit_code: int, log: str) -> None:
-        self.exit_code, self.log = exit_code, log
-        self.signal = -exit_code if exit_code < 0 else None
-        super().__init__(
-            f"by signal {self.signal}" if self.signal else f"with exit code {exit_code}"
-        )
 
 
 class JobError(RuntimeError):
@@ -44,11 +33,12 @@ class JobError(RuntimeError):
 
 
 class WorkerDied(JobError):
-    """The process ended in the middle of a job, by a `signal` or not; another takes its place."""
+    """The process ended instead of answering, by a `signal` or not; another takes its place."""
 
-    def __init__(self, title: str, place: Place, ended: ProcessEnded) -> None:
-        super().__init__(title, f"the worker process ended {ended} ({place})", ended.log)
-        self.signal = ended.signal
+    def __init__(self, title: str, place: Place, exit_code: int, log: str) -> None:
+        self.signal = -exit_code if exit_code < 0 else None
+        how = f"by signal {self.signal}" if self.signal else f"with exit code {exit_code}"
+        super().__init__(title, f"the worker process ended {how} ({place})", log)
 
 
 class Started(Protocol):
@@ -80,13 +70,12 @@ def start_python(arguments: list[str], environment: Mapping[str, str], log: IO[b
 class LineProcess:
     """A process that takes and answers lines of JSON; a context manager.
 
-    It leads a process group: whatever it starts ends with it.
-
-    Args:
-        start: starts it; gets the log, which outlives a crash.
+    It leads a process group: whatever it starts ends with it. `start` starts it, and gets the log,
+    which outlives a crash.
     """
 
-    def __init__(self, start: Callable[[IO[bytes]], Started]) -> None:
+    def __init__(self, place: Place, start: Callable[[IO[bytes]], Started]) -> None:
+        self.place = place
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = start(self._log)
         self.pid = self._process.pid
@@ -104,32 +93,25 @@ class LineProcess:
             self._process.stdin.write(json.dumps(message, default=os.fspath) + "\n")
             self._process.stdin.flush()
 
-    def read(self) -> dict[str, Any]:
-        """Waits for a line.
-
-        Raises:
-            ProcessEnded: if there is none to come.
-        """
+    def read(self, title: str) -> dict[str, Any]:
+        """Waits for a line; `WorkerDied` says what the process was at if there is none to come."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.endswith("\n"):
-            code = self.wait()
+            code = self._process.wait()
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)  # what it started lives on
             self._log.seek(0)
-            raise ProcessEnded(code, self._log.read().decode(errors="replace")[-LOG_END:])
+            log = self._log.read().decode(errors="replace")[-LOG_END:]
+            raise WorkerDied(title, self.place, code, log)
         message: dict[str, Any] = json.loads(line)
         return message
-
-    def wait(self) -> int:
-        """Waits for the end and returns the exit code, negative for a signal."""
-        return self._process.wait()
 
     def stop(self) -> None:
         """Ends the process and whatever it started, in the middle of a job too."""
         if self._process.returncode is None:
             os.killpg(self.pid, signal.SIGKILL)
-            self.wait()
+            self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._log):
             if pipe is not None:
                 pipe.close()
@@ -138,24 +120,21 @@ class LineProcess:
 class WorkerProcess(LineProcess):
     """A process that does one job after the other at a place.
 
-    Args:
-        place: where.
-        start: starts it, if not as a new Python.
+    `start` starts it, if not as a new Python.
     """
 
     def __init__(self, place: Place, start: Callable[[IO[bytes]], Started] | None = None) -> None:
-        self.place = place
-        super().__init__(start or self._start)
+        super().__init__(place, start or self._start)
         if start is None:
             self.send({"sys_path": [os.getcwd(), *sys.path]})
 
     def _start(self, log: IO[bytes]) -> Started:
         place = self.place
-        words = [place.backend, place.device, str(place.threads)]
-        environment = worker_environment(place)
-        return start_python(["-m", "cnnbench.session.workers.child", *words], environment, log)
+        arguments = ["-m", "cnnbench.session.workers.child"]
+        arguments += [place.backend, place.device, str(place.threads)]
+        return start_python(arguments, worker_environment(place), log)
 
-    def do(self, job: Job[R], progress: Callable[[dict[str, Any]], None] = lambda _: None) -> R:
+    def do(self, job: Job[R], report: Report = lambda values: None) -> R:
         """Does a job and waits for it.
 
         Raises:
@@ -163,23 +142,20 @@ class WorkerProcess(LineProcess):
             WorkerDied: if the process ended.
         """
         self.begin(job)
-        return self.finish(job, progress)
+        return self.finish(job, report)
 
     def begin(self, job: Job[R]) -> None:
         """Begins a job; the only thing to do next is to `finish` it."""
         self.send({"job": type(job).__name__, "fields": asdict(job)})
 
-    def finish(self, job: Job[R], progress: Callable[[dict[str, Any]], None] = lambda _: None) -> R:
+    def finish(self, job: Job[R], report: Report = lambda values: None) -> R:
         """Waits for a job that was begun; raises what `do` raises."""
         title = job.title(self.place)
         while True:
-            try:
-                message = self.read()
-            except ProcessEnded as ended:
-                raise WorkerDied(title, self.place, ended) from ended
+            message = self.read(title)
             if "error" in message:
                 raise JobError(title, message["error"], message["details"])
             if "result" in message:
                 result: R = from_data(job.result(), message["result"])
                 return result
-            progress(message["progress"])
+            report(message["progress"])
