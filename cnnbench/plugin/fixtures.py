@@ -9,19 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cnnbench.models.variants import Variant
-from cnnbench.plugin.items import Spot, variant_of
+from cnnbench.plugin.items import Spot, no_target, options_of, targets_of, variant_of
 from cnnbench.plugin.running import Asking
+from cnnbench.records import records
 
 if TYPE_CHECKING:
     from cnnbench.pictures.near_duplicates import NearDuplicates
-    from cnnbench.records.records import (
-        CheckResult,
-        DataSet,
-        Measurement,
-        SanityRun,
-        TrainingRun,
-        Workload,
-    )
 
 
 @pytest.fixture
@@ -39,49 +32,27 @@ def cnnbench_variant(request: pytest.FixtureRequest) -> Variant:
     return variant_of(request.param)
 
 
-@pytest.fixture
-def cnnbench_seed(request: pytest.FixtureRequest) -> int:
-    """`int`: seed of the training run. The test runs once for each seed."""
-    return int(request.param)
+def _parameter(words: str) -> Any:
+    def parameter(request: pytest.FixtureRequest) -> Any:
+        return request.param
+
+    parameter.__doc__ = f"{words}. The test runs once for each."
+    return pytest.fixture(parameter)
 
 
-@pytest.fixture
-def cnnbench_workload(request: pytest.FixtureRequest) -> Workload:
-    """`"train"` or `"inference"`. The test runs once for each."""
-    workload: Workload = request.param
-    return workload
-
-
-@pytest.fixture
-def cnnbench_backend(request: pytest.FixtureRequest) -> str:
-    """`str`: backend to measure, such as `"tensorflow"`. The test runs once for each backend."""
-    return str(request.param)
-
-
-@pytest.fixture
-def cnnbench_device(request: pytest.FixtureRequest) -> str:
-    """`str`: device to measure, as `"cpu"` or `"gpu:1"`. The test runs once for each."""
-    return str(request.param)
-
-
-@pytest.fixture
-def cnnbench_dtype(request: pytest.FixtureRequest) -> str:
-    """`str`: what models compute in, such as `"float32"`. The test runs once for each dtype."""
-    return str(request.param)
-
-
-@pytest.fixture
-def cnnbench_batch_size(request: pytest.FixtureRequest) -> int | str:
-    """`int`: pictures per step, or `"sweep"`. The test runs once for each batch size."""
-    size: int | str = request.param
-    return size
+cnnbench_seed = _parameter("`int`: seed of the training run")
+cnnbench_workload = _parameter('`"train"` or `"inference"`')
+cnnbench_backend = _parameter('`str`: backend to measure, such as `"tensorflow"`')
+cnnbench_device = _parameter('`str`: device to measure, such as `"cpu"` or `"gpu:1"`')
+cnnbench_dtype = _parameter('`str`: what models compute in, such as `"float32"`')
+cnnbench_batch_size = _parameter('`int`: pictures per step, or `"sweep"`')
 
 
 # Pictures
 
 
 @pytest.fixture
-def cnnbench_data(_cnnbench: Asking) -> DataSet:
+def cnnbench_data(_cnnbench: Asking) -> records.DataSet:
     """`DataSet`: the pictures of this session, with `name`, `classes`, `content_hash`,
     `input_shape`, `train_pictures`, `validation_names` and `validation_labels`.
     """
@@ -91,7 +62,7 @@ def cnnbench_data(_cnnbench: Asking) -> DataSet:
 @pytest.fixture
 def cnnbench_held_out(_cnnbench: Asking) -> tuple[str, ...]:
     """`tuple` of `str`: a line for each picture that is on both sides. Benchmarks reading them."""
-    _cnnbench.show([_cnnbench.load_seconds()])
+    _cnnbench.show([_cnnbench.running.session.load_seconds])
     return _cnnbench.leaks()
 
 
@@ -110,7 +81,9 @@ def cnnbench_near_duplicates(_cnnbench: Asking) -> NearDuplicates:
 
 
 @pytest.fixture
-def cnnbench_run(_cnnbench: Asking, cnnbench_variant: Variant, cnnbench_seed: int) -> TrainingRun:
+def cnnbench_run(
+    _cnnbench: Asking, cnnbench_variant: Variant, cnnbench_seed: int
+) -> records.TrainingRun:
     """`TrainingRun`: the training of this variant under this seed, with `val_accuracy`,
     `train_accuracy`, `generalization_gap`, `val_loss` and `history`. Benchmarks its `seconds`.
     """
@@ -128,19 +101,22 @@ def cnnbench_run(_cnnbench: Asking, cnnbench_variant: Variant, cnnbench_seed: in
 
 
 @pytest.fixture
-def cnnbench_runs(_cnnbench: Asking, cnnbench_variant: Variant) -> tuple[TrainingRun, ...]:
+def cnnbench_runs(
+    request: pytest.FixtureRequest, _cnnbench: Asking, cnnbench_variant: Variant
+) -> tuple[records.TrainingRun, ...]:
     """`tuple` of `TrainingRun`: the trainings of this variant, one per seed."""
-    return _cnnbench.training_runs(cnnbench_variant)
+    seeds = options_of(request.node).seeds
+    return tuple(_cnnbench.training_run(cnnbench_variant, seed) for seed in seeds)
 
 
 @pytest.fixture
-def cnnbench_memorization(_cnnbench: Asking, cnnbench_variant: Variant) -> SanityRun:
+def cnnbench_memorization(_cnnbench: Asking, cnnbench_variant: Variant) -> records.SanityRun:
     """`SanityRun`: training on one tiny batch, with `accuracy` and `loss` on it. Benchmarked."""
     return _cnnbench.sanity_run(cnnbench_variant, "memorization")
 
 
 @pytest.fixture
-def cnnbench_shuffled_labels(_cnnbench: Asking, cnnbench_variant: Variant) -> SanityRun:
+def cnnbench_shuffled_labels(_cnnbench: Asking, cnnbench_variant: Variant) -> records.SanityRun:
     """`SanityRun`: training on shuffled labels, with held-out `accuracy`, `loss`. Benchmarked."""
     return _cnnbench.sanity_run(cnnbench_variant, "shuffled_labels")
 
@@ -149,44 +125,41 @@ def cnnbench_shuffled_labels(_cnnbench: Asking, cnnbench_variant: Variant) -> Sa
 # with all gates of the session, and skips the test where there is no target or no baseline.
 
 
-@pytest.fixture
-def cnnbench_accuracy(_cnnbench: Asking, cnnbench_variant: Variant) -> CheckResult:
-    """`CheckResult`, for `cnnbench_judge`: is mean held-out accuracy at least the target?"""
-    return _cnnbench.gate(cnnbench_variant, "cnnbench_accuracy")
+def _gate(question: str) -> Any:
+    def gate(
+        request: pytest.FixtureRequest, _cnnbench: Asking, cnnbench_variant: Variant
+    ) -> records.CheckResult:
+        return _cnnbench.gate(cnnbench_variant, str(request.fixturename))
+
+    gate.__doc__ = f"`CheckResult`, for `cnnbench_judge`: {question}?"
+    return pytest.fixture(gate)
+
+
+cnnbench_accuracy = _gate("is mean held-out accuracy at least the target")
+cnnbench_accuracy_drop = _gate("is accuracy as high as in `--cnnbench-baseline`")
+cnnbench_train_accuracy = _gate("is mean training accuracy at least the target")
+cnnbench_generalization_gap = _gate("is train minus held-out accuracy at most its limit")
+cnnbench_validation_loss_rise = _gate("does validation loss rise little after its best")
 
 
 @pytest.fixture
-def cnnbench_accuracy_drop(_cnnbench: Asking, cnnbench_variant: Variant) -> CheckResult:
-    """`CheckResult`, for `cnnbench_judge`: is accuracy as high as in `--cnnbench-baseline`?"""
-    return _cnnbench.gate(cnnbench_variant, "cnnbench_accuracy_drop")
-
-
-@pytest.fixture
-def cnnbench_train_accuracy(_cnnbench: Asking, cnnbench_variant: Variant) -> CheckResult:
-    """`CheckResult`, for `cnnbench_judge`: is mean training accuracy at least the target?"""
-    return _cnnbench.gate(cnnbench_variant, "cnnbench_train_accuracy")
-
-
-@pytest.fixture
-def cnnbench_generalization_gap(_cnnbench: Asking, cnnbench_variant: Variant) -> CheckResult:
-    """`CheckResult`, for `cnnbench_judge`: is train minus held-out accuracy at most its limit?"""
-    return _cnnbench.gate(cnnbench_variant, "cnnbench_generalization_gap")
-
-
-@pytest.fixture
-def cnnbench_validation_loss_rise(_cnnbench: Asking, cnnbench_variant: Variant) -> CheckResult:
-    """`CheckResult`, for `cnnbench_judge`: does validation loss rise little after its best?"""
-    return _cnnbench.gate(cnnbench_variant, "cnnbench_validation_loss_rise")
-
-
-@pytest.fixture
-def cnnbench_target(_cnnbench: Asking) -> Callable[[str], float]:
+def cnnbench_target(request: pytest.FixtureRequest, _cnnbench: Asking) -> Callable[[str], float]:
     """Function from `str` to `float`: a threshold by name. Skips the test if it is not stated."""
-    return _cnnbench.targets()
+    data, targets, variant = _cnnbench.session().data_set.name, targets_of(request.node), ""
+    if "cnnbench_variant" in request.fixturenames:
+        variant = variant_of(request.getfixturevalue("cnnbench_variant")).name
+
+    def target(name: str) -> float:
+        value = targets.get(name, data, variant)
+        if value is None:
+            pytest.skip(no_target(name, data, variant))
+        return value
+
+    return target
 
 
 @pytest.fixture
-def cnnbench_judge(_cnnbench: Asking) -> Callable[[CheckResult], None]:
+def cnnbench_judge(_cnnbench: Asking) -> Callable[[records.CheckResult], None]:
     """Function that takes a `CheckResult`: records it and fails the test if it did not pass."""
     return _cnnbench.judge
 
@@ -212,7 +185,7 @@ def _cnnbench_spot(
 
 
 @pytest.fixture
-def cnnbench_training_throughput(_cnnbench: Asking, _cnnbench_spot: Spot) -> Measurement:
+def cnnbench_training_throughput(_cnnbench: Asking, _cnnbench_spot: Spot) -> records.Measurement:
     """`Measurement` of training steps, with `images_per_second`, `round_seconds` and
     `peak_memory_mb`. Benchmarks seconds per picture, so OPS are pictures per second.
     """
@@ -220,7 +193,7 @@ def cnnbench_training_throughput(_cnnbench: Asking, _cnnbench_spot: Spot) -> Mea
 
 
 @pytest.fixture
-def cnnbench_inference_throughput(_cnnbench: Asking, _cnnbench_spot: Spot) -> Measurement:
+def cnnbench_inference_throughput(_cnnbench: Asking, _cnnbench_spot: Spot) -> records.Measurement:
     """`Measurement` of inference steps, with `images_per_second`, `latency_seconds` of single
     pictures and `peak_memory_mb`. Benchmarks seconds per picture, so OPS are pictures per second.
     """
@@ -229,7 +202,7 @@ def cnnbench_inference_throughput(_cnnbench: Asking, _cnnbench_spot: Spot) -> Me
 
 @pytest.fixture
 def cnnbench_measured(
-    _cnnbench: Asking, _cnnbench_spot: Spot, cnnbench_workload: Workload
-) -> tuple[Measurement, ...]:
+    _cnnbench: Asking, _cnnbench_spot: Spot, cnnbench_workload: records.Workload
+) -> tuple[records.Measurement, ...]:
     """`tuple` of `Measurement`, for checks: one per process, or per batch size of a sweep."""
     return _cnnbench.measure(_cnnbench_spot, cnnbench_workload)

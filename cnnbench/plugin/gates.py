@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cnnbench.plugin.items import GATES, PREFIX, fixtures_of, options_of, planned_variant
-from cnnbench.verdicts.targets import Targets, stated_in
+from cnnbench.models.variants import Variant
+from cnnbench.plugin.items import (
+    GATES,
+    PREFIX,
+    fixtures_of,
+    no_target,
+    options_of,
+    params_of,
+    targets_of,
+)
+from cnnbench.session.options import Options
+from cnnbench.verdicts.gates.baselines import Baseline, read_baselines
 
 if TYPE_CHECKING:
-    from cnnbench.models.variants import Variant
-    from cnnbench.session.options import Options
     from cnnbench.session.session import Session
-    from cnnbench.verdicts.gates.baselines import Baseline
     from cnnbench.verdicts.gates.evidence import Rule
     from cnnbench.verdicts.gates.jury import Gate
-
-TARGETS_NAME = "targets.toml"
-ReadTargets = Callable[[Path], Targets]
-
-
-def targets_of(item: pytest.Item, read: ReadTargets) -> Targets:
-    """Returns what a test's marker states, and the file that is named or beside the test."""
-    beside = item.path.parent / TARGETS_NAME
-    path = options_of(item).targets or (beside if beside.is_file() else None)
-    targets = read(path) if path else Targets()
-    marker = item.get_closest_marker("cnnbench")
-    return replace(targets, stated=stated_in(marker.kwargs)) if marker else targets
-
-
-def no_target(name: str, data: str, variant: str) -> str:
-    """Returns why a test without a threshold is skipped."""
-    return f"{TARGETS_NAME} has no {name!r} for the pictures {data!r} and the variant {variant!r}"
 
 
 class Gates:
@@ -46,27 +34,24 @@ class Gates:
     gate whose variant is not known before its test runs is not among them.
     """
 
-    def __init__(self, session: Session, items: Sequence[pytest.Item], read: ReadTargets) -> None:
-        from cnnbench.verdicts.gates.baselines import read_baselines
+    def __init__(self, session: Session, items: Sequence[pytest.Item]) -> None:
         from cnnbench.verdicts.gates.evidence import Levels
         from cnnbench.verdicts.gates.jury import Gate, Jury
 
         self._session, self._baselines = session, cache(read_baselines)
         self.asked: dict[tuple[str, str], Gate | str] = {}
-        variants = {}
+        variants: dict[str, Variant] = {}
         for item in items:
-            variant = planned_variant(item)
-            for fixture in GATES if variant else ():
-                if variant and fixture in fixtures_of(item):
+            variant = params_of(item).get("variant")
+            for fixture in GATES:
+                if variant is not None and fixture in fixtures_of(item):
                     variants[variant.name] = variant
-                    options, targets = options_of(item), targets_of(item, read)
-                    rule = self._rule(options, targets, variant, fixture.removeprefix(PREFIX))
-                    gate = (
-                        Gate(rule, variant.name, options.seeds)
-                        if not isinstance(rule, str)
-                        else rule
+                    rule = self._rule(item, variant, fixture.removeprefix(PREFIX))
+                    self.asked[item.nodeid, fixture] = (
+                        rule
+                        if isinstance(rule, str)
+                        else Gate(rule, variant.name, options_of(item).seeds)
                     )
-                    self.asked[item.nodeid, fixture] = gate
         self.gates = [gate for gate in self.asked.values() if isinstance(gate, Gate)]
         self.jury = Jury(
             self.gates,
@@ -77,17 +62,18 @@ class Gates:
             session.progress.note,
         )
 
-    def _rule(self, options: Options, targets: Targets, variant: Variant, check: str) -> Rule | str:
+    def _rule(self, item: pytest.Item, variant: Variant, check: str) -> Rule | str:
+        """Returns the rule of a gate, or why there is none."""
         from cnnbench.stats.intervals import Spread
         from cnnbench.verdicts.gates import rules
 
-        data = self._session.data_set.name
+        data, targets = self._session.data_set.name, targets_of(item)
         threshold, sd, seeds = (
             targets.get(name, data, variant.name)
             for name in (check, f"{check}_sd", f"{check}_seeds")
         )
         if check == "accuracy_drop":
-            found = self._baseline(options, variant)
+            found = self._baseline(options_of(item), variant)
             return found if isinstance(found, str) else rules.AccuracyDrop(found, threshold)
         if threshold is None:
             return no_target(check, data, variant.name)
@@ -127,15 +113,14 @@ class Gates:
             "backend": options.training_backend(),
             "device": self._session.training_device(),
         }
-        other = baseline.differences(now)
-        if other:
+        if other := baseline.differences(now):
             raise ValueError(
                 f"--cnnbench-baseline: {path} was recorded under other conditions: "
                 f"{'; '.join(other)}. Make a new one with `cnnbench baseline`, or use the options "
                 f"that it was made with. Received: variant={variant.name!r}"
             )
-        both = set(usable_seeds(options.seeds, options.max_seeds)).intersection(baseline.seeds)
-        if both:
+        seeds = usable_seeds(options.seeds, options.max_seeds)
+        if both := set(seeds).intersection(baseline.seeds):
             raise ValueError(
                 f"--cnnbench-baseline: {path} was made with seeds that this session may train too, "
                 "so its runs are no new evidence; make one of other seeds (default: 1000 to 1019), "

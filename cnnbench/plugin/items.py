@@ -1,8 +1,10 @@
-"""What a test asks of cnnbench: fixtures, options and parameters."""
+"""What a test asks of cnnbench: fixtures, options, thresholds and parameters."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from cnnbench.models.variants import Variant, variant_named
 from cnnbench.records.records import Workload
 from cnnbench.session.options import OPTIONS, SWEEP, Options
+from cnnbench.verdicts.targets import Targets, stated_in
 
 if TYPE_CHECKING:
     from cnnbench.machine.backends import Place
@@ -17,7 +20,11 @@ if TYPE_CHECKING:
     from cnnbench.session.workers.jobs import Measure, Sanity, Train
 
 PREFIX = "cnnbench_"
+TARGETS_NAME = "targets.toml"
 OPTIONS_KEY = pytest.StashKey[Options]()
+READ_TARGETS_KEY = pytest.StashKey[Callable[[Path], Targets]]()
+# The parts of what is measured. A backend can't do everything, so they are one parameter.
+SPOT = ("workload", "backend", "device", "dtype", "batch_size")
 WORKLOAD_OF: dict[str, Workload] = {
     "cnnbench_training_throughput": "train",
     "cnnbench_inference_throughput": "inference",
@@ -34,12 +41,6 @@ GATES = (
 def fixtures_of(item: pytest.Item) -> tuple[str, ...]:
     """Returns the names of all fixtures that a test requests, directly or not."""
     return tuple(getattr(item, "fixturenames", ()))
-
-
-def params_of(item: pytest.Item) -> dict[str, Any]:
-    """Returns the parameters of a test; a fixture that a user overrides may have none."""
-    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-    return params
 
 
 def uses_cnnbench(item: pytest.Item) -> bool:
@@ -74,25 +75,45 @@ def checked(config: pytest.Config, options: Options) -> Options:
     return options
 
 
+def targets_of(item: pytest.Item) -> Targets:
+    """Returns what a test's marker states, and the file that is named or beside the test."""
+    beside = item.path.parent / TARGETS_NAME
+    path = options_of(item).targets or (beside if beside.is_file() else None)
+    targets = item.config.stash[READ_TARGETS_KEY](path) if path else Targets()
+    marker = item.get_closest_marker("cnnbench")
+    return replace(targets, stated=stated_in(marker.kwargs)) if marker else targets
+
+
+def no_target(name: str, data: str, variant: str) -> str:
+    """Returns why a test without a threshold is skipped."""
+    return f"{TARGETS_NAME} has no {name!r} for the pictures {data!r} and the variant {variant!r}"
+
+
 def variant_of(value: Variant | str) -> Variant:
     """Returns the variant that a fixture gives; a user's own fixture may give its name."""
     return value if isinstance(value, Variant) else variant_named(value)
 
 
-def planned_variant(item: pytest.Item) -> Variant | None:
-    """Returns the variant of a test, if it is known before the test runs."""
-    value = params_of(item).get("cnnbench_variant")
-    return None if value is None else variant_of(value)
+def params_of(item: pytest.Item) -> dict[str, Any]:
+    """Returns the parameters of a test without their prefix, as far as they are known before it
+    runs: a fixture that a user overrides may have none.
+    """
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    found = {name.removeprefix(PREFIX): params[name] for name in params if name.startswith(PREFIX)}
+    if "variant" in found:
+        found["variant"] = variant_of(found["variant"])
+    return found
 
 
 def trainings_of(session: Session, item: pytest.Item) -> list[Train | Sanity]:
     """Returns the trainings that a test needs, if they are known before it runs."""
-    names, params, variant = fixtures_of(item), params_of(item), planned_variant(item)
-    if variant is None:
+    names, params = fixtures_of(item), params_of(item)
+    if "variant" not in params:
         return []
+    variant: Variant = params["variant"]
     jobs: list[Train | Sanity] = []
-    if "cnnbench_run" in names and "cnnbench_seed" in params:
-        jobs.append(session.train_job(variant, params["cnnbench_seed"]))
+    if "cnnbench_run" in names and "seed" in params:
+        jobs.append(session.train_job(variant, params["seed"]))
     if "cnnbench_runs" in names or any(name in names for name in GATES):
         jobs += [session.train_job(variant, seed) for seed in options_of(item).seeds]
     if "cnnbench_memorization" in names:
@@ -112,10 +133,10 @@ class Spot:
     dtype: str
     batch_size: int | str
 
-    def job(
-        self, session: Session, options: Options, workload: Workload, once: bool = False
-    ) -> tuple[Place, Measure]:
-        """Returns what is measured and where; `once` is to see whether it runs at all."""
+    def job(self, session: Session, node: pytest.Item, workload: Workload) -> tuple[Place, Measure]:
+        """Returns what is measured and where."""
+        options = options_of(node)
+        once = node.config.getoption("benchmark_disable", False)  # to see whether it runs at all
         job = session.measure_job(
             variant=self.variant,
             workload=workload,
@@ -129,13 +150,12 @@ class Spot:
 
 def measurements_of(session: Session, item: pytest.Item) -> list[tuple[Place, Measure]]:
     """Returns what a test measures, if it is known before it runs and no sweep."""
-    params, fixtures = params_of(item), fixtures_of(item)
-    parts = ("variant", "backend", "device", "dtype", "batch_size")
-    known = {part: params[PREFIX + part] for part in parts if PREFIX + part in params}
-    if len(known) < len(parts) or known["batch_size"] == SWEEP:
+    params = params_of(item)
+    names = [one.name for one in fields(Spot)]
+    if any(name not in params for name in names) or params["batch_size"] == SWEEP:
         return []
-    spot = Spot(**{**known, "variant": variant_of(known["variant"])})
-    workloads = [WORKLOAD_OF[name] for name in fixtures if name in WORKLOAD_OF]
-    if "cnnbench_workload" in params:
-        workloads.append(params["cnnbench_workload"])
-    return [spot.job(session, options_of(item), workload) for workload in workloads]
+    spot = Spot(**{name: params[name] for name in names})
+    workloads = [WORKLOAD_OF[name] for name in fixtures_of(item) if name in WORKLOAD_OF]
+    if "workload" in params:
+        workloads.append(params["workload"])
+    return [spot.job(session, item, workload) for workload in workloads]

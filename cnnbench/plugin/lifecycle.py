@@ -1,26 +1,21 @@
-"""How a pytest session starts and ends one of cnnbench's."""
+"""The options, and how a pytest session starts and ends one of cnnbench's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnnbench.plugin.gates import Gates, targets_of
-from cnnbench.plugin.items import (
-    OPTIONS_KEY,
-    checked,
-    measurements_of,
-    planned_variant,
-    text_of,
-    trainings_of,
-    uses_cnnbench,
-)
-from cnnbench.plugin.running import RUNNING_KEY, Running
+from cnnbench.plugin import items
+from cnnbench.plugin.gates import Gates
+from cnnbench.plugin.running import RUNNING_KEY, Running, in_full
 from cnnbench.plugin.terminal import Screen, shown
-from cnnbench.session.options import OPTIONS, options_from
+from cnnbench.session.options import MARKER_FIELDS, OPTIONS, options_from
+from cnnbench.verdicts.targets import Targets, read_targets
 
 if TYPE_CHECKING:
     from cnnbench.session.session import Session
@@ -29,18 +24,28 @@ EXIT_INCONCLUSIVE = 10
 EXIT_ERROR = 11
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("cnnbench", "cnnbench: accuracy and throughput of Keras CNNs")
+    for option in OPTIONS.values():
+        group.addoption(option.flag, metavar=option.metavar, default=None, help=option.help)
+        parser.addini(option.ini, f"default of {option.flag}", type="string", default="")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Parses the options; a bad value is reported before anything is collected."""
+    config.addinivalue_line(
+        "markers",
+        f"cnnbench({', '.join(MARKER_FIELDS)}, accuracy, ...): "
+        "this test needs cnnbench's fixtures; the arguments take precedence over the options of "
+        "the same names and over the thresholds in targets.toml.",
+    )
     try:
-        options = options_from({name: text_of(config, name) for name in OPTIONS})
-        config.stash[OPTIONS_KEY] = checked(config, options)
+        options = options_from({name: items.text_of(config, name) for name in OPTIONS})
+        config.stash[items.OPTIONS_KEY] = items.checked(config, options)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-    if options.data is not None and not options.data.is_dir():
-        raise pytest.UsageError(
-            "--cnnbench-data: no such folder; expected one with a folder of pictures per class. "
-            f"Received: {str(options.data)!r}"
-        )
+    read: Callable[[Path], Targets] = cache(read_targets)
+    config.stash[items.READ_TARGETS_KEY] = read
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -50,7 +55,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     ours = [
         item
         for item in session.items
-        if uses_cnnbench(item) and item.get_closest_marker("skip") is None
+        if items.uses_cnnbench(item) and item.get_closest_marker("skip") is None
     ]
     failed_collection = session.testsfailed and not config.option.continue_on_collection_errors
     if not ours or config.option.collectonly or failed_collection:
@@ -64,33 +69,33 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
     screen = Screen(config, Console())
     show = screen.show if screen.is_live else None
-    bench = Session(config.stash[OPTIONS_KEY], config.rootpath, screen.say, show)
+    bench = Session(config.stash[items.OPTIONS_KEY], config.rootpath, screen.say, show)
     running = config.stash[RUNNING_KEY] = Running(bench)
     try:
         for item in ours:  # a bad file is reported before pictures are read
-            targets_of(item, running.read_targets)
+            items.targets_of(item)
         bench.start()
         if not bench.leaks:
-            running.gates = Gates(bench, ours, running.read_targets)
+            running.gates = Gates(bench, ours)
             _plan(bench, ours, running.gates)
-    except (ValueError, OSError) as error:
-        raise pytest.UsageError(str(error)) from None
-    except JobError as error:
-        raise pytest.UsageError(f"{error}\n{error.details}".strip()) from None
+    except (ValueError, OSError, JobError) as error:
+        raise pytest.UsageError(in_full(error)) from None
 
 
 def _plan(bench: Session, ours: Sequence[pytest.Item], gates: Gates) -> None:
     from cnnbench.session.workers.process import WorkerDied
 
-    variants = dict.fromkeys(filter(None, map(planned_variant, ours)))
+    params = [items.params_of(item) for item in ours]
+    variants = dict.fromkeys(known["variant"] for known in params if "variant" in known)
     if variants:  # pictures alone need no backend, whose import takes seconds
         # A model that crashes its worker is reported by that model's own tests.
         with suppress(WorkerDied):
             bench.check_models(variants)
-    jobs = dict.fromkeys(job for item in ours for job in trainings_of(bench, item))
+    jobs = dict.fromkeys(job for item in ours for job in items.trainings_of(bench, item))
     bench.plan(jobs)
-    rows = dict.fromkeys(row for item in ours for row in measurements_of(bench, item))
-    bench.plan_measurements(rows)
+    bench.plan_measurements(
+        dict.fromkeys(row for item in ours for row in items.measurements_of(bench, item))
+    )
     for line in _plan_in_words(bench, gates, len(jobs)):
         bench.progress.note(line)
 

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import pytest
 
 from cnnbench.models.variants import Variant
-from cnnbench.plugin.clock import CLOCK, show_rounds
-from cnnbench.plugin.gates import Gates, no_target, targets_of
-from cnnbench.plugin.items import Spot, options_of, variant_of
+from cnnbench.plugin.gates import Gates
+from cnnbench.plugin.items import Spot, variant_of
+from cnnbench.records import records
 from cnnbench.session.options import SWEEP
-from cnnbench.verdicts.targets import Targets, read_targets
 
 if TYPE_CHECKING:
-    from cnnbench.records.records import (
-        CheckResult,
-        Measurement,
-        SanityKind,
-        SanityRun,
-        TrainingRun,
-        Verdict,
-        Workload,
-    )
     from cnnbench.session.session import Session
 
 T = TypeVar("T")
-JUNIT = ["check", "verdict", "observed", "threshold", "low", "high", "p_value", "alpha", "values"]
+JUNIT = ("check", "verdict", "observed", "threshold", "low", "high", "p_value", "alpha", "values")
+
+
+class RecordedClock:
+    """A timer for pytest-benchmark that stands still but for `now += seconds`.
+
+    Timings are taken inside the worker, around nothing but the work. A clock that is put forward by
+    them brings the worker's own seconds into pytest-benchmark's table and JSON.
+    """
+
+    now = 0.0
+
+    def timer(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
 
 
 @dataclass
@@ -43,11 +47,11 @@ class Running:
 
     session: Session
     gates: Gates | None = None
-    reds: list[Verdict] = field(default_factory=list)
+    reds: list[records.Verdict] = field(default_factory=list)
     errors: dict[tuple[str, str], str] = field(default_factory=dict)
-    read_targets: Callable[[Path], Targets] = field(default_factory=lambda: cache(read_targets))
 
 
+CLOCK_KEY = pytest.StashKey[RecordedClock]()
 RUNNING_KEY = pytest.StashKey[Running]()
 
 
@@ -62,50 +66,45 @@ class Asking:
                 "test without xdist (-n 0)."
             )
         self._request, self._node, self._benchmark = request, request.node, benchmark
-        self._running = running
+        self.running = running
 
     def leaks(self) -> tuple[str, ...]:
         """Returns a line for each picture that is on both sides; ends the session if any is."""
-        if self._running.session.leaks:
+        if self.running.session.leaks:
             self._request.session.shouldfail = "the held-out set is not held out"
-        return tuple(self._running.session.leaks)
-
-    def load_seconds(self) -> float:
-        return self._running.session.load_seconds
+        return self.running.session.leaks
 
     def session(self) -> Session:
         """Returns the session, if its pictures can be trained on."""
         if leaks := self.leaks():
             _fail("Nothing is trained: " + "\n".join(leaks))
-        return self._running.session
+        return self.running.session
 
     def show(self, seconds: Sequence[float], **extra_info: object) -> None:
         """Shows recorded seconds as the rounds of this test's benchmark."""
-        show_rounds(self._node.stash[CLOCK], self._benchmark, seconds)
+        clock, rounds = self._node.stash[CLOCK_KEY], iter(seconds)
+        # pytest-benchmark may ask for a further call (under --benchmark-cprofile, say).
+        self._benchmark.pedantic(lambda: clock.advance(next(rounds, 0.0)), rounds=len(seconds))
         self._benchmark.extra_info.update(extra_info)
 
-    def training_run(self, value: Variant | str, seed: int) -> TrainingRun:
+    def training_run(self, value: Variant | str, seed: int) -> records.TrainingRun:
         variant = variant_of(value)
         return self._answer(variant, lambda session: session.training_run(variant, seed))
 
-    def training_runs(self, value: Variant | str) -> tuple[TrainingRun, ...]:
-        return tuple(self.training_run(value, seed) for seed in options_of(self._node).seeds)
-
-    def sanity_run(self, value: Variant | str, kind: SanityKind) -> SanityRun:
+    def sanity_run(self, value: Variant | str, kind: records.SanityKind) -> records.SanityRun:
         """Returns a sanity training and shows its seconds."""
         variant = variant_of(value)
         run = self._answer(variant, lambda session: session.sanity_run(kind, variant))
         self.show([run.seconds], variant=run.variant, accuracy=run.accuracy, steps=run.steps)
         return run
 
-    def measure(self, spot: Spot, workload: Workload) -> tuple[Measurement, ...]:
+    def measure(self, spot: Spot, workload: records.Workload) -> tuple[records.Measurement, ...]:
         """Returns a measurement per process, or per batch size of a sweep."""
-        session, options = self.session(), options_of(self._node)
-        if why := session.why_absent(spot.backend, spot.device):
+        if why := self.session().why_absent(spot.backend, spot.device):
             pytest.skip(why)
-        place, job = spot.job(session, options, workload, once=self._benchmark.disabled)
+        place, job = spot.job(self.session(), self._node, workload)
 
-        def measured(session: Session) -> tuple[Measurement, ...]:
+        def measured(session: Session) -> tuple[records.Measurement, ...]:
             measurer = session.measurer()
             measurer.peak(place, spot.dtype)
             sweep = spot.batch_size == SWEEP
@@ -113,7 +112,7 @@ class Asking:
 
         return self._answer(spot.variant, measured)
 
-    def speed(self, spot: Spot, workload: Workload) -> Measurement:
+    def speed(self, spot: Spot, workload: records.Workload) -> records.Measurement:
         """Measures, shows the rounds of the fastest batch size per picture, and returns it."""
         from cnnbench.report.rows import throughput_row
 
@@ -134,25 +133,10 @@ class Asking:
         self.show(seconds, **throughput_row(best, peak), accuracy=accuracy)
         return best
 
-    def targets(self) -> Callable[[str], float]:
-        """Returns what looks up the thresholds of this test, which is skipped without one."""
-        data = self.session().data_set.name
-        targets, variant = targets_of(self._node, self._running.read_targets), ""
-        if "cnnbench_variant" in self._request.fixturenames:
-            variant = variant_of(self._request.getfixturevalue("cnnbench_variant")).name
-
-        def target(name: str) -> float:
-            value = targets.get(name, data, variant)
-            if value is None:
-                pytest.skip(no_target(name, data, variant))
-            return value
-
-        return target
-
-    def gate(self, value: Variant | str, fixture: str) -> CheckResult:
+    def gate(self, value: Variant | str, fixture: str) -> records.CheckResult:
         """Returns the verdict on the gate behind a fixture; without a gate, skips."""
         self.session()
-        variant, gates = variant_of(value), self._running.gates
+        variant, gates = variant_of(value), self.running.gates
         assert gates is not None  # since the pictures are usable
         gate = gates.asked.get((self._node.nodeid, fixture))
         if isinstance(gate, str):
@@ -168,23 +152,23 @@ class Asking:
             return gates.jury.verdict(gate)
         except Exception as error:  # whatever went wrong is the verdict
             self._keep(gates.jury.error(gate, error))
-            self._running.reds.append("error")
+            self.running.reds.append("error")
             _fail(f"{gate.title()} could not be judged: {self._in_full_once(variant, error)}")
 
-    def judge(self, result: CheckResult) -> None:
+    def judge(self, result: records.CheckResult) -> None:
         """Records a check's result, and fails the test if it did not pass."""
         self._keep(result)
         if result.verdict == "pass":
             return
         text = f"{result.check} {result.verdict}: {result.variant} {result.detail}"
         if result.verdict == "inconclusive":
-            if self._running.session.options.inconclusive == "allow":
+            if self.running.session.options.inconclusive == "allow":
                 pytest.xfail(text)
-            self._running.reds.append("inconclusive")
+            self.running.reds.append("inconclusive")
         _fail(text)
 
-    def _keep(self, result: CheckResult) -> None:
-        self._running.session.judge(result)
+    def _keep(self, result: records.CheckResult) -> None:
+        self.running.session.judge(result)
         values = [(name, getattr(result, name)) for name in JUNIT]
         self._node.user_properties += [(name, value) for name, value in values if value is not None]
 
@@ -199,10 +183,15 @@ class Asking:
     def _in_full_once(self, variant: Variant, error: Exception) -> str:
         """Returns an error in full for the first test of a variant, and for others where it is."""
         known = (variant.name, getattr(error, "reason", str(error)))
-        first = self._running.errors.setdefault(known, self._node.nodeid)
+        first = self.running.errors.setdefault(known, self._node.nodeid)
         if first != self._node.nodeid:
             return f"{variant.name} can't be used: see {first}"
-        return f"{error}\n{getattr(error, 'details', '')}".strip()
+        return in_full(error)
+
+
+def in_full(error: Exception) -> str:
+    """Returns an error with its details, such as a worker's traceback, if it has any."""
+    return f"{error}\n{getattr(error, 'details', '')}".strip()
 
 
 def _fail(message: str) -> NoReturn:

@@ -18,7 +18,6 @@ from cnnbench.verdicts.gates.rules import (
     TrainAccuracyTarget,
     ValidationLossRiseLimit,
 )
-from cnnbench.verdicts.targets import read_targets
 
 WIDE = VARIANTS["wide"]
 TARGETS = "[tiny]\naccuracy = 0.7\ntrain_accuracy = 0.8\n"
@@ -35,7 +34,7 @@ def asked(pytester, started):
             f"def test_it(cnnbench_{name}): pass"
         )
         items, _ = pytester.inline_genitems(str(path), "--cnnbench-variants=wide", *arguments)
-        (gate,) = Gates(started(), items, read_targets).asked.values()
+        (gate,) = Gates(started(), items).asked.values()
         return gate
 
     return ask

@@ -10,7 +10,7 @@ import pytest
 from made_workers import World
 
 from cnnbench.machine.backends import Place
-from cnnbench.plugin import running
+from cnnbench.plugin import lifecycle
 from cnnbench.report.frames import load_report
 from cnnbench.session.workers.jobs import CheckModels, MakeReference, Measure, Sanity, Train
 from cnnbench.session.workers.process import JobError, WorkerDied
@@ -111,8 +111,8 @@ def test_a_gate_that_cant_be_judged_has_the_same_properties(world, own):
 
 
 def test_files_are_read_once(world, own, pytester, monkeypatch):
-    read, real = [], running.read_targets
-    monkeypatch.setattr(running, "read_targets", lambda path: read.append(path) or real(path))
+    read, real = [], lifecycle.read_targets
+    monkeypatch.setattr(lifecycle, "read_targets", lambda path: read.append(path) or real(path))
     (pytester.path / "targets.toml").write_text("[default]\naccuracy = 0.1\n")
     tests = "def test_it(cnnbench_accuracy, cnnbench_target): cnnbench_target('accuracy')\n"
     assert own(tests, "--cnnbench-variants=wide,dropout", "--cnnbench-seeds=0-2").code == 0
@@ -151,7 +151,7 @@ def test_an_error_is_shown_in_full_once_per_variant(world, own):
         ("", JobError("building", "no GPU", "a\nb"), ["ERROR: building: no GPU", "a", "b"]),
         ("--cnnbench-image-size=23", ValueError("a bad model"), ["ERROR: a bad model"]),
         ("--cnnbench-report-dir=test_own.py/x", None, ["ERROR: Can't write reports there"]),
-        ("--cnnbench-data=no/such", None, ["ERROR: --cnnbench-data: no such folder"]),
+        ("--cnnbench-data=no/such", None, ["ERROR: The folder of pictures does not exist"]),
     ],
 )
 def test_what_the_user_can_mend_is_one_error(world, own, option, error, lines):

@@ -71,10 +71,8 @@ def test_each_part_of_the_identity_is_compared(name):
 
 
 def test_nothing_else_is_compared_and_what_the_baseline_lacks_differs():
-    assert (
-        BASELINE.differences(identity_of(replace(RUNS[0], seed=9, val_accuracy=0.1, variant="x")))
-        == []
-    )
+    other = replace(RUNS[0], seed=9, val_accuracy=0.1, variant="x")
+    assert BASELINE.differences(identity_of(other)) == []
     assert len(replace(BASELINE, identity={}).differences(identity_of(RUNS[0]))) == len(IDENTITY)
 
 
