@@ -46,8 +46,7 @@ if TYPE_CHECKING:
     from cnnbench.models.evaluation import evaluate
     from cnnbench.models.network import build_model
     from cnnbench.models.variants import VARIANTS, Variant
-    from cnnbench.pictures.data_set import Splits
-    from cnnbench.pictures.load import load_splits
+    from cnnbench.pictures.data_set import Splits, load_splits
     from cnnbench.records.records import Measurement, TrainingRun
     from cnnbench.report.frames import Report, load_report
     from cnnbench.speed.throughput import measure
@@ -93,7 +92,7 @@ _HOMES = {
     "evaluate": "models.evaluation",
     "load_classifier": "training.classifier",
     "load_report": "report.frames",
-    "load_splits": "pictures.load",
+    "load_splits": "pictures.data_set",
     "measure": "speed.throughput",
     "predict": "training.classifier",
     "save": "training.classifier",

@@ -28,8 +28,7 @@ from tiny import write_pictures
 
 from cnnbench.machine import environment
 from cnnbench.machine.backends import switch_off_telemetry
-from cnnbench.pictures.data_set import Splits
-from cnnbench.pictures.load import load_splits
+from cnnbench.pictures.data_set import Splits, load_splits
 from cnnbench.session.options import options_from
 from cnnbench.session.session import Session
 from cnnbench.session.workers import crew as crews

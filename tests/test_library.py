@@ -55,7 +55,7 @@ def test_a_saved_classifier_predicts_files_as_the_model_does(
 
 
 def test_without_a_folder_the_embedded_pictures_are_loaded(tiny_folder, monkeypatch):
-    monkeypatch.setattr("cnnbench.pictures.load.drawn_set_directory", lambda cache: tiny_folder)
+    monkeypatch.setattr("cnnbench.pictures.data_set.drawn_set_directory", lambda cache: tiny_folder)
     splits = cnnbench.load_splits(image_size=24)
     assert (splits.name, len(splits.train.names)) == ("drawn", 96)
 

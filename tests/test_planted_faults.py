@@ -16,7 +16,7 @@ from tiny import write_pictures
 from cnnbench import train
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
-from cnnbench.pictures.load import load_splits
+from cnnbench.pictures.data_set import load_splits
 from cnnbench.records.records import CheckResult, TrainingRun
 from cnnbench.session.session import data_set_of
 from cnnbench.training.sanity import memorize

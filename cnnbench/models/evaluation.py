@@ -86,8 +86,6 @@ def evaluate_side(model: keras.Model, side: Pictures, rows: np.ndarray | None = 
     )
 
 
-# Of the pictures that dead units are looked for on. Twice as many take 0.25 s a training.
-INSPECTED_PICTURES = 128
 _PICTURES_AT_ONCE = 64  # the activations of all layers of this many pictures are held in memory
 
 

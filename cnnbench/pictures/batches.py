@@ -1,4 +1,4 @@
-"""The pictures of one side, the batches that a seed draws of them, and what a seed draws at all."""
+"""What a seed draws: one stream a purpose, and the order that pictures are shown in."""
 
 from __future__ import annotations
 
@@ -22,13 +22,7 @@ Purpose = Literal[
 
 
 def random_stream(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:
-    """Returns a generator whose numbers no other purpose gets from this seed.
-
-    Args:
-        seed: at least 0.
-        purpose: what is drawn.
-        numbers: of the epoch, the pair or the like, where a purpose has several streams.
-    """
+    """Returns a generator whose numbers no other purpose, epoch or pair gets from this seed."""
     key = (int.from_bytes(purpose.encode()), *numbers)  # the name itself, whatever others there are
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
@@ -49,16 +43,9 @@ def epoch_batches(
 ) -> list[np.ndarray]:
     """Returns the row numbers of each batch of an epoch: a function of the arguments alone.
 
-    The order is drawn by NumPy and not by a backend, so that every backend sees the same.
-
-    Args:
-        count: pictures there are.
-        batch_size: pictures a batch.
-        steps: batches an epoch. Up to one pass, each picture is shown at most once and the
-            last batch of a whole pass may be smaller; more steps walk the set again, in a
-            new order each time, in whole batches.
-        seed: of the order.
-        epoch: number of the epoch; each has an order of its own.
+    Up to one pass, each picture is shown at most once and the last batch of a whole pass may be
+    smaller. More steps walk the set again, in a new order each time, in whole batches. The order is
+    drawn by NumPy and not by a backend, so that every backend sees the same.
     """
     one_pass = steps <= math.ceil(count / batch_size)
     passes = 1 if one_pass else math.ceil(steps * batch_size / count)
@@ -75,15 +62,7 @@ def drawn_batch(
     number: int = 0,
     purpose: Purpose = "timed_batches",
 ) -> Pictures:
-    """Returns pictures that the seed draws; where there are too few, they are repeated.
-
-    Args:
-        side: what is drawn from.
-        batch_size: pictures wanted.
-        seed: of the order.
-        number: which batch of that order.
-        purpose: what the order is for; each has its own.
-    """
+    """Returns batch `number` of an order that the seed draws; too few pictures are repeated."""
     order = random_stream(seed, purpose).permutation(len(side.labels))
     rows = order[np.arange(number * batch_size, (number + 1) * batch_size) % len(order)]
     return Pictures(np.ascontiguousarray(side.pictures[rows]), side.labels[rows])

@@ -1,26 +1,39 @@
-"""A data set: which pixels, under which labels, are trained on and held out."""
+"""A folder of pictures as a data set: listed, decoded, split and checked for leaks."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.pictures.decode import Pixels
+from cnnbench.pictures.drawn_set import drawn_set_directory
+from cnnbench.pictures.listing import Listing, list_pictures
+from cnnbench.pictures.pixels import (
+    Pixels,
+    Progress,
+    default_cache_directory,
+    first_ten,
+    load_pixels,
+)
+
+_ROWS_AT_ONCE = 1024
+
+
+class LeakError(ValueError):
+    """Pictures are both trained on and held out, which makes held-out accuracy worthless."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The pictures on one side, sorted by name.
+    """The pictures on one side, sorted by name: labels and rows of the pixel file, `(n,)`.
 
-    Args:
-        names: POSIX path of each picture, relative to the folder of the data set.
-        labels: position of each picture's class, `(n,)`.
-        rows: row of the pixel file for each picture, `(n,)`.
+    Names are POSIX paths, relative to the folder of the data set.
     """
 
     names: tuple[str, ...]
@@ -46,7 +59,7 @@ class Splits:
     Args:
         name: of the folder.
         classes: class names; the position is the label.
-        pixels_path: `.npy` file of uint8, `(rows, height, width, 3)`.
+        pixels_path: absolute path of a `.npy` file of uint8, `(rows, height, width, 3)`.
         train: pictures to train on.
         validation: held-out pictures.
         content_hash: SHA-256 over the classes and, for each side, the labels and decoded pixels
@@ -59,12 +72,6 @@ class Splits:
     train: Split
     validation: Split
     content_hash: str
-
-    def __repr__(self) -> str:
-        return (
-            f"Splits({self.name!r}, classes={self.classes}, train={len(self.train.names)}, "
-            f"validation={len(self.validation.names)})"
-        )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -93,32 +100,142 @@ class Splits:
 
     def save(self, path: Path) -> None:
         """Writes a JSON manifest that another process can open; the pixels stay where they are."""
-        sides = {"train": self.train, "validation": self.validation}
-        manifest = {
-            "name": self.name,
-            "classes": self.classes,
-            "pixels_path": str(self.pixels_path.absolute()),
-            "content_hash": self.content_hash,
-            **{
-                name: {
-                    "names": side.names,
-                    "labels": side.labels.tolist(),
-                    "rows": side.rows.tolist(),
-                }
-                for name, side in sides.items()
-            },
-        }
-        path.write_text(json.dumps(manifest), encoding="utf-8")
+        manifest = {**asdict(self), "pixels_path": str(self.pixels_path)}
+        path.write_text(json.dumps(manifest, default=np.ndarray.tolist), encoding="utf-8")
 
     @classmethod
     def open(cls, path: Path) -> Splits:
         """Reads a manifest that `save` wrote."""
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        return cls(
-            name=manifest["name"],
-            classes=tuple(manifest["classes"]),
-            pixels_path=Path(manifest["pixels_path"]),
-            train=Split.of(**manifest["train"]),
-            validation=Split.of(**manifest["validation"]),
-            content_hash=manifest["content_hash"],
+        manifest["classes"] = tuple(manifest["classes"])
+        manifest["pixels_path"] = Path(manifest["pixels_path"])
+        for side in ("train", "validation"):
+            manifest[side] = Split.of(**manifest[side])
+        return cls(**manifest)
+
+
+def load_splits(
+    folder: str | Path | None = None,
+    *,
+    image_size: int = 64,
+    cache: str | Path | None = None,
+    split_seed: int = 0,
+    validation_fraction: float = 0.2,
+    progress: Progress | None = None,
+) -> Splits:
+    """Lists, decodes and, where the folder isn't split, splits a folder of pictures.
+
+    Args:
+        folder: holds `train/<class>/*.jpg` and `validation/<class>/*.jpg`, or `<class>/*.jpg`, or
+            files named like `cat.17.jpg`. By default the embedded pictures, which are drawn first.
+        image_size: height and width that pictures are resized to.
+        cache: folder that decoded pixels are kept in; by default `CNNBENCH_CACHE_DIR`, or the
+            user's cache folder.
+        split_seed: of the split of a folder that isn't split. Not the seed of a training.
+        validation_fraction: part of each class to hold out of a folder that isn't split.
+        progress: called with the number of pictures decoded and to decode, after each.
+
+    Returns:
+        The data set.
+
+    Raises:
+        LeakError: if a picture is in the folders of both sides.
+        OSError: if the folder doesn't exist, or cannot be read.
+        ValueError: if the folder has none of the layouts, a class is too small to be split, or
+            files are not one whole picture.
+    """
+    cache = default_cache_directory() if cache is None else Path(cache)
+    root = drawn_set_directory(cache) if folder is None else Path(folder)
+    listing = list_pictures(root)
+    paths = [picture.path for picture in (*listing.train, *(listing.validation or ()))]
+    cached = load_pixels(paths, (image_size, image_size), cache, progress)
+    if listing.validation is None:
+        listing = split_listing(listing, cached.digests, split_seed, validation_fraction)
+    refuse_leaks(listing, cached.digests)
+    train, validation = (
+        Split.of(
+            names=[picture.name for picture in side],
+            labels=[picture.label for picture in side],
+            rows=[cached.rows[picture.path] for picture in side],
+        )
+        for side in (listing.train, listing.validation or ())
+    )
+    return Splits(
+        name="drawn" if folder is None else root.resolve().name,
+        classes=listing.classes,
+        pixels_path=cached.path,
+        train=train,
+        validation=validation,
+        content_hash=_content_hash(listing.classes, cached.pixels, (train, validation)),
+    )
+
+
+def _content_hash(classes: tuple[str, ...], pixels: Pixels, sides: tuple[Split, ...]) -> str:
+    """Hashes what a model sees, and not where or under which name it was stored."""
+    # The sizes come first, so that no two data sets are written to the same bytes.
+    sizes = [len(side.rows) for side in sides]
+    header = json.dumps([list(classes), list(pixels.shape[1:]), sizes])
+    digest = hashlib.sha256(header.encode())
+    for side in sides:
+        digest.update(side.labels.astype("<i8").tobytes())
+        for start in range(0, len(side.rows), _ROWS_AT_ONCE):
+            digest.update(pixels[side.rows[start : start + _ROWS_AT_ONCE]].tobytes())
+    return digest.hexdigest()
+
+
+def split_listing(
+    listing: Listing, digests: Mapping[Path, str], split_seed: int, validation_fraction: float
+) -> Listing:
+    """Splits the pictures of each class, all in `train`, into training and held-out ones.
+
+    Files of equal content stay on one side, and each side gets pictures of every class. The order
+    of a picture in the draw is a hash of the seed and its content, so that the split is the same
+    under other names, on every machine and with every library version, and hardly changes when
+    pictures are added.
+    """
+    if not 0 < validation_fraction < 1:
+        raise ValueError(
+            f"Expected a validation fraction of more than 0 and less than 1. "
+            f"Received: {validation_fraction=}"
+        )
+    held_out: dict[str, bool] = {}
+    for label, name in enumerate(listing.classes):
+        members = Counter(digests[p.path] for p in listing.train if p.label == label)
+        total = members.total()
+        target = min(max(1, int(total * validation_fraction + 0.5)), total - 1)
+        # The same picture may be in two classes; then the first class has placed it.
+        count = sum(n for digest, n in members.items() if held_out.get(digest))
+        free = [digest for digest in members if digest not in held_out]
+        free.sort(key=lambda digest: hashlib.sha256(f"{split_seed} {digest}".encode()).digest())
+        for digest in free:
+            held_out[digest] = count + members[digest] <= target
+            count += members[digest] * held_out[digest]
+        if count == 0 and free:
+            # Every content has more copies than were to be held out.
+            fewest = min(free, key=members.__getitem__)
+            held_out[fewest] = True
+            count = members[fewest]
+        if not 0 < count < total:
+            raise ValueError(
+                f"The class {name!r} has too few pictures to be split. Expected at least two "
+                f"different ones that no other class has; add pictures. Received: "
+                f"pictures={total}, different={len(members)}, root={listing.root!s}"
+            )
+    return replace(
+        listing,
+        train=tuple(p for p in listing.train if not held_out[digests[p.path]]),
+        validation=tuple(p for p in listing.train if held_out[digests[p.path]]),
+    )
+
+
+def refuse_leaks(listing: Listing, digests: Mapping[Path, str]) -> None:
+    """Raises a `LeakError` that names the first ten pairs of equal content on both sides."""
+    trained = {digests[p.path]: p.name for p in reversed(listing.train)}
+    held_out = [(digests[p.path], p.name) for p in listing.validation or ()]
+    leaks = [f"{trained[digest]} and {name}" for digest, name in held_out if digest in trained]
+    if leaks:
+        raise LeakError(
+            f"{len(leaks)} held-out pictures are also trained on:\n{first_ten(leaks)}\n"
+            f"Expected no picture on both sides; delete one of each pair. "
+            f"Received: root={listing.root!s}"
         )

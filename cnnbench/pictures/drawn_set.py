@@ -1,4 +1,9 @@
-"""The drawn data set: which pictures are drawn, what is written where, and under which label."""
+"""The drawn data set: heads of cats and dogs, and what is written where, under which label.
+
+What tells the animals apart (ears, muzzle, nose, eyes, whiskers, the shape of the head) comes from
+distributions that overlap, so that no cue decides alone. All else (fur, pose, background, light)
+comes from distributions that both animals share.
+"""
 
 from __future__ import annotations
 
@@ -19,28 +24,42 @@ from PIL import Image, ImageDraw, ImageFilter
 Kind = Literal["cat", "dog"]
 Colour = tuple[int, int, int]
 Floats = NDArray[np.float64]
+Cues = dict[str, float]
 
 KINDS: tuple[Kind, ...] = ("cat", "dog")
-
 # Raise it with every change of a pixel: a cache must not return an older drawing as this one.
 DRAWING_VERSION = 1
 DESCRIPTION_NAME = "drawn.json"
-
-# The quickest level: noisy pictures hardly compress, and a higher one only costs time.
-_PNG_COMPRESSION = 1
+# Pillow draws polygons without antialiasing, so they are drawn this much larger and reduced.
+_OVERSAMPLING = 2
+_TURN = np.linspace(0.0, 2.0 * np.pi, 28, endpoint=False)
+_OVAL: Floats = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
+# White, grey, black, orange, brown and cream.
+_FURS = np.array(
+    [[235, 228, 218], [150, 148, 150], [62, 58, 60], [208, 138, 72], [128, 86, 54], [214, 184, 140]]
+)
+# Means of cats and of dogs, spread, lowest and highest. Lengths are in radii of the head.
+_CUES = {
+    "ear_droop": (0.11, 0.78, 0.2, 0.0, 1.0),  # 0 points upwards, 1 hangs down
+    "ear_length": (0.78, 0.98, 0.17, 0.5, 1.4),
+    "ear_roundness": (1.1, 1.9, 0.35, 0.95, 2.8),  # of a superellipse: 1 triangle, 2 ellipse
+    "head_width": (1.07, 0.86, 0.08, 0.75, 1.2),
+    "muzzle": (0.32, 0.6, 0.085, 0.22, 0.75),
+    "nose": (0.085, 0.225, 0.045, 0.06, 0.3),
+    "eye": (0.215, 0.13, 0.035, 0.08, 0.28),
+    "pupil": (0.35, 0.85, 0.22, 0.15, 1.0),  # width over height: small is a slit, 1 is round
+    "whiskers": (0.75, 0.1, 0.35, 0.0, 1.3),  # drawn when longer than 0.3
+    "tongue": (-0.3, 0.0, 0.25, 0.0, 0.35),  # drawn when longer than 0.1
+}
+_IRISES = np.array([[190.0, 140.0, 50.0], [120.0, 160.0, 70.0], [90.0, 130.0, 160.0]])
 
 
 @dataclass(frozen=True)
 class DrawnSet:
     """What is drawn. The defaults are the embedded data set.
 
-    Args:
-        train_per_class: training pictures in each class's folder.
-        validation_per_class: held-out pictures in each class's folder.
-        seed: another seed draws other pictures.
-        wrong_label_share: share of each folder that shows the other animal, from 0 to 0.5. It keeps
-            accuracy from reaching 1, as real data sets do: the best possible is 1 minus this share.
-        size: width and height in pixels.
+    Counts are of each class's folder. `wrong_label_share` of each folder shows the other animal: as
+    in real data sets, accuracy can't reach 1, and the best possible is 1 minus this share.
     """
 
     train_per_class: int = 300
@@ -51,15 +70,11 @@ class DrawnSet:
 
 
 def write_drawn_set(target: Path, drawn: DrawnSet = DrawnSet()) -> Path:
-    """Draws a data set into a folder, which is made.
+    """Draws a data set into a new folder, and returns it.
 
-    Writes `train/cats/0000.png` and so on, the same for `dogs` and for `validation`, and last of
-    all `drawn.json`. Picture k of a folder depends on the seed, the split, the class and k, not on
-    how many are drawn. The bytes are the same for the same version of Pillow, in every process on
-    the same kind of machine.
-
-    Returns:
-        `target`.
+    Writes `train/cats/0000.png` and so on, and last of all `drawn.json`. Picture k of a folder
+    depends on the seed, the split, the class and k, not on how many are drawn. The bytes are the
+    same for the same version of Pillow, in every process on the same kind of machine.
     """
     wrong: list[str] = []
     counts = {"train": drawn.train_per_class, "validation": drawn.validation_per_class}
@@ -69,42 +84,41 @@ def write_drawn_set(target: Path, drawn: DrawnSet = DrawnSet()) -> Path:
             folder.mkdir(parents=True)
             for number in range(count):
                 path, shown = folder / f"{number:04d}.png", kind
-                if _is_wrong(number, drawn.wrong_label_share):
+                # Spread evenly, so that the first n pictures hold exactly round(share * n) wrong
+                # labels for every n, and a label doesn't depend on how many follow.
+                share = drawn.wrong_label_share
+                if round((number + 1) * share) > round(number * share):
                     wrong.append(path.relative_to(target).as_posix())
                     shown = KINDS[1 - class_number]
                 rng = np.random.default_rng((drawn.seed, split_number, class_number, number))
-                draw_picture(shown, rng, drawn.size).save(path, compress_level=_PNG_COMPRESSION)
+                # Noisy pictures hardly compress: a higher level only costs time.
+                draw_picture(shown, rng, drawn.size).save(path, compress_level=1)
     text = json.dumps({**_identity(drawn), "wrong_labels": wrong}, indent=2) + "\n"
     (target / DESCRIPTION_NAME).write_text(text, encoding="utf-8")
     return target
 
 
 def drawn_set_directory(cache: Path, drawn: DrawnSet = DrawnSet()) -> Path:
-    """Returns the folder of a data set, drawn on the first call only.
+    """Returns the folder of a data set in `cache`, drawn on the first call only.
 
-    Args:
-        cache: folder in which data sets are kept; made if it is missing.
-        drawn: what to draw.
-
-    Returns:
-        A folder in `cache`, as `write_drawn_set` writes it. It is always whole: a process that is
-        killed while drawing leaves a folder of another name behind.
+    It is always whole: a process that is killed while drawing leaves a folder of another name.
     """
     key = hashlib.sha256(json.dumps(_identity(drawn)).encode()).hexdigest()[:16]
     finished = cache / f"drawn-{key}"
-    if _is_finished(finished):
+    description = finished / DESCRIPTION_NAME  # written last
+    if description.is_file():
         return finished
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".drawing-", dir=cache) as scratch:
         written = write_drawn_set(Path(scratch) / "set", drawn)
-        if not _is_finished(finished):
+        if not description.is_file():
             # Somebody removed a part of it: nothing here can be relied upon.
             shutil.rmtree(finished, ignore_errors=True)
         try:
             os.rename(written, finished)
         except OSError:
             # Another process was quicker, and drew the same.
-            if not _is_finished(finished):
+            if not description.is_file():
                 raise
     return finished
 
@@ -112,43 +126,6 @@ def drawn_set_directory(cache: Path, drawn: DrawnSet = DrawnSet()) -> Path:
 def _identity(drawn: DrawnSet) -> dict[str, object]:
     versions = {"drawing_version": DRAWING_VERSION, "pillow_version": PIL.__version__}
     return {**versions, **asdict(drawn)}
-
-
-def _is_finished(folder: Path) -> bool:
-    return (folder / DESCRIPTION_NAME).is_file()  # it is written last
-
-
-def _is_wrong(number: int, share: float) -> bool:
-    # Spread evenly, so that the first n pictures hold exactly round(share * n) wrong labels for
-    # every n, and a picture's label doesn't depend on how many follow.
-    return round((number + 1) * share) > round(number * share)
-
-
-# Pillow draws polygons without antialiasing, so they are drawn this much larger and reduced.
-_OVERSAMPLING = 2
-_TURN = np.linspace(0.0, 2.0 * np.pi, 28, endpoint=False)
-_OVAL: Floats = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
-# White, grey, black, orange, brown and cream.
-_FURS = np.array(
-    [[235, 228, 218], [150, 148, 150], [62, 58, 60], [208, 138, 72], [128, 86, 54], [214, 184, 140]]
-)
-_IRISES = np.array([[190.0, 140.0, 50.0], [120.0, 160.0, 70.0], [90.0, 130.0, 160.0]])
-
-
-@dataclass(frozen=True)
-class Cues:
-    """What tells the animals apart in one picture. Lengths are in radii of the head."""
-
-    ear_droop: float  # 0 points upwards, 1 hangs down
-    ear_length: float
-    ear_roundness: float  # exponent of a superellipse: 1 is a triangle, 2 an ellipse
-    head_width: float
-    muzzle: float
-    nose: float
-    eye: float
-    pupil: float  # width over height: small is a slit, 1 is round
-    whiskers: float  # drawn when longer than 0.3
-    tongue: float  # drawn when longer than 0.1
 
 
 @dataclass(frozen=True)
@@ -196,22 +173,11 @@ def draw_picture(kind: Kind, rng: np.random.Generator, size: int) -> Image.Image
 
 
 def _cues(kind: Kind, rng: np.random.Generator) -> Cues:
-    def cue(cat: float, dog: float, spread: float, lowest: float, highest: float) -> float:
-        value = rng.normal(cat if kind == "cat" else dog, spread)
-        return float(np.clip(value, lowest, highest))
-
-    return Cues(
-        ear_droop=cue(0.11, 0.78, 0.2, 0.0, 1.0),
-        ear_length=cue(0.78, 0.98, 0.17, 0.5, 1.4),
-        ear_roundness=cue(1.1, 1.9, 0.35, 0.95, 2.8),
-        head_width=cue(1.07, 0.86, 0.08, 0.75, 1.2),
-        muzzle=cue(0.32, 0.6, 0.085, 0.22, 0.75),
-        nose=cue(0.085, 0.225, 0.045, 0.06, 0.3),
-        eye=cue(0.215, 0.13, 0.035, 0.08, 0.28),
-        pupil=cue(0.35, 0.85, 0.22, 0.15, 1.0),
-        whiskers=cue(0.75, 0.1, 0.35, 0.0, 1.3),
-        tongue=cue(-0.3, 0.0, 0.25, 0.0, 0.35),
-    )
+    cues = {}
+    for name, (*means, spread, lowest, highest) in _CUES.items():
+        value = rng.normal(means[KINDS.index(kind)], spread)
+        cues[name] = float(np.clip(value, lowest, highest))
+    return cues
 
 
 def _coat(rng: np.random.Generator) -> Coat:
@@ -267,29 +233,29 @@ def _animal(pen: _Pen, cues: Cues, coat: Coat, rng: np.random.Generator) -> None
     yaw, nod = rng.normal(0, 0.1, 2)
     if rng.random() < 0.7:
         pen.oval(rng.normal(0, 0.4), 1.7, (rng.uniform(0.7, 1.2), rng.uniform(0.9, 1.2)), coat.dark)
-    upright = cues.ear_droop < 0.5
+    upright = cues["ear_droop"] < 0.5
     if upright:
         _ears(pen, cues, coat, rng, inside=True)
-    pen.oval(0.0, 0.0, (cues.head_width, 0.95), coat.fur)
+    pen.oval(0.0, 0.0, (cues["head_width"], 0.95), coat.fur)
     _markings(pen, coat, rng)
     if not upright:
         _ears(pen, cues, coat, rng, inside=False)
     _eyes(pen, cues, rng, yaw, nod)
     # The snout stands out from the head, so a turn moves it farther than the eyes.
-    _snout(pen, cues, coat, rng, yaw * 1.6, nod + 0.3 + 0.3 * cues.muzzle)
+    _snout(pen, cues, coat, rng, yaw * 1.6, nod + 0.3 + 0.3 * cues["muzzle"])
 
 
 def _ears(pen: _Pen, cues: Cues, coat: Coat, rng: np.random.Generator, inside: bool) -> None:
     # The upper half of a superellipse, from the base along the ear's axis to its tip.
     across = np.linspace(-1.0, 1.0, 15)[:, None]
-    along = (1.0 - np.abs(across) ** cues.ear_roundness) ** (1.0 / cues.ear_roundness)
-    droop = cues.ear_droop
-    base = np.array([cues.head_width * (0.55 + 0.3 * droop), -0.62 + 0.15 * droop])
+    along = (1.0 - np.abs(across) ** cues["ear_roundness"]) ** (1.0 / cues["ear_roundness"])
+    droop = cues["ear_droop"]
+    base = np.array([cues["head_width"] * (0.55 + 0.3 * droop), -0.62 + 0.15 * droop])
     for mirror in ((-1.0, 1.0), (1.0, 1.0)):
         angle = 0.3 + 2.7 * droop + rng.normal(0, 0.12)
         axis = np.array([np.sin(angle), -np.cos(angle)])
         side = np.array([np.cos(angle), np.sin(angle)]) * rng.uniform(0.3, 0.42)
-        shape = along * axis * cues.ear_length + across * side
+        shape = along * axis * cues["ear_length"] + across * side
         pen.polygon((base + shape) * mirror, coat.dark)
         if inside:
             pen.polygon((base + 0.6 * shape + 0.12 * axis) * mirror, coat.light)
@@ -311,29 +277,29 @@ def _markings(pen: _Pen, coat: Coat, rng: np.random.Generator) -> None:
 
 def _eyes(pen: _Pen, cues: Cues, rng: np.random.Generator, yaw: float, nod: float) -> None:
     iris = _colour(_IRISES[rng.integers(len(_IRISES))] + rng.normal(0, 25, 3))
-    apart = rng.uniform(0.36, 0.46) * cues.head_width
+    apart = rng.uniform(0.36, 0.46) * cues["head_width"]
     for x in (yaw - apart, yaw + apart):
         y = nod - 0.18
-        pen.oval(x, y, (cues.eye, cues.eye * 0.9), iris)
-        pen.oval(x, y, (cues.eye * 0.85 * cues.pupil, cues.eye * 0.85), (15, 12, 12))
+        pen.oval(x, y, (cues["eye"], cues["eye"] * 0.9), iris)
+        pen.oval(x, y, (cues["eye"] * 0.85 * cues["pupil"], cues["eye"] * 0.85), (15, 12, 12))
         pen.oval(x + 0.04, y - 0.05, (0.035, 0.035), (245, 245, 245))
 
 
 def _snout(pen: _Pen, cues: Cues, coat: Coat, rng: np.random.Generator, x: float, y: float) -> None:
-    muzzle = cues.muzzle
-    if cues.tongue > 0.1:
-        pen.oval(x, y + muzzle, (0.13, cues.tongue), (205, 100, 110))
+    muzzle = cues["muzzle"]
+    if cues["tongue"] > 0.1:
+        pen.oval(x, y + muzzle, (0.13, cues["tongue"]), (205, 100, 110))
     pen.oval(x, y, (muzzle * 0.95, muzzle), coat.light)
     dark = _colour(np.array([50.0, 40.0, 42.0]) + rng.uniform(0, 60))
-    pen.oval(x, y - 0.45 * muzzle, (cues.nose * 1.2, cues.nose), dark)
+    pen.oval(x, y - 0.45 * muzzle, (cues["nose"] * 1.2, cues["nose"]), dark)
     mouth = np.array([[-0.5, 0.55], [-0.2, 0.6], [0.0, 0.4], [0.2, 0.6], [0.5, 0.55]])
     pen.line(mouth * muzzle + (x, y), coat.dark, 0.05)
-    if cues.whiskers > 0.3:
+    if cues["whiskers"] > 0.3:
         hair = _colour(np.full(3, rng.choice((30.0, 245.0))))
         for mirror in (-1.0, 1.0):
             for slope in (-0.22, 0.0, 0.22):
                 start = np.array([x + mirror * muzzle * 0.6, y + 0.3 * slope])
-                way = cues.whiskers * np.array([mirror, slope + rng.normal(0, 0.05)])
+                way = cues["whiskers"] * np.array([mirror, slope + rng.normal(0, 0.05)])
                 pen.line(np.stack([start, start + way]), hair, 0.025)
 
 

@@ -22,23 +22,22 @@ PICTURE_SUFFIXES = frozenset({
 })
 # fmt: on
 TRAIN_NAMES = ("train", "training", "training_set")
-# A test set is used for validation only if there is no validation set.
-VALIDATION_NAMES = (("validation", "valid", "val"), ("test", "testing", "test_set"))
+VALIDATION_NAMES = ("validation", "valid", "val")
+TEST_NAMES = ("test", "testing", "test_set")
 _LAYOUTS = (
     "Expected train/<class>/*.jpg and validation/<class>/*.jpg, or <class>/*.jpg, or files "
     "named like cat.17.jpg."
 )
 
-# The pictures of each class, before classes have become labels.
-_ByClass = dict[str, list[Path]]
+_ByClass = dict[str, list[Path]]  # the pictures of each class, before classes have become labels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Picture:
     """One picture file; its name, relative to the root, identifies it in reports."""
 
-    path: Path
     name: str
+    path: Path
     label: int
 
 
@@ -60,11 +59,6 @@ def list_pictures(root: Path) -> Listing:
 
     Hidden files, `__MACOSX` and files without a picture's extension are ignored. Class
     folders are walked recursively, but not through links inside them.
-
-    Raises:
-        FileNotFoundError: if there is no such folder.
-        NotADirectoryError: if `root` is not a folder.
-        ValueError: if the folder has none of the layouts, or fewer than two classes with pictures.
     """
     if not root.exists():
         raise FileNotFoundError(
@@ -76,21 +70,20 @@ def list_pictures(root: Path) -> Listing:
             f"{_LAYOUTS} Received: {root=!s}"
         )
     sides = {part: _by_class(part, root) for part in _parts(root)}
-    # First, as a class that is missing on one side is best reported with what is on the other.
-    _require_same_classes(sides, root)
-    for part, side in sides.items():
-        _require_classes(side, part, root)
-    train, *held_out = (_labelled(side, root) for side in sides.values())
-    classes = tuple(sorted(next(iter(sides.values()))))
-    return Listing(root, classes, train, held_out[0] if held_out else None)
+    classes = _classes(sides, root)
+    train, *held_out = (
+        sorted(
+            Picture(path.relative_to(root).as_posix(), path, classes.index(name))
+            for name, paths in side.items()
+            for path in paths
+        )
+        for side in sides.values()
+    )
+    return Listing(root, classes, tuple(train), tuple(held_out[0]) if held_out else None)
 
 
 def walk_pictures(folder: Path) -> Iterator[Path]:
-    """Yields the pictures of a folder and of its subfolders, but not through links inside it.
-
-    Raises:
-        OSError: if a subfolder cannot be listed.
-    """
+    """Yields the pictures of a folder and of its subfolders, but not through links inside it."""
     # By default os.walk skips what it cannot list, and pictures would be missing unnoticed.
     for parent, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not _is_hidden(name)]
@@ -121,14 +114,13 @@ def _parts(root: Path) -> tuple[Path, ...]:
     """Returns the folders of the training and of the held-out pictures, or else the root."""
     folders, files = _visible(root)
     train = _only_one(folders, TRAIN_NAMES, root)
-    validation = None
-    for names in VALIDATION_NAMES:
-        validation = validation or _only_one(folders, names, root)
-    if train is None and validation is None:
+    # A test set is used for validation only if there is no validation set.
+    validation = _only_one(folders, VALIDATION_NAMES, root) or _only_one(folders, TEST_NAMES, root)
+    found = train or validation
+    if found is None:
         return (root,)
     if train is None or validation is None:
-        lacking, found = ("train", validation) if train is None else ("validation", train)
-        assert found is not None
+        lacking = "train" if train is None else "validation"
         raise ValueError(
             f"The folder has {found.name}/ but no {lacking}/. Expected both or neither: add "
             f"{lacking}/, or put the class folders directly into the folder to have them "
@@ -178,38 +170,30 @@ def _by_class(part: Path, root: Path) -> _ByClass:
     return by_name
 
 
-def _require_same_classes(sides: dict[Path, _ByClass], root: Path) -> None:
+def _classes(sides: dict[Path, _ByClass], root: Path) -> tuple[str, ...]:
+    # First, as a class that is missing on one side is best reported with what is on the other.
     filled = {part: {name for name in side if side[name]} for part, side in sides.items()}
     common = set.intersection(*filled.values())
-    only = [f"only in {p.name}/ {sorted(found - common)}" for p, found in filled.items()]
     if any(found != common for found in filled.values()):
+        only = [f"only in {p.name}/ {sorted(found - common)}" for p, found in filled.items()]
         raise ValueError(
             f"The classes of training and held-out pictures differ: {', '.join(only)}. Expected "
             f"the same in both; rename or fill the folders. Received: {root=!s}"
         )
-
-
-def _require_classes(by_class: _ByClass, part: Path, root: Path) -> None:
-    if empty := sorted(name for name, paths in by_class.items() if not paths):
+    for part, side in sides.items():
+        if empty := sorted(side.keys() - common):
+            raise ValueError(
+                f"Class folders without a picture in {part}: {empty}. Expected files with one of "
+                f"the extensions {sorted(PICTURE_SUFFIXES)}; add pictures, or delete the folders. "
+                f"Received: {root=!s}"
+            )
+    if len(common) < 2:
         raise ValueError(
-            f"Class folders without a picture in {part}: {empty}. Expected files with one of the "
-            f"extensions {sorted(PICTURE_SUFFIXES)}; add pictures, or delete the folders. "
+            f"There is only one class in {next(iter(sides))}: {min(common)!r}. Expected at least "
+            f"two. {_LAYOUTS} Is the folder of pictures one level above or below? "
             f"Received: {root=!s}"
         )
-    if len(by_class) < 2:
-        raise ValueError(
-            f"There is only one class in {part}: {next(iter(by_class))!r}. Expected at least two. "
-            f"{_LAYOUTS} Is the folder of pictures one level above or below? Received: {root=!s}"
-        )
-
-
-def _labelled(by_class: _ByClass, root: Path) -> tuple[Picture, ...]:
-    pictures = [
-        Picture(path, path.relative_to(root).as_posix(), label)
-        for label, name in enumerate(sorted(by_class))
-        for path in by_class[name]
-    ]
-    return tuple(sorted(pictures, key=lambda picture: picture.name))
+    return tuple(sorted(common))
 
 
 def _few(paths: list[Path]) -> str:

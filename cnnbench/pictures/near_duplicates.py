@@ -1,5 +1,5 @@
 """Finds held-out pictures that are trained on in another form: saved again, resized, cropped,
-brightened or mirrored. Files of equal content are `load.refuse_leaks`' to find.
+brightened or mirrored. Files of equal content are `data_set.refuse_leaks`' to find.
 
 Digits, product shots on white and scans of text look alike without being the same picture. So two
 that look alike are a near-duplicate only if the training pictures' distances from each other do not
@@ -27,11 +27,23 @@ import numpy.typing as npt
 from scipy import stats
 
 from cnnbench.pictures.data_set import Splits
-from cnnbench.pictures.decode import Pixels
+from cnnbench.pictures.pixels import Pixels
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
 
+# Rec. 601 luma, as JPEG and Pillow use it.
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+# Whole pictures: twins 0.94 and more, strangers up to 0.81.
+_SAME = 0.88
+# The best of many crops: twins 0.945 and more, strangers up to 0.925 (two of the drawn dogs).
+_SAME_CROPPED = 0.94
+# Shares of the width and of the height that a cropped picture has left, and where it lies.
+_KEPT = (0.95, 0.9)
+_PLACES = (0.0, 0.5, 1.0)
+# Grey levels (root mean square) between neighbouring cells: a picture with less has nothing to be
+# recognised by.
+_FLAT = 1.0
 _COARSE_CELLS = 8
 _FINE_CELLS = 16
 # Measured on 100 photographs of 500 pixels, 100 of 32 pixels and 100 drawn pictures, decoded to
@@ -58,24 +70,14 @@ _NO_DISTANCE = 0.001
 
 @dataclass(frozen=True)
 class Twins:
-    """A held-out picture and the training picture that is most like it, by position.
+    """Positions of a held-out picture and of the training picture that is most like it.
 
-    Args:
-        train: position of the training picture.
-        validation: position of the held-out picture.
-        distance: 0 for the same picture, and 1 where two no longer look alike.
-        chance: how probable it is at most that strangers show such a pair, or so many.
+    It is a near-duplicate if the two are closer than strangers in this data set are.
     """
 
     train: int
     validation: int
-    distance: float
-    chance: float
-
-    @property
-    def is_near_duplicate(self) -> bool:
-        """Whether they are closer than strangers in this data set are."""
-        return self.chance <= LEVEL
+    is_near_duplicate: bool
 
 
 @dataclass(frozen=True)
@@ -102,31 +104,28 @@ def near_duplicates(splits: Splits) -> NearDuplicates:
 def find_near_duplicates(train: Pixels, validation: Pixels) -> list[Twins]:
     """Returns each held-out picture that looks like a training picture, with the one most like it.
 
-    Args:
-        train: pictures to train on, `(n, height, width, 3)`.
-        validation: held-out pictures, `(m, height, width, 3)`.
+    All have one size: `(n, height, width, 3)` and `(m, height, width, 3)`.
     """
     trained = _Training(train)
     rows = trained.rows_with_twin(validation)
     if not rows:
         return []
     nearest, distances = trained.neighbours(validation[rows])
-    chance = np.zeros(len(rows))
+    near = np.ones(len(rows), np.bool_)
     if len(train) >= _LEAST_TRAIN:
         sample = np.linspace(0, len(train) - 1, min(len(train), _SAMPLE)).astype(np.intp)
         _, own = trained.neighbours(train[sample], left_out=sample)
         either = _of_a_pair(distances, own), _of_so_many(distances, own, len(validation))
-        chance = (len(validation) * np.minimum(*either)).clip(max=1)
-    found = zip(nearest[:, 0], rows, distances[:, 0], chance, strict=True)
-    return [Twins(int(t), v, float(distance), float(c)) for t, v, distance, c in found]
+        near = len(validation) * np.minimum(*either) <= LEVEL
+    found = zip(nearest[:, 0].tolist(), rows, near.tolist(), strict=True)
+    return [Twins(*twins) for twins in found]
 
 
 def _of_a_pair(distances: Floats, own: Floats) -> npt.NDArray[np.float64]:
     """Returns how probable it is for strangers to be this close, `(m,)`.
 
-    Args:
-        distances: of held-out pictures to the nearest training pictures, `(m, neighbours)`.
-        own: of training pictures to the nearest others, `(n, neighbours)`.
+    Distances are those of held-out pictures to the nearest training pictures, `(m, neighbours)`,
+    `own` those of training pictures to the nearest others, `(n, neighbours)`.
     """
     own = own[np.argsort(own[:, -1])]
     windows = np.lib.stride_tricks.sliding_window_view(_ratios(own), min(_WINDOW, len(own)))
@@ -139,13 +138,7 @@ def _of_a_pair(distances: Floats, own: Floats) -> npt.NDArray[np.float64]:
 
 
 def _of_so_many(distances: Floats, own: Floats, held_out: int) -> npt.NDArray[np.float64]:
-    """Returns how probable it is for so many strangers to be this close, `(m,)`.
-
-    Args:
-        distances: of the held-out pictures that look like a training picture.
-        own: of training pictures to the nearest others, `(n, neighbours)`.
-        held_out: how many pictures are held out, whether they look like one or not.
-    """
+    """Returns how probable it is for so many of all held-out pictures to be this close, `(m,)`."""
     ratios, order = _ratios(distances), np.argsort(_ratios(distances))
     ranks = np.arange(1, len(ratios) + 1)
     own_ratios = np.sort(_ratios(own[own[:, 0] <= 1]))
@@ -166,16 +159,11 @@ class _Training:
     """Compares pictures with those that are trained on, `(n, height, width, 3)`."""
 
     def __init__(self, train: Pixels) -> None:
-        self._coarse = Thumbnails(_COARSE_CELLS, train.shape[1:3])
-        self._fine = fine = Thumbnails(_FINE_CELLS, train.shape[1:3])
+        self._coarse = _Thumbnails(_COARSE_CELLS, train.shape[1:3])
+        self._fine = fine = _Thumbnails(_FINE_CELLS, train.shape[1:3])
         self._trained = np.concatenate([self._coarse.of(part) for part in _parts(train)])
-
-        @lru_cache(_CROPPED_KEPT)
-        def crops_of(row: int) -> Floats:  # without `self`, which would keep 100 MB in a cycle
-            crops: Floats = fine.cropped(train[row : row + 1])[0]
-            return crops
-
-        self._crops_of = crops_of
+        # Without `self`, which would keep 100 MB in a cycle.
+        self._crops_of = lru_cache(_CROPPED_KEPT)(lambda row: fine.cropped(train[[row]])[0])
 
     def rows_with_twin(self, pictures: Pixels) -> list[int]:
         """Returns the position of each picture that looks like a training picture."""
@@ -209,16 +197,15 @@ class _Training:
             yield from np.maximum(*both)
 
     def _distances(self, picture: Pixels, candidates: Rows) -> Floats:
-        """Returns how far a picture is from training pictures: up to 1 they look alike."""
         if not len(candidates):
             return np.zeros(0, np.float32)
         both = self._fine.cropped(np.stack([picture, picture[:, ::-1]]))
-        return np.array([distance(both, self._crops_of(int(at))) for at in candidates], np.float32)
+        found = [_distance(both, self._crops_of(at)) for at in candidates.tolist()]
+        return np.array(found, np.float32)
 
 
-def _parts(pictures: Pixels) -> Iterator[Pixels]:
-    for start in range(0, len(pictures), _ROWS_AT_ONCE):
-        yield pictures[start : start + _ROWS_AT_ONCE]
+def _parts(pictures: Pixels) -> list[Pixels]:
+    return np.split(pictures, range(_ROWS_AT_ONCE, len(pictures), _ROWS_AT_ONCE))
 
 
 def _likeliest(likeness: Floats, least: float) -> Rows:
@@ -229,26 +216,10 @@ def _likeliest(likeness: Floats, least: float) -> Rows:
     return columns
 
 
-# Rec. 601 luma, as JPEG and Pillow use it.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-# Whole pictures: twins 0.94 and more, strangers up to 0.81.
-_SAME = 0.88
-# The best of many crops: twins 0.945 and more, strangers up to 0.925 (two of the drawn dogs).
-_SAME_CROPPED = 0.94
-# Shares of the width and of the height that a cropped picture has left, and where it lies.
-_KEPT = (1.0, 0.95, 0.9)
-_PLACES = (0.0, 0.5, 1.0)
-# Grey levels (root mean square) between neighbouring cells: a picture with less has nothing to be
-# recognised by.
-_FLAT = 1.0
+def _distance(both: Floats, crops: Floats) -> float:
+    """Returns how far a picture is from another: up to 1 they look alike.
 
-
-def distance(both: Floats, crops: Floats) -> float:
-    """Returns how far a picture is from another.
-
-    Args:
-        both: of its crops and of those of its mirror image, `(2, crops, differences)`.
-        crops: of the other's crops, `(crops, differences)`.
+    `both` are its crops and those of its mirror image, `(2, crops, differences)`.
     """
     of_other = both[:, 0] @ crops.T
     of_picture = both @ crops[0]
@@ -257,51 +228,47 @@ def distance(both: Floats, crops: Floats) -> float:
     return max(0.0, min((1 - whole) / (1 - _SAME), (1 - cropped) / (1 - _SAME_CROPPED)))
 
 
-class Thumbnails:
-    """Makes thumbnails of `cells` rows and columns, of whole pictures and of crops of them.
+class _Thumbnails:
+    """Makes thumbnails of `cells` rows and columns, of pictures of one `size` and of their crops.
 
-    All pictures have one `size`, `(height, width)`.
+    Pictures are compared by the differences between neighbouring cells of a small grey thumbnail:
+    what difference hashes keep the signs of (Krawetz, "Kind of Like That", 2013), with their sizes
+    kept, since signs alone say little about the smooth parts of a picture. The correlation of two
+    such thumbnails does not change with brightness or contrast.
     """
 
     def __init__(self, cells: int, size: tuple[int, int]) -> None:
         self._cells = cells
-        places = [(1.0, 0.0), *product(_KEPT[1:], _PLACES)]
+        places = [(1.0, 0.0), *product(_KEPT, _PLACES)]
         self._rows, self._columns = (
             np.stack([_averages(length, cells, *place) for place in places]) for length in size
         )
 
     def of(self, pictures: Pixels) -> Floats:
         """Returns the normalized differences of whole pictures, `(n, differences)`."""
-        return self._differences(self._rows[0] @ _grey(pictures) @ self._columns[0].T)
+        grey = pictures.astype(np.float32) @ _LUMA
+        return self._differences(self._rows[0] @ grey @ self._columns[0].T)
 
     def cropped(self, pictures: Pixels) -> Floats:
         """Returns those of every crop, the whole picture first, `(n, crops, differences)`."""
-        grey = _grey(pictures)[:, None, None]
+        grey = (pictures.astype(np.float32) @ _LUMA)[:, None, None]
         thumbnails = self._rows[:, None] @ grey @ self._columns.transpose(0, 2, 1)
         flat = self._differences(thumbnails.reshape(-1, self._cells, self._cells))
         return flat.reshape(len(pictures), -1, flat.shape[-1])
 
     def _differences(self, thumbnails: npt.NDArray[np.floating]) -> Floats:
-        across, down = np.diff(thumbnails, axis=2), np.diff(thumbnails, axis=1)
-        # Light that falls off evenly or towards the corners, as on skies and walls, is no likeness.
-        across, down = (_less_plane(d.reshape(len(d), -1), d.shape[1:]) for d in (across, down))
-        joined = np.concatenate([across, down], axis=1)
+        parts = []
+        for differences in (np.diff(thumbnails, axis=2), np.diff(thumbnails, axis=1)):
+            # Light that falls off evenly or towards the corners, as on skies and walls, is no
+            # likeness: the plane that fits best is taken out.
+            basis = _plane(differences.shape[1:])
+            flat = differences.reshape(len(differences), -1)
+            parts.append(flat - (flat @ basis) @ basis.T)
+        joined = np.concatenate(parts, axis=1)
         least = _FLAT * np.sqrt(joined.shape[1])
         lengths = np.linalg.norm(joined, axis=1, keepdims=True)
         normalized: Floats = joined / np.maximum(lengths, least)
         return normalized
-
-
-def _grey(pictures: Pixels) -> Floats:
-    grey: Floats = pictures.astype(np.float32) @ _LUMA
-    return grey
-
-
-def _less_plane(differences: Floats, shape: tuple[int, int]) -> Floats:
-    """Returns differences, `(n, rows * columns)`, less the plane that fits each best."""
-    basis = _plane(shape)
-    rest: Floats = differences - (differences @ basis) @ basis.T
-    return rest
 
 
 @lru_cache
@@ -315,8 +282,7 @@ def _plane(shape: tuple[int, int]) -> npt.NDArray[np.floating]:
 def _averages(length: int, cells: int, kept: float, place: float) -> Floats:
     """Returns the matrix, `(cells, length)`, that averages pixels over cells of equal width.
 
-    The cells cover the share `kept` of the side. At `place` 0 they begin where it begins, at 1
-    they end where it ends.
+    They cover the share `kept` of the side: from its beginning at `place` 0, to its end at 1.
     """
     edges = (np.arange(cells + 1) / cells * kept + place * (1 - kept)) * length
     pixels = np.arange(length)

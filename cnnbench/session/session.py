@@ -128,7 +128,7 @@ class Session:
             self._record(self.data_set)
 
     def _open_pictures(self) -> None:
-        from cnnbench.pictures.load import LeakError
+        from cnnbench.pictures.data_set import LeakError
 
         start = time.perf_counter()
         try:
@@ -357,7 +357,7 @@ def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
         LeakError: if a picture is in both sets.
         ValueError, OSError: if the folder or a picture is unusable; names what and why.
     """
-    from cnnbench.pictures.load import load_splits
+    from cnnbench.pictures.data_set import load_splits
 
     if options.data is None:
         say("reading the embedded pictures; the first session draws them, which takes seconds")

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from cnnbench import __version__
 from cnnbench.models.variants import Variant
-from cnnbench.pictures.decode import decode_pictures
+from cnnbench.pictures.pixels import decode_pictures
 from cnnbench.records.journal import from_data
 from cnnbench.training.protocols import Protocol
 

@@ -27,11 +27,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
-from cnnbench.pictures.cache import default_cache_directory
-from cnnbench.pictures.decode import Pixels, decode_pictures
+from cnnbench.pictures.data_set import load_splits
 from cnnbench.pictures.drawn_set import drawn_set_directory
-from cnnbench.pictures.load import load_splits
 from cnnbench.pictures.near_duplicates import find_near_duplicates
+from cnnbench.pictures.pixels import Pixels, decode_pictures, default_cache_directory
 
 SIZE = (64, 64)
 MANY = 50

@@ -26,9 +26,9 @@ from cnnbench.ab.pairs import time_in_alternation
 from cnnbench.ab.sides import Side, placed
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
-from cnnbench.pictures.cache import default_cache_directory
+from cnnbench.pictures.data_set import load_splits
 from cnnbench.pictures.drawn_set import drawn_set_directory
-from cnnbench.pictures.load import load_splits
+from cnnbench.pictures.pixels import default_cache_directory
 
 BATCH = 1  # a step is short enough for 20 of them a round, so that one more is 5 % more work
 STEPS = 20

@@ -16,8 +16,7 @@ from cnnbench.models.evaluation import dead_units
 from cnnbench.models.network import build_model, try_model
 from cnnbench.models.user_errors import BadModel, blaming, first_line
 from cnnbench.models.variants import variant_named
-from cnnbench.pictures.data_set import Splits
-from cnnbench.pictures.load import load_splits
+from cnnbench.pictures.data_set import Splits, load_splits
 from cnnbench.training.train import train
 
 SHAPE = (24, 24, 3)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnbench.pictures.cache import default_cache_directory, load_pixels
-from cnnbench.pictures.decode import decode_pictures
+from cnnbench.pictures.pixels import decode_pictures, default_cache_directory, load_pixels
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def test_changed_picture_makes_another_entry(load, paths):
 
 def test_another_loader_makes_another_entry(load, paths, monkeypatch):
     before = load(paths)
-    monkeypatch.setattr("cnnbench.pictures.cache.LOADER_ID", "another Pillow")
+    monkeypatch.setattr("cnnbench.pictures.pixels.LOADER_ID", "another Pillow")
     assert load(paths).path != before.path
 
 

@@ -10,7 +10,7 @@ import PIL
 import pytest
 from PIL import Image, ImageFile, features
 
-from cnnbench.pictures.decode import DECODE_VERSION, LOADER_ID, decode_pictures
+from cnnbench.pictures.pixels import DECODE_VERSION, LOADER_ID, decode_pictures
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
 

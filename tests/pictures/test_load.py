@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnbench.pictures.data_set import Splits
-from cnnbench.pictures.load import LeakError, load_splits
+from cnnbench.pictures.data_set import LeakError, Splits, load_splits
 
 
 def save(path: Path, shade: int) -> None:

@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from cnnbench.pictures.data_set import LeakError, refuse_leaks, split_listing
 from cnnbench.pictures.listing import Listing, Picture
-from cnnbench.pictures.load import LeakError, refuse_leaks, split_listing
 
 ROOT = Path("pictures")
 
 
 def picture(name: str, label: int = 0) -> Picture:
-    return Picture(ROOT / name, name, label)
+    return Picture(name, ROOT / name, label)
 
 
 def listing_of(cats: int, dogs: int) -> Listing:
@@ -28,7 +28,7 @@ def split_of(
 ) -> Listing:
     if digests is None:
         digests = own_digests(listing)
-    return split_listing(listing, digests, split_seed=seed, validation_fraction=fraction)
+    return split_listing(listing, digests, seed, fraction)
 
 
 def counts(pictures) -> list[int]:

@@ -192,7 +192,7 @@ def test_pictures_are_those_that_the_options_name(monkeypatch: pytest.MonkeyPatc
         asked["progress"](3, 9)
         return folder, asked["split_seed"], asked["cache"]
 
-    monkeypatch.setattr("cnnbench.pictures.load.load_splits", load)
+    monkeypatch.setattr("cnnbench.pictures.data_set.load_splits", load)
     lines: list[str] = []
     options = Options(split_seed=3, cache_dir=Path("cache"))
     assert read_splits(options, lines.append) == (None, 3, Path("cache"))

@@ -15,8 +15,7 @@ from cnnbench.machine.environment import usable_cpus
 from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import VARIANTS, Variant
 from cnnbench.pictures.batches import epoch_batches
-from cnnbench.pictures.data_set import Splits
-from cnnbench.pictures.load import load_splits
+from cnnbench.pictures.data_set import Splits, load_splits
 from cnnbench.records.records import TrainingRun
 from cnnbench.training.protocols import PROTOCOLS, Protocol
 from cnnbench.training.train import train

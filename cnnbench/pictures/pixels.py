@@ -1,17 +1,25 @@
-"""Picture files as RGB pixels of a given size.
+"""Picture files as RGB pixels of a given size, decoded once and kept in a cache.
 
 A picture is decoded in full, since only that finds a truncated file. `convert("RGB")` alone
 would silently clip 16-bit grey to white, ignore the camera's orientation and show what
 transparency hides; `_to_rgb` is what is done instead. Colour profiles are not applied.
+
+The cache finds pixels by the content of the files. Renaming, relabelling or splitting a folder
+otherwise finds the same entry; another size, another decoder or a changed picture makes a new one.
+An entry is one `.npy` file, so that all worker processes share the memory that it is mapped into.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import stat
+import uuid
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -23,17 +31,15 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError, features
 
 Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
-T = TypeVar("T")
 R = TypeVar("R")
 
 # Raise it when a change below changes pixels: cached pixels are found by it.
 DECODE_VERSION = 1
 _REDUCING_GAP = 2.0
-_LIBRARIES = ("jpg", "libjpeg_turbo", "webp", "avif")
 # Two loaders with the same identity give the same pixels for the same file.
 LOADER_ID = (
     f"cnnbench-decode {DECODE_VERSION}; Pillow {PIL.__version__}; "
-    + "; ".join(f"{name} {features.version(name)}" for name in _LIBRARIES)
+    + "; ".join(f"{n} {features.version(n)}" for n in ("jpg", "libjpeg_turbo", "webp", "avif"))
     + f"; bilinear, reducing_gap {_REDUCING_GAP}"
 )
 
@@ -53,19 +59,10 @@ _UPRIGHT = {
 def decode_pictures(
     paths: Sequence[Path], size: tuple[int, int], progress: Progress | None = None
 ) -> Pixels:
-    """Decodes pictures in threads.
+    """Decodes pictures to `(len(paths), height, width, 3)`, in threads.
 
-    Args:
-        paths: picture files.
-        size: `(height, width)` to resize to, with antialiasing and without keeping the aspect.
-        progress: called with the number of pictures done and of all pictures, after each.
-
-    Returns:
-        The pixels, `(len(paths), height, width, 3)`.
-
-    Raises:
-        ValueError: if some files are not one whole picture; names the first ten.
-        RuntimeError: if Pillow has been set to accept truncated pictures.
+    They are resized with antialiasing and without keeping the aspect. `progress` is called with the
+    number of pictures done and of all pictures, after each.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise RuntimeError(
@@ -75,43 +72,31 @@ def decode_pictures(
         )
     pixels = np.empty((len(paths), *size, 3), np.uint8)
 
-    def decode(position: int) -> None:
-        with open_picture(paths[position]) as file:
+    def decode(position: int, path: Path) -> None:
+        with open_picture(path) as file:
             pixels[position] = _decode(file, size)
 
     # Pillow warns of odd metadata beside good pixels; what harms pixels is an error. The filters
     # belong to all threads of the process, so they are set here, not in a thread.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        each_in_threads(decode, range(len(paths)), paths, progress)
+        each_in_threads(decode, paths, progress)
     return pixels
 
 
 def each_in_threads(
-    function: Callable[[T], R],
-    arguments: Sequence[T],
-    paths: Sequence[Path],
-    progress: Progress | None = None,
+    function: Callable[[int, Path], R], paths: Sequence[Path], progress: Progress | None = None
 ) -> list[R]:
-    """Calls a function for each of some pictures, in threads.
+    """Returns what a function makes of the position and path of each picture, in threads.
 
-    Args:
-        function: fails with an error of any kind where a file is not one whole picture.
-        arguments: one for each picture.
-        paths: of the pictures.
-        progress: called with the number of pictures done and of all pictures, after each.
-
-    Returns:
-        The results, in order.
-
-    Raises:
-        ValueError: if the function failed for some; names the first ten and says why.
+    Where it fails, with an error of any kind, the file is not one whole picture: a `ValueError`
+    names the first ten such files and says why.
     """
     results: list[R] = []
     problems: list[str] = []
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        futures = [pool.submit(function, argument) for argument in arguments]
+        futures = [pool.submit(function, *numbered) for numbered in enumerate(paths)]
         for number, (path, future) in enumerate(zip(paths, futures, strict=True), start=1):
             try:
                 results.append(future.result())
@@ -145,11 +130,7 @@ def _reason(error: Exception) -> str:
 
 
 def open_picture(path: Path) -> BufferedReader:
-    """Opens a file for reading, without ever waiting for one.
-
-    Raises:
-        OSError: if the file cannot be read, or is a folder, pipe, socket or device.
-    """
+    """Opens a regular file for reading, without ever waiting for one."""
     # Opening a pipe waits until somebody writes into it, so its kind is looked up first.
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError("not a regular file, but a folder, pipe, socket or device")
@@ -170,10 +151,8 @@ def _decode(file: BinaryIO, size: tuple[int, int]) -> Pixels:
         rgb = _to_rgb(picture)
     if upright is not None:
         rgb = rgb.transpose(upright)
-    height, width = size
-    return np.asarray(
-        rgb.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=_REDUCING_GAP)
-    )
+    small = rgb.resize(size[::-1], Image.Resampling.BILINEAR, reducing_gap=_REDUCING_GAP)
+    return np.asarray(small)
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -204,3 +183,82 @@ def _sixteen_bit_grey(picture: Image.Image) -> Image.Image:
     if isinstance(hidden, int):
         grey[values == hidden] = 255
     return Image.fromarray(grey)
+
+
+@dataclass(frozen=True, eq=False)
+class CachedPixels:
+    """Pixels of different contents, mapped read-only: `(contents, height, width, 3)`.
+
+    `path` is the entry, `digests` has the SHA-256 of each file, `rows` its row of `pixels`.
+    """
+
+    path: Path
+    pixels: Pixels
+    digests: dict[Path, str]
+    rows: dict[Path, int]
+
+
+def default_cache_directory() -> Path:
+    """Returns `CNNBENCH_CACHE_DIR`, or the user's cache folder for cnnbench."""
+    if named := os.environ.get("CNNBENCH_CACHE_DIR"):
+        return Path(named)
+    import platformdirs  # not needed, and slower than all the rest, where the folder is named
+
+    return platformdirs.user_cache_path("cnnbench")
+
+
+def load_pixels(
+    paths: Sequence[Path],
+    size: tuple[int, int],
+    cache: Path,
+    progress: Progress | None = None,
+) -> CachedPixels:
+    """Returns the pixels of picture files, decoded if the cache doesn't have them.
+
+    Raises a `ValueError` that names the first ten files which are not one whole picture.
+    """
+    digests = dict(zip(paths, each_in_threads(_digest, paths), strict=True))
+    first = {digest: path for path, digest in reversed(digests.items())}
+    unique = sorted(first)
+    key = hashlib.sha256(json.dumps([LOADER_ID, list(size), unique]).encode()).hexdigest()
+    entry = cache.absolute() / f"{key}.npy"
+    shape = (len(unique), *size, 3)
+    pixels = _open_entry(entry, shape)
+    if pixels is None:
+        files = [first[digest] for digest in unique]
+        _write_entry(entry, decode_pictures(files, size, progress))
+        pixels = _open_entry(entry, shape)
+    if pixels is None:
+        raise OSError(f"The cache entry was damaged as soon as written. Received: {entry=!s}")
+    rows = {digest: row for row, digest in enumerate(unique)}
+    return CachedPixels(entry, pixels, digests, {p: rows[digest] for p, digest in digests.items()})
+
+
+def _digest(_: int, path: Path) -> str:
+    with open_picture(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open_entry(entry: Path, shape: tuple[int, ...]) -> Pixels | None:
+    """Returns the entry, or `None` if there is none or it is damaged."""
+    try:
+        pixels: Pixels = np.lib.format.open_memmap(entry, mode="r")
+    except Exception:  # NumPy raises anything at all on damaged content.
+        return None
+    whole = pixels.shape == shape and pixels.dtype == np.uint8
+    return pixels if whole and pixels.flags.c_contiguous else None
+
+
+def _write_entry(entry: Path, pixels: Pixels) -> None:
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    # A name of its own: two processes may build one entry at once, and the last one wins.
+    unfinished = entry.with_name(f"{entry.stem}.{uuid.uuid4().hex}.unfinished")
+    try:
+        with unfinished.open("xb") as file:
+            np.save(file, pixels)
+            file.flush()
+            # Renaming before the content is on the disk can leave an empty entry after a crash.
+            os.fsync(file.fileno())
+        unfinished.replace(entry)
+    finally:
+        unfinished.unlink(missing_ok=True)
