@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import pytest
 
 from cnnbench.ab.report_files import COLUMNS as PAIRS
 from cnnbench.cli import main
 from cnnbench.comparing.ratio_tables import RATIO_COLUMNS
-from cnnbench.comparing.recipes import Recipe, compare_recipes, question_frame
+from cnnbench.comparing.recipes import Recipe, RecipeComparison, question_frame
 from cnnbench.report.tables import SCHEMA
 from cnnbench.session.options import OPTIONS
 from cnnbench.verdicts.targets import PROPERTIES
@@ -53,17 +53,9 @@ def test_every_column_is_documented(title):
 
 
 def test_every_column_of_answers_is_documented():
-    recipe = Recipe(
-        label="A",
-        data="pets",
-        data_hash="",
-        classes=("cats", "dogs"),
-        pictures=("a.jpg", "b.jpg"),
-        truth=np.array([0, 1]),
-        seeds=(0, 1),
-        given=np.array([[0, 1], [1, 1]]),
-    )
-    row = question_frame([compare_recipes(recipe, recipe)])
+    truth = pd.Series({"a.jpg": "cats", "b.jpg": "dogs"})
+    recipe = Recipe("A", "pets", "c0ffee", truth, given=pd.DataFrame({0: truth, 1: truth}))
+    row = question_frame([RecipeComparison(recipe, recipe)])
     assert_same("reports.md", "Answers", documented("reports.md", "Answers"), row)
 
 

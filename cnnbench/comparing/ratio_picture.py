@@ -11,21 +11,15 @@ from cnnbench.comparing.ratios import Ratio, SpeedComparison
 
 COLOURS = ("#1f5fa8", "#c8641c", "#3a8048", "#8a3f94", "#767676", "#a8912c")
 MOST_DOTS = 200  # a taller picture is none
+# Label, number of the comparison and ratio.
+Dot = tuple[str, int, Ratio]
 
 
 def draw_ratios(comparisons: Sequence[SpeedComparison], path: Path) -> None:
-    """Draws the ratios of all comparisons, each in a colour of its own.
+    """Draws the ratios of comparisons with one first report, each in a colour of its own.
 
     A filled dot's interval rests on processes, a hollow one's on rounds of one process. Rows with a
     problem (out of memory, wrong answers) are left out and counted.
-
-    Args:
-        comparisons: with the same first report.
-        path: a `.png` or `.svg` file.
-
-    Raises:
-        ValueError: if the file is neither, there is nothing or too much to draw, or Matplotlib is
-            not installed; names the extra that has it.
     """
     if path.suffix not in (".png", ".svg"):
         raise ValueError(f"--picture: expected a .png or .svg file. Received: file={str(path)!r}")
@@ -34,7 +28,6 @@ def draw_ratios(comparisons: Sequence[SpeedComparison], path: Path) -> None:
         raise ValueError(f"--picture: expected 1 to {MOST_DOTS} ratios. Received: {len(dots)}")
     try:
         from matplotlib import rc_context
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ValueError(
@@ -43,52 +36,46 @@ def draw_ratios(comparisons: Sequence[SpeedComparison], path: Path) -> None:
         ) from error
     # No pyplot: it would look for a screen and keep the figure.
     with rc_context({"font.size": 9, "svg.hashsalt": "cnnbench"}):
-        height = 0.15 * len(dots) + 0.15 * len({name for name, _, _ in dots}) + 1.6
+        height = 0.15 * len(dots) + 0.15 * len({label for label, _, _ in dots}) + 1.6
         figure = Figure(figsize=(8, height), layout="constrained")
-        FigureCanvasAgg(figure)
         _draw(figure.subplots(), comparisons, dots)
         metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
         figure.savefig(path, dpi=150, metadata=metadata, facecolor="white")
 
 
-def _dots(comparisons: Sequence[SpeedComparison]) -> list[tuple[str, int, Ratio]]:
-    """Returns label, number of the comparison and ratio, means last."""
-    kept = [(at, match) for at, one in enumerate(comparisons) for match in one.usable]
-    keys = [key_of(match) for _, match in kept]
+def _dots(comparisons: Sequence[SpeedComparison]) -> list[Dot]:
+    """Returns the dots by comparison, means last."""
+    kept = [(at, match) for at, one in enumerate(comparisons) for match in one.matches]
+    keys = [key_of(match) for _, match in kept if match.usable]
     varying = [name for name in (keys or [{}])[0] if len({key[name] for key in keys}) > 1]
-    labels = [", ".join(key[name] for name in varying or ["variant"]) for key in keys]
     dots = [
-        (label, at, match.ratio)
-        for label, (at, match) in zip(labels, kept, strict=True)
-        if match.ratio is not None
+        (", ".join(key_of(match)[name] for name in varying or ["variant"]), at, match.usable)
+        for at, match in kept
+        if match.usable
     ]
     return dots + [(MEAN, at, one.mean) for at, one in enumerate(comparisons) if one.mean]
 
 
-def _draw(
-    axis: Any, comparisons: Sequence[SpeedComparison], dots: Sequence[tuple[str, int, Ratio]]
-) -> None:
+def _draw(axis: Any, comparisons: Sequence[SpeedComparison], dots: Sequence[Dot]) -> None:
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-    labels = {name: place for place, name in enumerate(dict.fromkeys(name for name, _, _ in dots))}
+    labels = {label: place for place, label in enumerate(dict.fromkeys(dot[0] for dot in dots))}
     values = [1.0, *(ratio.value for _, _, ratio in dots)]
     # An interval from next to nothing would hide all the others: it runs out of the picture.
     low, high = min(values) / 1.5, max(values) * 1.5
     seen = set()
-    for name, at, ratio in dots:
-        place = labels[name] + 0.6 * ((at + 0.5) / len(comparisons) - 0.5)
+    for label, at, ratio in dots:
+        place = labels[label] + 0.6 * ((at + 0.5) / len(comparisons) - 0.5)
         colour, interval = COLOURS[at % len(COLOURS)], ratio.interval
-        if ratio.basis != "none":
-            ends = [max(interval.low, low), min(interval.high, high)]
-            axis.plot(ends, [place] * 2, color=colour, lw=1.8, zorder=2)
-        axis.plot(
+        ends = [[ratio.value - max(interval.low, low)], [min(interval.high, high) - ratio.value]]
+        axis.errorbar(
             ratio.value,
             place,
-            "o",
-            mec=colour,
+            xerr=None if ratio.basis == "none" else ends,
+            fmt="o",
+            color=colour,
             mfc=colour if ratio.basis == "processes" else "white",
             label=None if at in seen else comparisons[at].later.label,
-            zorder=3,
         )
         seen.add(at)
         where = {"xycoords": ("axes fraction", "data"), "va": "center", "color": colour}
@@ -104,14 +91,11 @@ def _draw(
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if is_wide else MaxNLocator(6))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(NullFormatter())
+    text = f"speed relative to {comparisons[0].first.label}: ratio and 95 % interval, log axis"
+    if any(ratio.basis != "processes" for _, _, ratio in dots):
+        text += "\nhollow: rounds of one process only"
     left_out = sum(len(one.matches) - len(one.usable) for one in comparisons)
-    axis.set_xlabel(
-        f"speed relative to {comparisons[0].first.label}: ratio and 95 % interval, log axis"
-        + ("\nhollow: rounds of one process only" if _has_hollow(dots) else "")
-        + (f"\nnot shown: {left_out} out of memory or with wrong answers" if left_out else "")
-    )
+    if left_out:
+        text += f"\nnot shown: {left_out} out of memory or with wrong answers"
+    axis.set_xlabel(text)
     axis.figure.legend(loc="outside upper left", frameon=False, ncols=3)
-
-
-def _has_hollow(dots: Sequence[tuple[str, int, Ratio]]) -> bool:
-    return any(ratio.basis != "processes" for _, _, ratio in dots)

@@ -1,4 +1,4 @@
-"""Ratios of speed as a DataFrame, as text and as Markdown; one call compares reports."""
+"""Ratios of speed as a DataFrame and as text; one call compares reports."""
 
 from __future__ import annotations
 
@@ -9,36 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from cnnbench.comparing.ratios import (
-    JudgedMatch,
-    Match,
-    Ratio,
-    SpeedComparison,
-    SpeedVerdict,
-    compare_all,
-    judge_speeds,
-)
+from cnnbench.comparing import ratios
+from cnnbench.comparing.ratios import Match, Ratio, SpeedComparison, SpeedVerdict
 from cnnbench.comparing.speeds import SPEED_COLUMNS, speeds_of
 from cnnbench.report.frames import Report, load_report, report_name
 from cnnbench.verdicts.gates.ratio import RatioRule
 
 VERDICT_COLUMNS = ("verdict", "p_slower", "p_margin", "reason")
-RATIO_COLUMNS = (
-    "first_report",
-    "later_report",
-    *SPEED_COLUMNS,
-    "first",
-    "later",
-    "ratio",
-    "low",
-    "high",
-    "basis",
-    "first_processes",
-    "later_processes",
-    *VERDICT_COLUMNS,
-    "problems",
-    "differs",
-)
+PROCESS_COLUMNS = ("first_processes", "later_processes")
+MEASURED = ("first", "later", "ratio", "low", "high", "basis", *PROCESS_COLUMNS)
+REPORTS = ("first_report", "later_report")
+RATIO_COLUMNS = (*REPORTS, *SPEED_COLUMNS, *MEASURED, *VERDICT_COLUMNS, "problems", "differs")
 MEAN = "geometric mean"
 ONE_PROCESS = (
     "* from one process: rounds are not independent, and the interval leaves out the noise between "
@@ -76,50 +57,50 @@ def compare_speeds(
         else speeds_of(load_report(one), report_name(one))
         for number, one in enumerate(reports, start=1)
     ]
-    comparisons = compare_all(found, across)
-    gate = None if fail_on is None else judge_speeds(comparisons, RatioRule(fail_on))
-    return ratio_frame(comparisons, gate)
+    comparisons = ratios.compare_all(found, across)
+    if fail_on is None:
+        return ratio_frame(comparisons)
+    return ratio_frame(comparisons, ratios.judge_speeds(comparisons, RatioRule(fail_on)))
 
 
 def ratio_frame(
     comparisons: Sequence[SpeedComparison], gate: SpeedVerdict | None = None
 ) -> pd.DataFrame:
     """Returns a row for each match and one per comparison for the geometric mean."""
-    judged = iter(gate.rows if gate else ())
-    empty = dict.fromkeys((*SPEED_COLUMNS, "verdict", "reason", "problems"), "")
-    rows: list[dict[str, Any]] = []
-    for one in comparisons:
-        shared = {"first_report": one.first.label, "later_report": one.later.label, **empty}
-        for match in one.matches:
-            own = _match_row(match, next(judged, None))
-            rows.append({**shared, **own, "differs": "; ".join((*match.differing, *one.differing))})
-        if one.mean is not None:
-            own = {"variant": f"{MEAN} of {len(one.usable)}", **_ratio_cells(one.mean)}
-            rows.append({**shared, **own, "differs": "; ".join(one.differing)})
+    rows = [row for one in (gate.comparisons if gate else comparisons) for row in _rows(one)]
     frame = pd.DataFrame(rows, columns=list(RATIO_COLUMNS))
-    processes = ["first_processes", "later_processes"]
-    frame[processes] = frame[processes].astype("Int64")
-    return frame.drop(columns=list(VERDICT_COLUMNS) if gate is None else [])
+    frame = frame.astype(dict.fromkeys(PROCESS_COLUMNS, "Int64"))
+    return frame if gate else frame.drop(columns=list(VERDICT_COLUMNS))
 
 
-def _match_row(match: Match, judged: JudgedMatch | None) -> dict[str, Any]:
-    row = {
-        **key_of(match),
-        "first": match.first.per_second,
-        "later": match.later.per_second,
-        **_ratio_cells(match.ratio),
-        "first_processes": len(match.first.processes),
-        "later_processes": len(match.later.processes),
-        "problems": "; ".join(match.problems),
-    }
-    return row if judged is None else {**row, **vars(judged.found), "reason": judged.reason}
+def _rows(one: SpeedComparison) -> list[dict[str, Any]]:
+    reports = {"first_report": one.first.label, "later_report": one.later.label}
+    rows = [
+        {
+            **reports,
+            **key_of(match),
+            "first": match.first.per_second,
+            "later": match.later.per_second,
+            **_ratio_cells(match.ratio),
+            "first_processes": len(match.first.processes),
+            "later_processes": len(match.later.processes),
+            **{name: getattr(match, name) for name in VERDICT_COLUMNS},
+            "problems": "; ".join(match.problems),
+            "differs": "; ".join((*match.differing, *one.differing)),
+        }
+        for match in one.matches
+    ]
+    if one.mean:
+        empty = dict.fromkeys((*SPEED_COLUMNS, "verdict", "reason", "problems"), "")
+        own = {"variant": f"{MEAN} of {len(one.usable)}", "differs": "; ".join(one.differing)}
+        rows.append({**reports, **empty, **own, **_ratio_cells(one.mean)})
+    return rows
 
 
 def _ratio_cells(ratio: Ratio | None) -> dict[str, Any]:
     if ratio is None:
         return {"ratio": math.nan, "low": math.nan, "high": math.nan, "basis": "none"}
-    low, high = ratio.interval.low, ratio.interval.high
-    return {"ratio": ratio.value, "low": low, "high": high, "basis": ratio.basis}
+    return {"ratio": ratio.value, **vars(ratio.interval), "basis": ratio.basis}
 
 
 def key_of(match: Match) -> dict[str, str]:
@@ -129,27 +110,17 @@ def key_of(match: Match) -> dict[str, str]:
     return {name: " → ".join(dict.fromkeys(map(str, both))) for name, both in sides.items()}
 
 
-def ratio_text(
-    comparisons: Sequence[SpeedComparison],
-    gate: SpeedVerdict | None = None,
-    *,
-    markdown: bool = False,
-) -> str:
-    """Returns the comparisons for a terminal, or as Markdown."""
-    rows = ratio_frame(comparisons, gate).to_dict("records")
-    blocks = []
-    for one in comparisons:
-        count = len(one.matches) + (one.mean is not None)
-        blocks.append(_block(one, rows[:count], markdown))
-        del rows[:count]
+def ratio_text(comparisons: Sequence[SpeedComparison], gate: SpeedVerdict | None = None) -> str:
+    """Returns the comparisons for a terminal."""
+    blocks = [_block(one) for one in (gate.comparisons if gate else comparisons)]
     return "\n\n".join([*blocks, ANOTHER_TIME, *([_verdict_in_words(gate)] if gate else [])])
 
 
-def _block(one: SpeedComparison, rows: Sequence[dict[str, Any]], markdown: bool) -> str:
+def _block(one: SpeedComparison) -> str:
+    title, sides = f"Speed of {one.later.label} relative to {one.first.label}", 2
     if one.first is one.later:
         title, sides = f"Speed within {one.first.label}: the second relative to the first", 1
-    else:
-        title, sides = f"Speed of {one.later.label} relative to {one.first.label}", 2
+    rows = _rows(one)
     differing = ["; ".join(match.differing) for match in one.matches] + [""]
     cells = [_cells(row, notes) for row, notes in zip(rows, differing, strict=False)]
     notes = [ONE_PROCESS] if any(row["basis"] == "rounds" for row in rows) else []
@@ -161,44 +132,36 @@ def _block(one: SpeedComparison, rows: Sequence[dict[str, Any]], markdown: bool)
         if doubtful:
             many = f"{len(doubtful)} of {len(report.rows)} rows"
             notes.append(f"{report.label}: {many} are doubtful, for example: {doubtful[0]}")
-    lines = _lines(cells, markdown) if cells else ["no row in common"]
-    if markdown:
-        title, notes = f"### {title}", [f"- {note.replace('*', '&ast;')}" for note in notes]
+    lines = _lines(cells) if cells else ["no row in common"]
     return "\n".join([title, "", *lines, *([""] if notes else []), *notes])
 
 
 def _cells(row: dict[str, Any], differing: str) -> dict[str, str]:
-    interval = {"none": "unknown", "rounds": "*", "processes": ""}[row["basis"]]
+    interval = "unknown"
     if row["basis"] != "none":
-        interval = f"{number(row['low'])} to {number(row['high'])}{interval}"
+        star = "*" if row["basis"] == "rounds" else ""
+        interval = f"{number(row['low'])} to {number(row['high'])}{star}"
     return {
         **{name: row[name] for name in SPEED_COLUMNS},
-        "first img/s": number(row["first"]),
-        "later img/s": number(row["later"]),
+        "first img/s": number(row.get("first", math.nan)),
+        "later img/s": number(row.get("later", math.nan)),
         "ratio": number(row["ratio"]),
         "95 % interval": interval,
-        "verdict": row.get("verdict", ""),
+        "verdict": row["verdict"],
         "notes": "; ".join(filter(None, (row["problems"], differing))),
     }
 
 
 def number(value: float) -> str:
     """Returns a number with three significant digits at least."""
-    if math.isnan(value):
-        return "-"
-    if math.isinf(value):
-        return "∞"
-    return f"{value:.{3 if value < 10 else 1 if value < 100 else 0}f}"
+    return "-" if math.isnan(value) else f"{value:.{3 if value < 10 else 1 if value < 100 else 0}f}"
 
 
-def _lines(cells: Sequence[dict[str, str]], markdown: bool) -> list[str]:
+def _lines(cells: Sequence[dict[str, str]]) -> list[str]:
     """Returns a table without the columns that are empty everywhere."""
     names = [name for name in cells[0] if any(cell[name] for cell in cells)]
     heads = [name.replace("_", " ") for name in names]
     table = [heads, *([cell[name] for name in names] for cell in cells)]
-    if markdown:
-        table.insert(1, ["---"] * len(names))
-        return [f"| {' | '.join(text.replace('|', '&#124;') for text in row)} |" for row in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
@@ -223,7 +186,7 @@ def _verdict_in_words(gate: SpeedVerdict) -> str:
     reasons: dict[str, list[str]] = {}
     for row in gate.rows:
         if row.verdict != "pass":
-            reasons.setdefault(f"{row.verdict}: {row.reason}", []).append(str(row.match.later))
+            reasons.setdefault(f"{row.verdict}: {row.reason}", []).append(str(row.later))
     named = (
         f"{why} ({rows[0]}{f' and {len(rows) - 1} more' if rows[1:] else ''})"
         for why, rows in reasons.items()

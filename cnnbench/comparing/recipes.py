@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from cnnbench.comparing.speeds import differing
 from cnnbench.report.frames import Report
 from cnnbench.stats.intervals import Estimate, difference_of, picture_error, spread_of, widened
 from cnnbench.stats.power import smallest_difference
@@ -24,58 +26,40 @@ from cnnbench.verdicts.gates.evidence import mean_sd
 
 LEVEL = 0.05  # two-sided; an answer is yes where the p value is at most this
 POWER = 0.9
-NONE = -1  # an answer that is not a number, or the majority of votes that are tied
-CONDITIONS = tuple(name for name in IDENTITY if name != "data_hash")  # compared by itself
 
 
 @dataclass(frozen=True)
 class Recipe:
     """A way of training, with what its networks answered to every held-out picture.
 
-    Args:
-        label: names the recipe in what people read.
-        data: name of the pictures, `data_hash` their content.
-        classes: in the order of the network's outputs.
-        pictures: names, `truth` the class of each, `(pictures,)`.
-        seeds: one per network, `given` the class it gave, `(seeds, pictures)`.
-        conditions: under which the networks were trained, by name.
+    `truth` has the class of each picture, by its name; `given` the class that each network gave, a
+    row for each picture and a column for each seed.
     """
 
     label: str
     data: str
     data_hash: str
-    classes: tuple[str, ...]
-    pictures: tuple[str, ...]
-    truth: npt.NDArray[np.int64]
-    seeds: tuple[int, ...]
-    given: npt.NDArray[np.int64]
+    truth: pd.Series
+    given: pd.DataFrame
     conditions: dict[str, str] = field(default_factory=dict)
 
     @property
+    def seeds(self) -> list[int]:
+        return list(self.given)
+
+    @cached_property
     def correct(self) -> npt.NDArray[np.bool_]:
         """Whether each network was right on each picture, `(seeds, pictures)`."""
-        return np.equal(self.given, self.truth, dtype=np.bool_)
+        return np.asarray(self.given.eq(self.truth, axis="index"), np.bool_).T
 
     @property
     def accuracies(self) -> tuple[float, ...]:
         return tuple(map(float, self.correct.mean(axis=1)))
 
     @property
-    def constant(self) -> tuple[int, ...]:
+    def constant(self) -> list[int]:
         """Seeds whose network gave one answer to all pictures."""
-        rows = zip(self.seeds, self.given, strict=True)
-        return tuple(seed for seed, row in rows if (row == row[0]).all())
-
-    def majority(self) -> npt.NDArray[np.int64]:
-        """Returns the class that most seeds gave, `NONE` where votes are tied, `(pictures,)`."""
-        votes = np.array([(self.given == n).sum(axis=0) for n in range(len(self.classes))])
-        tied = (votes == votes.max(axis=0)).sum(axis=0) > 1
-        return np.where(tied, NONE, votes.argmax(axis=0)).astype(np.int64)
-
-
-def variants_of(report: Report) -> tuple[str, ...]:
-    """Returns the variants whose answers are in the report."""
-    return tuple(dict.fromkeys(report.predictions["variant"]))
+        return [seed for seed in self.seeds if self.given[seed].nunique() == 1]
 
 
 def recipe_of(report: Report, variant: str, label: str) -> Recipe:
@@ -86,222 +70,138 @@ def recipe_of(report: Report, variant: str, label: str) -> Recipe:
             with an answer to the same pictures.
     """
     received = f"Received: variant={variant!r}, report={label!r}"
-    if variant not in variants_of(report):
+    rows = report.predictions[report.predictions["variant"] == variant]
+    runs = report.runs[report.runs["variant"] == variant]
+    if rows.empty:
         raise ValueError(
             "No answers of this variant in the report; it has those of "
-            f"{', '.join(variants_of(report)) or 'none'}. {received}"
+            f"{', '.join(_variants(report)) or 'none'}. {received}"
         )
-    runs = report.runs[report.runs["variant"] == variant]
-    rows = report.predictions[report.predictions["variant"] == variant]
-    groups = {int(seed): own for seed, own in rows.groupby("seed")}
-    one = next(iter(groups.values()))
-    names = tuple(one["picture"])
-    if len(set(names)) < len(names) or any(tuple(g["picture"]) != names for g in groups.values()):
+    if (pd.crosstab(rows["picture"], rows["seed"]) != 1).any(axis=None):
         raise ValueError(
             "Expected one run per seed, each with one answer to the same pictures. "
             f"{received}, seeds={runs['seed'].tolist()}"
         )
-    if runs["data_hash"].nunique() != 1:
-        raise ValueError(
-            "Expected runs on the same pictures. "
-            f"{received}, data_hash={sorted(set(runs['data_hash']))}"
-        )
-    # A report without an environment does not contain their order.
-    stated = (report.environment.get("data") or {}).get("classes")
-    classes = tuple(stated or sorted({*rows["true_class"], *rows["predicted_class"]} - {""}))
     return Recipe(
         label=label,
-        data=str(runs["data"].iloc[0]),
-        data_hash=str(runs["data_hash"].iloc[0]),
-        classes=classes,
-        pictures=names,
-        truth=_numbers(one["true_class"], classes),
-        seeds=tuple(groups),
-        given=np.stack([_numbers(own["predicted_class"], classes) for own in groups.values()]),
-        conditions={name: ", ".join(map(str, sorted(set(runs[name])))) for name in CONDITIONS},
+        data=runs["data"].iloc[0],
+        data_hash=runs["data_hash"].iloc[0],
+        truth=rows.groupby("picture")["true_class"].first(),
+        given=rows.pivot(index="picture", columns="seed", values="predicted_class"),
+        conditions={
+            name: ", ".join(map(str, sorted(set(runs[name]))))
+            for name in IDENTITY
+            if name != "data_hash"
+        },
     )
 
 
-def _numbers(names: pd.Series, classes: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    number = {name: at for at, name in enumerate(classes)}
-    return np.array([number.get(name, NONE) for name in names], np.int64)
+def _variants(report: Report) -> list[str]:
+    return list(report.predictions["variant"].unique())
 
 
-@dataclass(frozen=True)
-class NetworkPair:
-    """The two networks of one seed; `adjusted` is the p value by Holm over all seeds."""
-
-    seed: int
-    test: McNemar
-    adjusted: float
-
-    @property
-    def found(self) -> bool:
-        return self.adjusted <= LEVEL
-
-
-@dataclass(frozen=True)
-class ChangedVote:
-    """A picture on which the majorities over seeds differ; classes by number, or `NONE`."""
-
-    picture: str
-    truth: int
-    first: int
-    second: int
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The second's accuracy minus the first's."""
-
-    estimate: Estimate
-
-    @property
-    def p_value(self) -> float:
-        """Of "no difference", two-sided."""
-        return min(1.0, 2 * min(self.estimate.p_above(0.0), self.estimate.p_below(0.0)))
-
-    @property
-    def found(self) -> bool:
-        return self.p_value <= LEVEL
+def p_value(difference: Estimate) -> float:
+    """Returns the p value of "no difference", two-sided."""
+    return min(1.0, 2 * min(difference.p_above(0.0), difference.p_below(0.0)))
 
 
 @dataclass(frozen=True)
 class RecipeComparison:
-    """The second recipe compared with the first.
-
-    Args:
-        networks: do these networks answer these pictures differently? Those of common seeds.
-        votes: pictures on which the majorities differ.
-        seeds: is the recipe better on these pictures, under new seeds?
-        everywhere: and on new pictures of their kind, too?
-        smallest: difference of recipes that these seeds find with 90 % power.
-        differing: conditions that differ, a line each.
-    """
+    """The second recipe compared with the first; they must have answered the same questions."""
 
     first: Recipe
     second: Recipe
-    networks: tuple[NetworkPair, ...]
-    votes: tuple[ChangedVote, ...]
-    seeds: Difference
-    everywhere: Difference
-    smallest: float
-    differing: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        first, second = self.first, self.second
+        problem = ""
+        odd = sorted(set(first.truth.index) ^ set(second.truth.index))
+        if first.data_hash != second.data_hash:
+            sides = [f"{one.data} {one.data_hash[:12]}" for one in (first, second)]
+            problem = f"the pictures differ: {sides[0]} and {sides[1]}"
+        elif odd:
+            problem = f"{len(odd)} held-out pictures are in one only, {odd[0]!r} for one"
+        elif (first.truth != second.truth).any():
+            problem = "the true classes of the held-out pictures differ"
+        if problem:
+            raise ValueError(
+                f"Not comparable: {problem}. "
+                f"Received: first={first.label!r}, second={second.label!r}"
+            )
+
+    @cached_property
+    def networks(self) -> dict[int, tuple[McNemar, float]]:
+        """Do these networks answer these pictures differently? Test and Holm's p value by seed."""
+        before = dict(zip(self.first.seeds, self.first.correct, strict=True))
+        after = dict(zip(self.second.seeds, self.second.correct, strict=True))
+        tests = {seed: mcnemar(before[seed], after[seed]) for seed in before if seed in after}
+        adjusted = holm([test.p_value for test in tests.values()])
+        return {seed: (tests[seed], p) for seed, p in zip(tests, adjusted, strict=True)}
+
+    @cached_property
+    def votes(self) -> pd.Series:
+        """The pictures that most networks of only one recipe get right: `A` or `B`, by name."""
+        first, second = (one.correct.mean(axis=0) > 0.5 for one in (self.first, self.second))
+        return pd.Series(np.where(first, "A", "B"), self.first.truth.index)[first != second]
+
+    @property
+    def seeds(self) -> Estimate:
+        """Is the recipe better on these pictures, under new seeds? The difference of accuracies.
+
+        By Student's pooled t over seeds, unpaired, since networks of different recipes share
+        nothing but a seed's number.
+        """
+        return difference_of(self.second.accuracies, self.first.accuracies)
+
+    @property
+    def everywhere(self) -> Estimate:
+        """And on new pictures of their kind, too? Adds what drawing other pictures would change."""
+        return widened(self.seeds, *picture_error(self.second.correct, self.first.correct))
+
+    @property
+    def smallest(self) -> float:
+        """The difference of recipes that these seeds find with 90 % power."""
+        first, second = self.first.accuracies, self.second.accuracies
+        sd = spread_of(first).pooled(spread_of(second)).sd
+        return smallest_difference(sd, len(first), len(second), LEVEL / 2, POWER)
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """Conditions of the trainings that differ, a line each."""
+        return differing(self.first.conditions, self.second.conditions)
 
 
 def compare_reports(
     reports: Sequence[tuple[str, Report]], variants: Sequence[str] = ()
 ) -> list[RecipeComparison]:
-    """Compares the recipes of reports with the same one of the first.
+    """Compares the recipes of labelled reports with the same one of the first.
 
-    Args:
-        reports: with their labels; of a lone one, `variants` are compared with the first of them.
-        variants: which to compare; all in common if there are none.
-
-    Raises:
-        ValueError: if there is nothing to compare, or the pictures differ.
+    `variants` are which to compare, all in common if there are none; those of a lone report are
+    compared with the first of them.
     """
     (label, first), *others = reports
-    known = variants_of(first)
     if not others:
         if len(variants) < 2:
             raise ValueError(
                 f"With one report, --variants names at least two of its variants: "
-                f"{', '.join(known)}. Received: variants={','.join(variants)!r}"
+                f"{', '.join(_variants(first))}. Received: variants={','.join(variants)!r}"
             )
         before, *later = (recipe_of(first, name, name) for name in variants)
-        return [compare_recipes(before, one) for one in later]
+        return [RecipeComparison(before, one) for one in later]
     found = []
     for other_label, other in others:
-        common = variants or [name for name in known if name in variants_of(other)]
+        common = variants or [name for name in _variants(first) if name in _variants(other)]
         if not common:
             raise ValueError(
                 "The reports have no trained variant in common. Received: "
-                f"{label}: {', '.join(known) or 'none'}; "
-                f"{other_label}: {', '.join(variants_of(other)) or 'none'}"
+                f"{label}: {', '.join(_variants(first)) or 'none'}; "
+                f"{other_label}: {', '.join(_variants(other)) or 'none'}"
             )
         for name in common:
             before = recipe_of(first, name, f"{name} of {label}")
             after = recipe_of(other, name, f"{name} of {other_label}")
-            found.append(compare_recipes(before, after))
+            found.append(RecipeComparison(before, after))
     return found
-
-
-def compare_recipes(first: Recipe, second: Recipe) -> RecipeComparison:
-    """Compares two recipes, picture by picture.
-
-    Question 2 is Student's pooled t over seeds, unpaired, since networks of different recipes share
-    nothing but a seed's number. Question 3 adds to its error what drawing other pictures would
-    change, from the differences within pictures (`stats.intervals.picture_error`).
-
-    Raises:
-        ValueError: if they were not asked the same questions.
-    """
-    _require_same_pictures(first, second)
-    seeds = difference_of(second.accuracies, first.accuracies)
-    spread = spread_of(first.accuracies).pooled(spread_of(second.accuracies))
-    return RecipeComparison(
-        first=first,
-        second=second,
-        networks=_networks(first, second),
-        votes=_votes(first, second),
-        seeds=Difference(seeds),
-        everywhere=Difference(widened(seeds, *picture_error(second.correct, first.correct))),
-        smallest=smallest_difference(
-            spread.sd, len(first.seeds), len(second.seeds), LEVEL / 2, POWER
-        ),
-        differing=tuple(
-            f"{name}: {first.conditions.get(name)} and {second.conditions.get(name)}"
-            for name in dict.fromkeys((*first.conditions, *second.conditions))
-            if first.conditions.get(name) != second.conditions.get(name)
-        ),
-    )
-
-
-def _require_same_pictures(first: Recipe, second: Recipe) -> None:
-    problems = []
-    if first.data_hash != second.data_hash:
-        problems.append(
-            f"the pictures differ: {first.data} {first.data_hash[:12]} "
-            f"and {second.data} {second.data_hash[:12]}"
-        )
-    if first.classes != second.classes:
-        problems.append(f"the classes differ: {first.classes} and {second.classes}")
-    if first.pictures != second.pictures:
-        odd = sorted(set(first.pictures) ^ set(second.pictures))
-        which = f"{len(odd)} are in one only, {odd[0]!r} for one" if odd else "another order"
-        problems.append(f"the names of the held-out pictures differ: {which}")
-    elif first.classes == second.classes and (first.truth != second.truth).any():
-        problems.append("the true classes of the held-out pictures differ")
-    if problems:
-        raise ValueError(
-            f"Not comparable: {'; '.join(problems)}. "
-            f"Received: first={first.label!r}, second={second.label!r}"
-        )
-
-
-def _networks(first: Recipe, second: Recipe) -> tuple[NetworkPair, ...]:
-    before = dict(zip(first.seeds, first.correct, strict=True))
-    after = dict(zip(second.seeds, second.correct, strict=True))
-    common = [seed for seed in before if seed in after]
-    tests = [mcnemar(before[seed], after[seed]) for seed in common]
-    return tuple(map(NetworkPair, common, tests, holm([test.p_value for test in tests])))
-
-
-def _votes(first: Recipe, second: Recipe) -> tuple[ChangedVote, ...]:
-    before, after = first.majority(), second.majority()
-    return tuple(
-        ChangedVote(first.pictures[at], int(first.truth[at]), int(before[at]), int(after[at]))
-        for at in np.flatnonzero(before != after)
-    )
-
-
-QUESTIONS = {
-    "networks": "1. Do these trained networks answer these pictures differently?",
-    "seeds": "2. Is the recipe better, on these pictures, under new seeds?",
-    "everywhere": "3. Is it also better on new pictures of this kind?",
-}
-FOUND = ("difference", "low", "high", "p_value")
 
 
 def recipe_text(one: RecipeComparison, pictures: int) -> str:
@@ -310,19 +210,19 @@ def recipe_text(one: RecipeComparison, pictures: int) -> str:
     lines = [
         f"A {_accuracy(first)}",
         f"B {_accuracy(second)}",
-        f"on {first.data}, {len(first.pictures)} held-out pictures",
+        f"on {first.data}, {len(first.truth)} held-out pictures",
         *(f"differs, A and B: {line}" for line in one.differing),
         "",
-        QUESTIONS["networks"],
-        *_network_lines(one),
-        *_vote_lines(one, pictures),
+        "1. Do these trained networks answer these pictures differently?",
+        *_networks(one),
+        *_votes(one, pictures),
         "",
-        QUESTIONS["seeds"],
+        "2. Is the recipe better, on these pictures, under new seeds?",
         f"   {_difference(one.seeds)}",
         f"   Student's pooled t, {len(first.seeds)} and {len(second.seeds)} seeds: they find a "
         f"difference of {one.smallest:.4f} with 90 % power",
         "",
-        QUESTIONS["everywhere"],
+        "3. Is it also better on new pictures of this kind?",
         f"   {_difference(one.everywhere)}",
         "   with the error of seeds and of drawing other pictures, paired by picture",
     ]
@@ -335,44 +235,40 @@ def _accuracy(recipe: Recipe) -> str:
     return f"{recipe.label}: held-out accuracy {mean_sd(recipe.accuracies)}{dead}"
 
 
-def _network_lines(one: RecipeComparison) -> Iterator[str]:
+def _networks(one: RecipeComparison) -> Iterator[str]:
     if not one.networks:
         yield "   no seed in common"
         return
     yield "   seed  right: only A  only B    B - A  exact McNemar p  Holm over seeds"
-    for row in one.networks:
-        test = row.test
+    for seed, (test, adjusted) in one.networks.items():
         yield (
-            f"   {row.seed:4d}  {test.only_first:13d}  {test.only_second:6d}  "
-            f"{test.difference:+.4f}  {test.p_value:15.2g}  {row.adjusted:15.2g}"
+            f"   {seed:4d}  {test.only_first:13d}  {test.only_second:6d}  "
+            f"{test.difference:+.4f}  {test.p_value:15.2g}  {adjusted:15.2g}"
         )
-    found = [str(row.seed) for row in one.networks if row.found]
+    found = [str(seed) for seed, (_, adjusted) in one.networks.items() if adjusted <= LEVEL]
     if found:
         yield f"   yes, in {len(found)} of {len(one.networks)} seeds: {', '.join(found)}"
     else:
         yield "   no difference was found"
 
 
-def _vote_lines(one: RecipeComparison, pictures: int) -> Iterator[str]:
-    classes = (*one.first.classes, "tied")  # the last by -1, too
-    lost = sum(vote.first == vote.truth for vote in one.votes)
-    won = sum(vote.second == vote.truth for vote in one.votes)
+def _votes(one: RecipeComparison, pictures: int) -> Iterator[str]:
+    votes = one.votes
     yield (
-        f"   majority votes over seeds differ on {len(one.votes)} of {len(one.first.pictures)} "
-        f"pictures: A right on {lost} of them, B on {won}"
+        f"   majority votes over seeds differ on {len(votes)} of {len(one.first.truth)} pictures: "
+        f"A right on {(votes == 'A').sum()} of them, B on {(votes == 'B').sum()}"
     )
-    for vote in one.votes[:pictures]:
-        yield f"     {vote.picture}: A {classes[vote.first]}, B {classes[vote.second]}"
-    if 0 < pictures < len(one.votes):
-        yield f"     ... and {len(one.votes) - pictures} more"
+    yield from (f"     {name}: {side} right" for name, side in votes.head(pictures).items())
+    if 0 < pictures < len(votes):
+        yield f"     ... and {len(votes) - pictures} more"
 
 
-def _difference(difference: Difference) -> str:
-    value, interval = difference.estimate.value, difference.estimate.interval()
-    answer = "yes, B is better" if value > 0 else "no, B is worse"
+def _difference(change: Estimate) -> str:
+    interval, p = change.interval(), p_value(change)
+    answer = "yes, B is better" if change.value > 0 else "no, B is worse"
     return (
-        f"{answer if difference.found else 'undecided'}: B - A is {value:+.4f}, 95 % interval "
-        f"{interval.low:+.4f} to {interval.high:+.4f}, p = {difference.p_value:.2g}"
+        f"{answer if p <= LEVEL else 'undecided'}: B - A is {change.value:+.4f}, 95 % interval "
+        f"{interval.low:+.4f} to {interval.high:+.4f}, p = {p:.2g}"
     )
 
 
@@ -384,25 +280,25 @@ def question_frame(comparisons: Sequence[RecipeComparison]) -> pd.DataFrame:
     """
     rows = []
     for one in comparisons:
-        shared = {
+        networks = pd.Series([test.difference for test, _ in one.networks.values()], dtype=float)
+        row = {
             "first": one.first.label,
             "second": one.second.label,
             "data": one.first.data,
-            "pictures": len(one.first.pictures),
+            "pictures": len(one.first.truth),
             "first_seeds": len(one.first.seeds),
             "second_seeds": len(one.second.seeds),
             "common_seeds": len(one.networks),
             "votes_differ": len(one.votes),
             "differing": "; ".join(one.differing),
+            "question": "networks",
+            "difference": networks.mean(),
+            "low": math.nan,
+            "high": math.nan,
+            "p_value": min((p for _, p in one.networks.values()), default=math.nan),
         }
-        networks = pd.Series([row.test.difference for row in one.networks], dtype="float64")
-        least = min((row.adjusted for row in one.networks), default=math.nan)
-        found = [(networks.mean(), math.nan, math.nan, least)]
-        for each in (one.seeds, one.everywhere):
-            interval = each.estimate.interval()
-            found.append((each.estimate.value, interval.low, interval.high, each.p_value))
-        rows += [
-            {**shared, "question": name, **dict(zip(FOUND, values, strict=True))}
-            for name, values in zip(QUESTIONS, found, strict=True)
-        ]
+        rows.append(row)
+        for name, change in {"seeds": one.seeds, "everywhere": one.everywhere}.items():
+            own = {"difference": change.value, "p_value": p_value(change)}
+            rows.append({**row, "question": name, **own, **vars(change.interval())})
     return pd.DataFrame(rows)

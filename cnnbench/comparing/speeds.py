@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from functools import cached_property
+from statistics import fmean, median
 from typing import Any
 
 import pandas as pd
 
 from cnnbench.report.frames import Report
-from cnnbench.stats.intervals import spread_of
 from cnnbench.verdicts.checks.speed import TOLERANCES
 
 # What identifies a row; `ACROSS` may differ between compared rows if the user says so.
@@ -19,35 +19,18 @@ SPEED_COLUMNS = ("variant", "workload", "backend", "device", "dtype", "batch_siz
 ACROSS = ("variant", "backend", "device", "dtype", "batch_size")
 OUT_OF_MEMORY = "out of memory"
 WRONG_ANSWERS = "wrong answers"
-
 # What is listed where it differs between compared rows, and between reports.
 _ROW_CONDITIONS = ("threads", "data_hash", "tf32", "weight_dtype", "compute_dtype", "warmup_rounds")
 _OPTIONS = ("protocol", "image_size")
 
 
 @dataclass(frozen=True)
-class Process:
-    """What one fresh process measured of one row.
-
-    Args:
-        number: of the process, from 0.
-        log_seconds: logarithm of the median of `rounds` seconds per picture.
-        rounds: number of rounds.
-        round_sd: standard deviation of the rounds' logarithms; NaN for one round.
-    """
-
-    number: int
-    log_seconds: float
-    rounds: int
-    round_sd: float
-
-
-@dataclass(frozen=True)
 class Speed:
     """A row of a report: what was measured, and each process that measured it.
 
-    `conditions` are listed where they differ between compared rows. `problems` are
-    `OUT_OF_MEMORY` and `WRONG_ANSWERS`; `concerns` are what the machine did meanwhile.
+    `processes` have the seconds per picture of each round, by the number of the process.
+    `conditions` are listed where they differ between compared rows. `problems` are `OUT_OF_MEMORY`
+    and `WRONG_ANSWERS`; `concerns` are what the machine did meanwhile.
     """
 
     variant: str
@@ -57,17 +40,20 @@ class Speed:
     dtype: str
     batch_size: int
     fingerprint: str
-    processes: tuple[Process, ...]
+    processes: Mapping[int, Sequence[float]]
     conditions: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     concerns: str = ""
 
+    @cached_property
+    def log_seconds(self) -> dict[int, float]:
+        """The logarithm of the median round of each process."""
+        return {number: math.log(median(rounds)) for number, rounds in self.processes.items()}
+
     @property
     def per_second(self) -> float:
         """Pictures per second: the geometric mean of the processes' medians."""
-        if not self.processes:
-            return math.nan
-        return math.exp(-sum(each.log_seconds for each in self.processes) / len(self.processes))
+        return math.exp(-fmean(self.log_seconds.values())) if self.processes else math.nan
 
     def __str__(self) -> str:
         row = f"{self.variant} {self.workload} {self.backend} {self.device} {self.dtype}"
@@ -88,55 +74,36 @@ def speeds_of(report: Report, label: str, variants: Sequence[str] = ()) -> Repor
 
     Several seeds in one process are one process: their rounds are taken together.
     """
-    timed: dict[tuple[Any, ...], list[Process]] = {}
+    timed: dict[tuple[Any, ...], dict[int, list[float]]] = {}
     rounds = report.rounds
     seconds = rounds["seconds"] / rounds["steps"] / rounds["batch_size"].astype("float64")
     for key, own in seconds.groupby([rounds[name] for name in (*SPEED_COLUMNS, "process")]):
-        timed.setdefault(key[:-1], []).append(process_of(int(key[-1]), own.tolist()))
+        timed.setdefault(key[:-1], {})[key[-1]] = own.tolist()
     groups = report.throughput.groupby(list(SPEED_COLUMNS), sort=False)
     rows = tuple(
-        _speed(own, tuple(timed.get(key, ())))
+        _speed(key, own, timed.get(key, {}))
         for key, own in groups
         if not variants or key[0] in variants
     )
     return ReportSpeeds(label, rows, _conditions(report.environment))
 
 
-def process_of(number: int, seconds: Sequence[float]) -> Process:
-    """Returns a process by its rounds' seconds per picture."""
-    spread = spread_of([math.log(each) for each in seconds])
-    return Process(
-        number=number,
-        log_seconds=math.log(median(seconds)),
-        rounds=len(seconds),
-        round_sd=spread.sd if spread.df else math.nan,
-    )
-
-
-def are_wrong(equal_share: float, dtype: str) -> bool:
-    """Returns whether so few answers are equal that a speed says nothing; NaN is not wrong."""
-    # A dtype that this version does not know can't be called wrong.
-    return dtype in TOLERANCES and equal_share < TOLERANCES[dtype].equal_share
-
-
-def _speed(rows: pd.DataFrame, processes: tuple[Process, ...]) -> Speed:
-    first = rows.iloc[0]
-    problems = []
-    if (rows["out_of_memory"] == "yes").any():
-        problems.append(OUT_OF_MEMORY)
-    if are_wrong(rows["equal_share"].min(), first["dtype"]):
-        problems.append(WRONG_ANSWERS)
+def _speed(
+    key: tuple[Any, ...], rows: pd.DataFrame, processes: Mapping[int, Sequence[float]]
+) -> Speed:
+    found = dict(zip(SPEED_COLUMNS, key, strict=True))
+    # A dtype that this version does not know can't be called wrong, nor can an unknown share.
+    tolerance = TOLERANCES.get(found["dtype"])
+    problems = {
+        OUT_OF_MEMORY: (rows["out_of_memory"] == "yes").any(),
+        WRONG_ANSWERS: tolerance and rows["equal_share"].min() < tolerance.equal_share,
+    }
     return Speed(
-        variant=first["variant"],
-        workload=first["workload"],
-        backend=first["backend"],
-        device=first["device"],
-        dtype=first["dtype"],
-        batch_size=int(first["batch_size"]),
+        **found,
         fingerprint=_words(rows["fingerprint"]),
         processes=processes,
         conditions={name: _words(rows[name]) for name in _ROW_CONDITIONS},
-        problems=tuple(problems),
+        problems=tuple(name for name, is_there in problems.items() if is_there),
         concerns=_words(rows["concerns"]),
     )
 
@@ -155,3 +122,12 @@ def _conditions(environment: Mapping[str, Any]) -> dict[str, str]:
     found["gpus"] = ", ".join(map(str, environment.get("gpus") or ()))
     found["data"] = f"{data.get('name', '')} {data.get('content_hash', '')[:12]}".strip()
     return {name: "" if value is None else str(value) for name, value in found.items()}
+
+
+def differing(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns a line for each condition that two sides do not share."""
+    return tuple(
+        f"{name}: {one.get(name) or '?'} and {other.get(name) or '?'}"
+        for name in dict.fromkeys((*one, *other))
+        if (one.get(name) or "") != (other.get(name) or "")
+    )

@@ -1,19 +1,15 @@
-"""Ratios of speed with their intervals."""
+"""Ratios of speed with their intervals, and the gate over them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from speeds import compared, match, speed
+from speeds import STEADY, compared, match, slower, speed
 
-from cnnbench.comparing.ratios import compare_all
-from cnnbench.comparing.speeds import (
-    OUT_OF_MEMORY,
-    WRONG_ANSWERS,
-    Process,
-    ReportSpeeds,
-    process_of,
-)
+from cnnbench.comparing.ratios import compare_all, judge_speeds
+from cnnbench.comparing.speeds import OUT_OF_MEMORY, WRONG_ANSWERS, ReportSpeeds
+from cnnbench.verdicts.gates.ratio import RatioRule
 
 
 def ratio(*sides):
@@ -48,12 +44,12 @@ def test_a_single_process_has_an_interval_of_its_rounds_and_says_so(counts):
 
 def test_the_error_of_a_median_of_rounds_is_that_of_a_normal_sample():
     one = ratio(speed(0.01), speed(0.01)).change
-    assert one.error == pytest.approx(math.sqrt(2 * math.pi / 2 * 0.02**2 / 10))
-    assert [df for _, df in one.parts] == [9, 9]
+    assert one.error == pytest.approx(math.sqrt(2 * math.pi / 2 * 0.02**2 / 11))
+    assert [df for _, df in one.parts] == [10, 10]
 
 
 def test_a_single_round_has_no_interval():
-    lone = speed(processes=(Process(0, math.log(0.01), 1, math.nan),))
+    lone = speed(processes={0: [0.01]})
     for found in (ratio(lone, speed(0.01, 0.01)), ratio(speed(0.01, 0.01), lone)):
         assert found.basis == "none"
         assert (found.interval.low, found.interval.high) == (0.0, math.inf)
@@ -206,8 +202,7 @@ def coverage(draw, truth=0.0, tries=500):
 
 def of_rounds(rng, process_sd):
     """Returns a row of one process with ten rounds."""
-    rounds = np.exp(rng.normal(-4, process_sd) + rng.normal(0, 0.02, 10))
-    return speed(processes=(process_of(0, rounds),))
+    return speed(processes={0: np.exp(rng.normal(-4, process_sd) + rng.normal(0, 0.02, 10))})
 
 
 def test_intervals_cover_the_truth_with_noise_between_processes():
@@ -225,3 +220,109 @@ def test_intervals_of_rounds_cover_only_where_there_is_no_noise_between_processe
     assert coverage(lambda rng: (of_rounds(rng, 0), of_rounds(rng, 0))) > 0.93
     # Which is why they are never enough for a verdict.
     assert coverage(lambda rng: (of_rounds(rng, 0.03), of_rounds(rng, 0.03))) < 0.75
+
+
+# The gate
+
+RULE = RatioRule(0.05)
+NOISY = (0.009, 0.010, 0.011)
+
+
+def judged(*pairs, rule=RULE):
+    """Returns the verdict over pairs of rows, each with a batch size of its own."""
+    rows = [
+        tuple(replace(side, batch_size=size) for side in pair)
+        for size, pair in enumerate(pairs, start=1)
+    ]
+    return judge_speeds([compared(*rows)], rule)
+
+
+@pytest.mark.parametrize(
+    ("share", "verdict"), [(0.3, "fail"), (0.04, "pass"), (0.0, "pass"), (-0.5, "pass")]
+)
+def test_a_row_fails_if_it_is_slower_by_the_margin(share, verdict):
+    found = judged((speed(*STEADY), slower(share)))
+    (row,) = found.rows
+    assert (found.verdict, row.verdict) == (verdict, verdict)
+    assert (row.p_margin <= RULE.beta) == (verdict == "pass")
+    assert (row.p_slower <= RULE.alpha) == (share > 0)  # 4 % is sure, and small
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "reason"),
+    [
+        (speed(*NOISY), slower(0.02, NOISY), "about --cnnbench-processes="),
+        (speed(*NOISY), slower(0.2, NOISY), "about --cnnbench-processes="),
+        (speed(0.001, 0.01, 0.1), slower(0.049, (0.001, 0.01, 0.1)), "not even 1000"),
+        # More than the larger side has.
+        (speed(*NOISY), slower(0.05, NOISY * 40), "--cnnbench-processes=121 would"),
+        (speed(0.1), speed(0.3), "1 and 1 processes; a verdict needs 3"),
+        (speed(*STEADY[:2]), slower(2.0), "2 and 3 processes; a verdict needs 3"),
+        (speed(*STEADY), slower(2.0, STEADY[:1]), "with --cnnbench-processes=3"),
+        (speed(problems=(OUT_OF_MEMORY,)), speed(*STEADY), "out of memory (first)"),
+        (speed(), speed(*STEADY), "no time on one side"),
+    ],
+)
+def test_what_cannot_be_decided_is_inconclusive_and_says_why(first, later, reason):
+    found = judged((first, later))
+    assert found.verdict == "inconclusive"
+    assert reason in found.rows[0].reason
+
+
+@pytest.mark.parametrize("problem", [OUT_OF_MEMORY, WRONG_ANSWERS])
+def test_a_new_problem_fails_however_fast(problem):
+    found = judged((speed(*STEADY), slower(-0.9, problems=(problem,))))
+    assert found.verdict == "fail"
+    assert found.rows[0].reason == f"{problem} in the later report"
+
+
+def test_one_row_that_fails_fails_all():
+    good, bad = (speed(*STEADY), slower(0)), (speed(*STEADY), slower(0.5))
+    unclear = speed(0.01), speed(0.01)
+    assert judged(good, bad, unclear).verdict == "fail"
+    assert judged(good, unclear).verdict == "inconclusive"
+
+
+def test_a_row_that_went_missing_prevents_a_pass_unless_allowed():
+    pairs = [(speed(*STEADY), slower(0)), (speed(*STEADY, dtype="int8"), slower(0, device="gpu"))]
+    found = judge_speeds([compared(*pairs)], RULE)
+    assert (found.verdict, found.unmatched) == ("inconclusive", 1)
+    assert judge_speeds([compared(*pairs)], RULE, allow_missing=True).verdict == "pass"
+    assert judge_speeds([compared(pairs[1])], RULE, allow_missing=True).verdict == "inconclusive"
+
+
+def test_p_values_are_those_of_all_rows_of_all_reports_together():
+    pair = speed(*STEADY), slower(0.1)
+    alone = judged(pair).rows[0].p_slower
+    several = judge_speeds([compared(pair)] * 5, RULE)
+    assert several.rows[0].p_slower == pytest.approx(min(1, 5 * alone))
+
+
+# Error rates, with noise between processes that is larger than between rounds
+
+
+def rate(verdict, slowdown, *, rule=RULE, processes=4, rows=3, tries=250, sd=0.01):
+    """Returns how often drawn rows get a verdict; what a process does, all rows share in part."""
+    rng = np.random.default_rng(11)
+
+    def side(shift):
+        common = rng.normal(0, sd, processes)
+        own = rng.normal(0, sd, (rows, processes))
+        return [speed(*each) for each in np.exp(-4 + shift + 0.6 * common + 0.8 * own)]
+
+    found = [judged(*zip(side(0.0), side(slowdown), strict=True), rule=rule) for _ in range(tries)]
+    return sum(one.verdict == verdict for one in found) / tries
+
+
+def test_false_alarms_are_at_most_as_many_as_stated():
+    # A margin of next to nothing, so that the test of "not slower" alone decides.
+    assert rate("fail", 0.0, rule=RatioRule(1e-6, alpha=0.05)) <= 0.075  # 0.05 and 1.8 errors
+
+
+def test_rows_that_are_slower_by_the_margin_pass_at_most_as_often_as_stated():
+    assert rate("pass", RULE.log_margin, rows=1, tries=400) <= 0.07
+
+
+def test_a_slowdown_is_found_and_none_passes():
+    assert rate("fail", 0.25, processes=5, tries=50) > 0.9
+    assert rate("pass", 0.0, processes=5, tries=50) > 0.9
