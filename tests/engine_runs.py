@@ -72,7 +72,7 @@ def counts(backend: str) -> list[tuple[Workload, float | None, float | None]]:
 def begun(backend: str, splits: Splits, workload: Workload) -> tuple[Any, Step]:
     """Returns an engine and a step of its program, which is compiled."""
     engine, row = engine_for(Place(backend, "cpu", 1)), Row("", workload, "float32", 32, 0)
-    program = engine.program_for(VARIANT, row, splits)
+    program = throughput.program_for(engine, VARIANT, row, splits)
     inputs = program.inputs(Pictures(splits.train_pictures()[:32], splits.train.labels[:32]))
     program.run(*inputs)
     return engine, lambda: program.run(*inputs)

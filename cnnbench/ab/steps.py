@@ -48,6 +48,7 @@ def _built(job: TimeSteps, place: Place) -> timing.Step:
     from cnnbench.pictures.batches import Pictures, drawn_batch
     from cnnbench.pictures.data_set import Splits
     from cnnbench.speed.engines.engine import engine_for
+    from cnnbench.speed.throughput import program_for
 
     if place.device == "gpu" and not gpus(place.backend):
         raise ValueError(f"{place.backend} sees no GPU. Received: device='gpu'")
@@ -55,7 +56,7 @@ def _built(job: TimeSteps, place: Place) -> timing.Step:
     pictures = Pictures(splits.train_pictures(), splits.train.labels)
     batch = drawn_batch(pictures, job.row.batch_size, job.row.seed)
     engine = engine_for(place)
-    program = engine.program_for(job.variant, job.row, splits)
+    program = program_for(engine, job.variant, job.row, splits)
 
     def step() -> object:
         # As most code makes it, from arrays in memory to numbers in memory.

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -42,26 +41,12 @@ _UNKNOWN_OPERATIONS = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Call:
-    """A call of a layer: shapes without the batch, and whether its inputs depend on weights."""
-
-    layer: Any
-    inputs: tuple[tuple[int, ...], ...]
-    outputs: tuple[tuple[int, ...], ...]
-    after_weights: bool
-
-
 def inference_flops(model: keras.Model) -> float | None:
-    """Counts one forward pass of one picture.
+    """Counts one forward pass of one picture through a built model and the models inside it.
 
-    Args:
-        model: built, `Sequential` or functional; models inside it are counted too.
-
-    Returns:
-        Floating point operations, or `None` if those of a layer are unknown.
+    Returns `None` if the operations of a layer are unknown.
     """
-    return _sum((call, 1) for call in _calls(model))
+    return _known(sum(products for products, _ in _calls(model)))
 
 
 def training_flops(model: keras.Model) -> float | None:
@@ -69,58 +54,22 @@ def training_flops(model: keras.Model) -> float | None:
 
     Layers that are not trainable have no weight gradient.
     """
-    return _sum((call, 1 + _is_trained(call.layer) + call.after_weights) for call in _calls(model))
+    return _known(sum(products * (1 + gradients) for products, gradients in _calls(model)))
 
 
-def _sum(passes: Iterator[tuple[_Call, int]]) -> float | None:
-    counts = [(_products(call), times) for call, times in passes]
-    known = [products * times for products, times in counts if products is not None]
-    return sum(known) if len(known) == len(counts) else None
+def _known(flops: float) -> float | None:
+    return None if math.isnan(flops) else float(flops)
 
 
-def _products(call: _Call) -> float | None:
-    """Returns the operations of one forward pass through one layer, or `None` if unknown."""
-    layer = call.layer
-    if not call.outputs or any(-1 in shape for shape in (*call.inputs, *call.outputs)):
-        return None
-    values = math.prod(call.outputs[0])
-    if isinstance(layer, layers.Dense):
-        return float(2 * values * call.inputs[0][-1])
-    if isinstance(layer, _CONVOLUTIONS):
-        window = math.prod(layer.kernel_size) * _channels(call) // layer.groups
-        return float(2 * values * window)
-    if isinstance(layer, _TRANSPOSED):
-        # Every input is multiplied by the whole kernel; what falls off the edge counts as well.
-        inputs = math.prod(call.inputs[0])
-        return float(2 * inputs * math.prod(layer.kernel_size) * layer.filters)
-    if isinstance(layer, _DEPTHWISE):
-        return float(2 * values * math.prod(layer.kernel_size))
-    if isinstance(layer, _SEPARABLE):
-        between = values // layer.filters * _channels(call) * layer.depth_multiplier
-        window = math.prod(layer.kernel_size) + layer.filters  # over space, then over channels
-        return float(2 * between * window)
-    if isinstance(layer, _ELEMENTWISE):
-        return 0.0
-    name = type(layer).__name__
-    is_unknown = isinstance(layer, _UNKNOWN) or _UNKNOWN_OPERATIONS.fullmatch(name)
-    return None if is_unknown or len(getattr(layer, "weights", ())) else 0.0
+def _calls(model: Any, after_weights: bool = False) -> Iterator[tuple[float, int]]:
+    """Yields the operations of each call of a layer, also in models inside, and its gradients.
 
-
-def _channels(call: _Call) -> int:
-    """Returns the channels of a layer's input."""
-    return call.inputs[0][0 if call.layer.data_format == "channels_first" else -1]
-
-
-def _is_trained(layer: Any) -> bool:
-    return bool(getattr(layer, "trainable_weights", ()))
-
-
-def _calls(model: Any, after_weights: bool = False) -> Iterator[_Call]:
-    """Yields each call of a layer in the order of the graph, also in models inside it."""
+    Of its weights, there is one if they are trained, and of its inputs, if weights are before it.
+    """
     graph = getattr(model, "_functional", None) or model  # Sequential keeps one inside
     by_depth = getattr(graph, "_nodes_by_depth", None)
     if by_depth is None:
-        yield _Call(model, (), (), after_weights)
+        yield math.nan, 0
         return
     trained: set[int] = {id(x) for x in graph.inputs} if after_weights else set()
     for depth in sorted(by_depth, reverse=True):
@@ -128,15 +77,38 @@ def _calls(model: Any, after_weights: bool = False) -> Iterator[_Call]:
             if node.is_input:
                 continue
             layer = node.operation
+            is_trained = bool(getattr(layer, "trainable_weights", ()))
             after = any(id(tensor) in trained for tensor in node.input_tensors)
-            if after or _is_trained(layer):
+            if after or is_trained:
                 trained |= {id(tensor) for tensor in node.outputs}
             if isinstance(layer, keras.Model):
                 yield from _calls(layer, after)
             else:
-                yield _Call(layer, _shapes(node.input_tensors), _shapes(node.outputs), after)
+                yield _products(layer, node.input_tensors, node.outputs), is_trained + after
 
 
-def _shapes(tensors: Sequence[Any]) -> tuple[tuple[int, ...], ...]:
-    """Returns shapes without the batch; an unknown length is -1."""
-    return tuple(tuple(-1 if n is None else int(n) for n in t.shape[1:]) for t in tensors)
+def _products(layer: Any, tensors: Sequence[Any], outputs: Sequence[Any]) -> float:
+    """Returns the operations of one forward pass through one layer; NaN if unknown."""
+    if any(None in tensor.shape[1:] for tensor in (*tensors, *outputs)):
+        return math.nan
+    inputs, values = tensors[0].shape[1:], math.prod(outputs[0].shape[1:])
+    axis = 0 if getattr(layer, "data_format", None) == "channels_first" else -1
+    if isinstance(layer, layers.Dense):
+        return float(2 * values * inputs[-1])
+    if isinstance(layer, _CONVOLUTIONS):
+        window = math.prod(layer.kernel_size) * inputs[axis] // layer.groups
+        return float(2 * values * window)
+    if isinstance(layer, _TRANSPOSED):
+        # Every input is multiplied by the whole kernel; what falls off the edge counts as well.
+        return float(2 * math.prod(inputs) * math.prod(layer.kernel_size) * layer.filters)
+    if isinstance(layer, _DEPTHWISE):
+        return float(2 * values * math.prod(layer.kernel_size))
+    if isinstance(layer, _SEPARABLE):
+        between = values // layer.filters * inputs[axis] * layer.depth_multiplier
+        # Over space, then over channels.
+        return float(2 * between * (math.prod(layer.kernel_size) + layer.filters))
+    if isinstance(layer, _ELEMENTWISE):
+        return 0
+    name = type(layer).__name__
+    is_unknown = isinstance(layer, _UNKNOWN) or _UNKNOWN_OPERATIONS.fullmatch(name)
+    return math.nan if is_unknown or len(getattr(layer, "weights", ())) else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,19 +45,10 @@ LADDERS = {
 
 
 def measure_peak(place: Place, dtype: str, seconds: float = 0.7) -> Peak:
-    """Measures a square matrix product and a convolution, half of the time each.
+    """Measures a square matrix product and a convolution in this process, half of the time each.
 
-    A limit is what the machine can do when nothing disturbs it, so that the best of several calls
-    counts. Nothing is computed beforehand: arrays are arguments of the compiled programs, or
-    weights as a network has them (OpenVINO, ONNX Runtime).
-
-    Args:
-        place: backend, device and threads, as they are in this process.
-        dtype: `float32`, `bfloat16`, `float16` or `int8`.
-        seconds: in all, besides compiling.
-
-    Returns:
-        The peak; `None` for what this backend can't do.
+    Nothing is computed beforehand: arrays are arguments of the compiled programs, or weights as a
+    network has them (OpenVINO, ONNX Runtime).
     """
     rates: dict[str, float | None] = dict.fromkeys(LADDERS)
     if kind_of(place.device) == "cpu" or gpus(place.backend):
@@ -75,40 +67,31 @@ def best_rate(
     seconds: float,
     clock: Clock = time.perf_counter,
 ) -> float | None:
-    """Returns the highest work per second over sizes and calls.
+    """Returns the highest work per second over sizes and calls; `None` if the smallest size fails.
 
+    A limit is what the machine can do when nothing disturbs it, so that the shortest call counts.
     The size is doubled until a call takes `CALL_SECONDS`, and that size is repeated while `seconds`
     last. The first call of each size, which compiles and allocates, is not timed.
 
-    Args:
-        make: returns a function that does the work of a size.
-        ladder: the sizes.
-        seconds: for all calls; a size that has begun has at least one.
-        clock: returns seconds.
-
-    Returns:
-        Work per second of the shortest call, or `None` if the smallest size fails.
+    `make` returns a function that does the work of a size. One that has begun is called at least
+    once.
     """
-    start = clock()
+    end = clock() + seconds
     best: float | None = None
-    size = ladder.smallest
-    while True:
-        try:
-            call = make(size)
+    size, took = ladder.smallest, 0.0
+    with suppress(Exception):  # whatever a backend raises for what it can't, or for full memory
+        while took < CALL_SECONDS and size <= ladder.largest and (best is None or clock() < end):
+            call, work = make(size), ladder.work(size)
             call()
             # A slow call may have been disturbed, but one of seconds is not worth another.
             took = _shortest(call, 1, clock)
             if took < seconds / FEWEST_CALLS:
                 took = min(took, _shortest(call, FEWEST_CALLS - 1, clock))
-            best = max(best or 0.0, ladder.work(size) / took)
-            left = seconds - (clock() - start)
-            if took >= CALL_SECONDS or left <= 0 or size * 2 > ladder.largest:
-                if left > took:
-                    took = _shortest(call, int(left / took), clock)
-                return max(best, ladder.work(size) / took)
-        except Exception:  # whatever a backend raises for what it can't, or for full memory
-            return best
-        size *= 2
+            best = max(best or 0.0, work / took)
+            size *= 2
+        if (calls := int((end - clock()) / took)) > 0:
+            best = max(best or 0.0, work / _shortest(call, calls, clock))
+    return best
 
 
 def _shortest(call: Step, calls: int, clock: Clock) -> float:
@@ -123,10 +106,7 @@ def _with_keras(engine: Any, dtype: str, work: str, size: int) -> Step:
     if work == "convolution":
         if dtype == "int8":
             raise ValueError("Keras has no int8 convolution")
-        shapes = [
-            (size, INPUT_SIDE, INPUT_SIDE, CHANNELS),
-            (KERNEL, KERNEL, CHANNELS, CHANNELS),
-        ]
+        shapes = [(size, INPUT_SIDE, INPUT_SIDE, CHANNELS), (KERNEL, KERNEL, CHANNELS, CHANNELS)]
         run = engine.compiled(lambda x, kernel: ops.conv(x, kernel, padding="valid"))
     # Ones: neither denormal numbers nor infinities, which some CPUs are slow with.
     arrays = [ops.ones(shape, dtype) for shape in shapes]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,8 @@ from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.batches import Pictures, drawn_batch
 from cnnbench.pictures.data_set import Splits
 from cnnbench.records.records import Measurement, Row, Workload
-from cnnbench.speed.engines.engine import Engine, Program, engine_for, is_out_of_memory
-from cnnbench.speed.reference import Reference, agreement_of
+from cnnbench.speed.engines.engine import HostEngine, Program, engine_for, is_out_of_memory
+from cnnbench.speed.reference import Reference, Weights, agreement_of
 from cnnbench.speed.timing import prove_timing, steps_per_round, time_calls, time_steps
 
 LATENCY_CALLS = 300  # enough for a 99th percentile with three calls above it
@@ -115,7 +116,7 @@ def _measured(
     splits: Splits,
     known: Reference | None,
     exported: Path | None,
-    engine: Engine,
+    engine: Any,
     rounds: int,
 ) -> Measurement:
     row, start = blank.row, time.perf_counter()
@@ -123,7 +124,7 @@ def _measured(
     expected = answers.get(row.workload)
     begun = expected or answers.get("inference")
     weights = begun.weights if begun else None
-    program = engine.program_for(variant, row, splits, weights, exported)
+    program = program_for(engine, variant, row, splits, weights, exported)
     side = Pictures(splits.train_pictures(), splits.train.labels)
     first = expected.first_batch if expected else 0
     batch = drawn_batch(side, row.batch_size, row.seed, first)
@@ -177,6 +178,29 @@ def _measured(
         backend_flops_per_picture=program.backend_flops(),
         telemetry=telemetry,
     )
+
+
+def program_for(
+    engine: Any,
+    variant: Variant,
+    row: Row,
+    splits: Splits,
+    weights: Weights | None = None,
+    exported: Path | None = None,
+) -> Program:
+    """Compiles what is measured, with given weights in Keras' order or those that the seed draws.
+
+    Runtimes of exported models read the ONNX file instead.
+    """
+    if isinstance(engine, HostEngine):
+        assert exported is not None
+        return engine.program(exported, row.dtype, row.batch_size)
+    from cnnbench.speed.engines.keras_model import model_of
+
+    classes = len(splits.classes)
+    model = model_of(variant, row.seed, splits.input_shape, classes, row.dtype, weights)
+    program: Program = engine.program(model, row.workload)
+    return program
 
 
 def _answers(

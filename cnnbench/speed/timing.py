@@ -70,13 +70,8 @@ def prove_timing(
     Time must grow in proportion to the steps that were queued, and when the clock has stopped,
     nothing may be left to do: reading the output must take no time.
 
-    Args:
-        step: queues one step.
-        synchronize: what the timer waits with.
-        read: brings an output to the host, which every backend does only when it is computed.
-        most_steps: to queue, as many as in a timed round.
-        tries: of each number of steps; the shortest counts.
-        clock: returns seconds.
+    `read` brings an output to the host, which every backend does only when it is computed. At most
+    as many steps are queued as in a timed round. Of several tries, the shortest counts.
     """
     most = max(4, most_steps)
     counts = (most // 4, most // 2, most)

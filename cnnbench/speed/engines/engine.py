@@ -12,10 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnbench.machine.backends import Place
-from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
-from cnnbench.pictures.data_set import Splits
-from cnnbench.records.records import Placement, Row
+from cnnbench.records.records import Placement
 
 Array = npt.NDArray[Any]
 Tensor = Any  # a tensor of the backend
@@ -48,21 +46,6 @@ def engine_for(place: Place) -> Any:
 
 class Engine(ABC):
     """One backend on one device, `cpu` or `gpu`, in this process."""
-
-    @abstractmethod
-    def program_for(
-        self,
-        variant: Variant,
-        row: Row,
-        splits: Splits,
-        weights: Sequence[Array] | None = None,
-        exported: Path | None = None,
-    ) -> Program:
-        """Makes the program of a row.
-
-        `weights`, in Keras' order, replace those that the row's seed draws. Engines that do not
-        build Keras' models read `exported`, an ONNX file of the same weights.
-        """
 
     @abstractmethod
     def send(self, array: Array) -> Tensor:
@@ -126,17 +109,6 @@ class HostEngine(Engine):
 
     def synchronize(self, outputs: Sequence[Tensor]) -> None:
         """Does nothing: a step is done when it returns."""
-
-    def program_for(
-        self,
-        variant: Variant,
-        row: Row,
-        splits: Splits,
-        weights: Sequence[Array] | None = None,
-        exported: Path | None = None,
-    ) -> Program:
-        assert exported is not None
-        return self.program(exported, row.dtype, row.batch_size)
 
     @abstractmethod
     def program(self, path: Path, dtype: str, batch_size: int) -> HostProgram:

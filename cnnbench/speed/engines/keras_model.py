@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,8 +13,7 @@ import numpy.typing as npt
 from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.batches import Pictures
-from cnnbench.pictures.data_set import Splits
-from cnnbench.records.records import Placement, Row, Workload
+from cnnbench.records.records import Placement, Workload
 from cnnbench.speed.engines.engine import Array, Engine, Program, Tensor, placed
 
 # Keras' names: weights stay float32, layers compute in the lower precision.
@@ -30,18 +28,6 @@ KERNELS = ("kernel", "embeddings")  # Keras' names of what layers multiply with
 
 class KerasEngine(Engine):
     """A backend of Keras."""
-
-    def program_for(
-        self,
-        variant: Variant,
-        row: Row,
-        splits: Splits,
-        weights: Sequence[Array] | None = None,
-        exported: Path | None = None,
-    ) -> Program:
-        classes = len(splits.classes)
-        model = model_of(variant, row.seed, splits.input_shape, classes, row.dtype, weights)
-        return self.program(model, row.workload)
 
     @abstractmethod
     def program(self, model: keras.Model, workload: Workload) -> Program:

@@ -33,14 +33,8 @@ def export_onnx(model: keras.Model, path: Path, input_shape: tuple[int, int, int
     ONNX Runtime's basic optimizations tidy the file (they fold constants and move biases into
     convolutions). Untidied, OpenVINO ran torch's file at half the speed of TensorFlow's.
 
-    Args:
-        model: built, in float32; dropout and augmentation do nothing in the file.
-        path: file to write, in a folder that exists; its input `pictures` is uint8
-            `(n, height, width, channels)`.
-        input_shape: `(height, width, channels)` of a picture.
-
-    Raises:
-        ValueError: if Keras' backend can't export, or ONNX can't express a layer of the model.
+    Its input `pictures` is uint8 `(n, height, width, channels)`. Dropout and augmentation do
+    nothing in the file.
     """
     import keras
 
@@ -76,13 +70,8 @@ def quantize_onnx(source: Path, target: Path, pictures: npt.NDArray[np.uint8]) -
     """Writes an ONNX file again with int8 weights and activations (post-training, static).
 
     Weights have one scale per channel. Activations range from the smallest to the largest value
-    seen on the pictures. The probabilities at the end stay float32.
-
-    Args:
-        source: file of `export_onnx`.
-        target: file to write.
-        pictures: uint8 `(n, height, width, channels)` to calibrate with, not held-out ones; 100 to
-            500 are usual.
+    seen on the pictures, which must not be held-out ones; 100 to 500 are usual. The probabilities
+    at the end stay float32.
     """
     graph = onnx.load(str(source)).graph
     name, starts = graph.input[0].name, range(0, len(pictures), CALIBRATION_BATCH)
@@ -102,14 +91,7 @@ def quantize_onnx(source: Path, target: Path, pictures: npt.NDArray[np.uint8]) -
 def write_product(
     path: Path, kind: str, inputs: tuple[int, ...], weights: tuple[int, ...], int8: bool
 ) -> None:
-    """Writes a network of a single product, whose weights are ones.
-
-    Args:
-        path: file to write.
-        kind: ONNX' name of the product, `MatMul` or `Conv`.
-        inputs, weights: their shapes.
-        int8: whether they and the outputs are quantized; else they are float32.
-    """
+    """Writes a network of one `MatMul` or `Conv`, in float32 or int8, whose weights are ones."""
     constants = {"w": np.ones(weights, np.int8 if int8 else np.float32)}
     dtype, nodes = "float", f"y = {kind}(x, w)"
     if int8:

@@ -16,6 +16,7 @@ from cnnbench.speed.engines.keras_model import (
     model_of,
     quantize_int8,
 )
+from cnnbench.speed.throughput import program_for
 
 SHAPE = (24, 24, 3)
 ENGINE = engine_for(Place("tensorflow", "cpu", 1))
@@ -81,7 +82,7 @@ def test_a_subclassed_model_is_placed_by_its_output():
 @pytest.mark.parametrize("workload", ["train", "inference"])
 def test_a_step_begins_and_ends_on_the_host(tiny_splits, workload):
     row = Row("single-block", workload, "float32", 16, 0)
-    program = ENGINE.program_for(VARIANTS["single-block"], row, tiny_splits)
+    program = program_for(ENGINE, VARIANTS["single-block"], row, tiny_splits)
     weights = program.model.get_weights()
     inputs = program.inputs(Pictures(PICTURES, np.zeros(16, np.int64)))
     found = ENGINE.get(program.run(*inputs))
