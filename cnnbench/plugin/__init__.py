@@ -6,8 +6,7 @@ of the fixtures.
 """
 
 pytest_plugins = (
-    "cnnbench.plugin.collection",
-    "cnnbench.plugin.terminal",
-    "cnnbench.plugin.lifecycle",
     "cnnbench.plugin.fixtures",
+    "cnnbench.plugin.terminal",
+    "cnnbench.plugin.hooks",
 )

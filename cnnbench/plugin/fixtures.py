@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cnnbench.models.variants import Variant
-from cnnbench.plugin.items import Spot, no_target, options_of, targets_of, variant_of
+from cnnbench.plugin.asks import Spot, no_target, options_of, targets_of, variant_of
 from cnnbench.plugin.running import Asking
 from cnnbench.records import records
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 def _cnnbench(request: pytest.FixtureRequest, benchmark: Any) -> Asking:
     # It requests `benchmark` so that --benchmark-only skips no test that uses cnnbench.
     return Asking(request, benchmark)
-
-
-# What a test is about
 
 
 @pytest.fixture
@@ -46,9 +43,6 @@ cnnbench_backend = _parameter('`str`: backend to measure, such as `"tensorflow"`
 cnnbench_device = _parameter('`str`: device to measure, such as `"cpu"` or `"gpu:1"`')
 cnnbench_dtype = _parameter('`str`: what models compute in, such as `"float32"`')
 cnnbench_batch_size = _parameter('`int`: pictures per step, or `"sweep"`')
-
-
-# Pictures
 
 
 @pytest.fixture
@@ -75,9 +69,6 @@ def cnnbench_near_duplicates(_cnnbench: Asking) -> NearDuplicates:
     found = session.near_duplicates
     _cnnbench.show([time.perf_counter() - start])
     return found
-
-
-# Trainings
 
 
 @pytest.fixture
@@ -162,9 +153,6 @@ def cnnbench_target(request: pytest.FixtureRequest, _cnnbench: Asking) -> Callab
 def cnnbench_judge(_cnnbench: Asking) -> Callable[[records.CheckResult], None]:
     """Function that takes a `CheckResult`: records it and fails the test if it did not pass."""
     return _cnnbench.judge
-
-
-# Speed
 
 
 @pytest.fixture

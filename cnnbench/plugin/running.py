@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import pytest
 
 from cnnbench.models.variants import Variant
-from cnnbench.plugin.gates import Gates
-from cnnbench.plugin.items import Spot, variant_of
+from cnnbench.plugin.asks import Gates, Spot, variant_of
 from cnnbench.records import records
 from cnnbench.session.options import SWEEP
 
@@ -22,10 +21,9 @@ JUNIT = ("check", "verdict", "observed", "threshold", "low", "high", "p_value", 
 
 
 class RecordedClock:
-    """A timer for pytest-benchmark that stands still but for `now += seconds`.
+    """A timer for pytest-benchmark that is put forward by what a worker timed.
 
-    Timings are taken inside the worker, around nothing but the work. A clock that is put forward by
-    them brings the worker's own seconds into pytest-benchmark's table and JSON.
+    It brings the worker's own seconds, around nothing but the work, into table and JSON.
     """
 
     now = 0.0

@@ -10,24 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cnnbench.plugin.collection import GROUPS
 from cnnbench.plugin.running import RUNNING_KEY
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
 
+GROUPS = {
+    "cnnbench_held_out": "pictures: seconds to read the data set",
+    "cnnbench_near_duplicates": "pictures: seconds to compare both sides",
+    "cnnbench_run": "training: seconds of a run",
+    "cnnbench_memorization": "sanity: seconds of a short training",
+    "cnnbench_shuffled_labels": "sanity: seconds of a short training",
+    "cnnbench_training_throughput": "training: one picture (OPS = pictures/s)",
+    "cnnbench_inference_throughput": "inference: one picture (OPS = pictures/s)",
+}
 Groups = list[tuple[str, list[dict[str, Any]]]]
 COLUMNS = ["min", "median", "ops", "rounds"]
 
 
 class Screen:
-    """Prints between pytest's lines, also while a test waits and its output is captured.
-
-    Args:
-        config: of the pytest session.
-        console: the terminal.
-    """
+    """Prints between pytest's lines, also while a test waits and its output is captured."""
 
     def __init__(self, config: pytest.Config, console: Console) -> None:
         self._config = config
@@ -111,7 +114,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if undecided:
         reporter.write_sep("=", "INCONCLUSIVE")
     for report in undecided:
-        reporter.write_line(f"{report.nodeid}: {_reason(report)}")
+        # xfail() keeps its reason here; a failure's is its text.
+        allowed = getattr(report, "wasxfail", "").removeprefix("reason: ")
+        reporter.write_line(f"{report.nodeid}: {allowed or report.longreprtext}")
     reporter.write_sep("=", "cnnbench")
     reporter.write_line(summary_text(running.session.report))
     reporter.write_line(f"report: {shown(running.session.directory)}")
@@ -120,9 +125,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def shown(path: Path) -> Path:
     """Returns a path as short as it can be written here."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _reason(report: pytest.TestReport) -> str:
-    # xfail() keeps its reason here; a failure's is its text.
-    allowed: str = getattr(report, "wasxfail", "")
-    return allowed.removeprefix("reason: ") or report.longreprtext

@@ -8,7 +8,7 @@ import pytest
 from factories import training_run
 
 from cnnbench.models.variants import VARIANTS
-from cnnbench.plugin.gates import Gates
+from cnnbench.plugin.asks import Gates
 from cnnbench.stats.intervals import UNKNOWN, Spread
 from cnnbench.verdicts.gates.baselines import Baseline, identity_of, write_baselines
 from cnnbench.verdicts.gates.rules import (
