@@ -49,7 +49,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cnnbench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
-        command.add_to(commands)
+        help = command.__doc__ or ""
+        own = commands.add_parser(
+            command.__name__.rpartition(".")[2],
+            help=help.partition("\n")[0],
+            description=help,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_to(own)
+        own.set_defaults(command=command.run)
     return parser
 
 

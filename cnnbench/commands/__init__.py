@@ -1,1 +1,1 @@
-"""Commands of the command line, one a file."""
+"""Commands, one per file: its docstring is the help; `add_to` adds arguments, `run` runs it."""

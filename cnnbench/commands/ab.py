@@ -1,4 +1,13 @@
-"""`cnnbench ab A B`: is B slower? Pairs of fresh processes decide."""
+"""Compare the throughput of two sides: is B slower than A?
+
+A side is a variant (documented), your own model (package.module:function), a git revision, or
+key=value,key=value with the keys rev, variant, batch_size, threads and backend. Examples:
+  cnnbench ab main --variant mymodel:build
+  cnnbench ab rev=main,variant=mymodel:build variant=mymodel:build,batch_size=64
+  cnnbench ab documented functional --workload inference
+
+Exit codes: 0 pass, 1 fail, 10 inconclusive, 2 bad input, 11 a side could not be measured.
+"""
 
 from __future__ import annotations
 
@@ -7,85 +16,51 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from cnnbench.ab.settings import AB_OPTIONS, settings_from
-from cnnbench.commands.flags import add_flags, options_of
+from cnnbench.commands.flags import DATA, EXIT_CODES, add_flags, options_of, say
+from cnnbench.machine.backends import Place
+from cnnbench.models.variants import variant_named
+from cnnbench.session.workers.process import JobError
 
-OWN_OPTIONS = ("data", "split_seed", "validation_fraction", "image_size", "cache_dir", "backends")
-EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 10}
 FAILED_SIDE = 11
-
-EPILOG = """
-a side is a variant (documented), your own model (package.module:function), a git revision, or
-key=value,key=value with the keys rev, variant, batch_size, threads and backend. Examples:
-  cnnbench ab main --variant mymodel:build
-  cnnbench ab rev=main,variant=mymodel:build variant=mymodel:build,batch_size=64
-  cnnbench ab documented functional --workload inference
-
-exit codes: 0 pass, 1 fail, 10 inconclusive, 2 bad input, 11 a side could not be measured
-"""
+OPTIONS = (*DATA, "report_dir")
 
 
-def add_to(commands: Any) -> None:
-    """Adds the command to argparse's subparsers."""
-    parser = commands.add_parser(
-        "ab",
-        help="compare the throughput of two sides: is B slower than A?",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("a", metavar="A", help="the first side; see below")
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("a", metavar="A", help="the first side")
     parser.add_argument("b", nargs="?", metavar="B", help="the second; default: the current folder")
     parser.add_argument("--variant", default="documented", help="of sides that name none")
     add_flags(parser, AB_OPTIONS, AB_OPTIONS)
-    add_flags(parser, OWN_OPTIONS)
-    parser.add_argument("--report-dir", type=Path, default=Path("reports"), help="for reports")
+    add_flags(parser, OPTIONS)
     parser.add_argument("--allow-inconclusive", action="store_true", help="exit code 0, not 10")
-    parser.set_defaults(command=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Runs the command; returns its exit code."""
     from cnnbench.ab.run import compare_sides
     from cnnbench.ab.sides import Side, parse_sides, placed
-    from cnnbench.machine.backends import Place, require_backends
-    from cnnbench.models.variants import variant_named
     from cnnbench.session.session import read_splits
-    from cnnbench.session.workers.process import JobError
 
     # A terminated process must still end its children and remove its checkouts.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    options = options_of(parsed, OWN_OPTIONS)
+    options = options_of(parsed, OPTIONS)
     settings = settings_from({name: getattr(parsed, name) for name in AB_OPTIONS})
-    require_backends(options.backends)
     default = Side(
         "A",
         variant_named(parsed.variant),
         Place(options.backends[0], settings.device, settings.threads),
         settings.batch_size,
     )
-    sides = parse_sides(parsed.a, parsed.b, default, Path.cwd())
-    splits = read_splits(options, _say)
+    sides, splits = parse_sides(parsed.a, parsed.b, default, Path.cwd()), read_splits(options, say)
     try:
         with (
             tempfile.TemporaryDirectory(prefix="cnnbench-") as scratch,
             placed(sides, Path.cwd(), Path(scratch)) as ready,
         ):
-            verdict = compare_sides(
-                ready,
-                settings,
-                splits,
-                report_dir=parsed.report_dir,
-                say=_say,
-            )
+            verdict = compare_sides(ready, settings, splits, report_dir=options.report_dir, say=say)
     except JobError as error:
         print(f"cnnbench: error: {error}", error.details.rstrip(), sep="\n", file=sys.stderr)
         return FAILED_SIDE
     if verdict == "inconclusive" and parsed.allow_inconclusive:
         return 0
     return EXIT_CODES[verdict]
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)

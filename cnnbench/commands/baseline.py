@@ -1,29 +1,31 @@
-"""`cnnbench baseline`: many seeds, stored once with their identity, for later gates."""
+"""Train many seeds and store their accuracies for later gates."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnbench.commands.flags import add_flags, options_of
-from cnnbench.commands.runs import DEFAULTS, RUN_OPTIONS, Trained, in_the_way, trained
+from cnnbench.commands.flags import TRAINING, add_flags, in_the_way, options_of, say
+from cnnbench.records.records import DataSet, TrainingRun
+from cnnbench.session.options import Options
+from cnnbench.session.session import Session
+
+RUN_OPTIONS = (*TRAINING, "variants", "seeds", "report_dir", "devices", "workers")
+# Not those that gates train: a run that is its own baseline shows nothing.
+SEEDS = "1000-1019"
 
 
-def add_to(commands: Any) -> None:
-    """Adds the command to the command line."""
-    parser = commands.add_parser(
-        "baseline", help="train many seeds and store their accuracies for later gates"
-    )
+def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="file to write; commit it")
     parser.add_argument("--replace", action="store_true", help="overwrite an existing file")
-    add_flags(parser, RUN_OPTIONS)
-    parser.set_defaults(command=run)
+    add_flags(parser, RUN_OPTIONS, seeds=SEEDS, variants="documented")
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Runs the command; returns its exit code."""
-    options = options_of(parsed, RUN_OPTIONS, DEFAULTS)
+    options = options_of(parsed, RUN_OPTIONS)
     problems = in_the_way(parsed.out, replace=parsed.replace)
     if len(options.seeds) < 2:
         problems.append(f"--seeds: expected at least 2, received {len(options.seeds)}")
@@ -31,6 +33,37 @@ def run(parsed: argparse.Namespace) -> int:
         raise ValueError("; ".join(problems))
     store(parsed.out, trained(options))
     return 0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The pictures, the environment, and the runs of each variant in the order of seeds."""
+
+    data: DataSet
+    environment: Mapping[str, Any]
+    runs: dict[str, list[TrainingRun]]
+
+
+def trained(options: Options) -> Trained:
+    """Trains every variant under every seed; the report is written whatever happens."""
+    session = Session(options, Path.cwd(), say)
+    wanted = [(variant, seed) for variant in options.variants for seed in options.seeds]
+    try:
+        session.start()
+        if session.leaks:
+            raise ValueError("Nothing is trained: " + "\n".join(session.leaks))
+        session.check_models(options.variants)
+        session.progress.note(f"{len(wanted)} trainings planned")
+        done = session.train_all(wanted)
+    finally:
+        session.finish()
+    runs: dict[str, list[TrainingRun]] = {}
+    for (variant, _), outcome in zip(wanted, done, strict=True):
+        if isinstance(outcome, Exception):
+            raise ValueError(f"A training failed, so nothing was stored: {outcome}") from outcome
+        runs.setdefault(variant.name, []).append(outcome)
+    print(f"report: {session.directory}")
+    return Trained(session.data_set, session.environment, runs)
 
 
 def store(path: Path, made: Trained) -> None:

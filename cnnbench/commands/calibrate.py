@@ -1,52 +1,43 @@
-"""`cnnbench calibrate`: the seed noise of your pictures and variants, and targets for it."""
+"""Measure seed noise and the gates' error rates, and propose targets."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cnnbench.commands.baseline import store
-from cnnbench.commands.flags import add_flags, options_of
-from cnnbench.commands.runs import DEFAULTS, RUN_OPTIONS, in_the_way, trained
+from cnnbench.commands.baseline import RUN_OPTIONS, SEEDS, store, trained
+from cnnbench.commands.flags import add_flags, in_the_way, options_of, say
 
 if TYPE_CHECKING:
-    from cnnbench.records.records import TrainingRun
-    from cnnbench.session.options import Options
     from cnnbench.verdicts.calibration import Calibrator, Gated
 
 FLAGS = (*RUN_OPTIONS, "alpha", "beta", "max_seeds")
-GATES_A_VARIANT = 4  # both accuracies, generalization gap, rise of the validation loss
+GATES_PER_VARIANT = 4  # both accuracies, generalization gap, rise of the validation loss
 
 
-def add_to(commands: Any) -> None:
-    """Adds the command to the command line."""
-    parser = commands.add_parser(
-        "calibrate", help="measure seed noise and the gates' error rates, and propose targets"
-    )
+def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="targets file to write; review and commit it"
     )
     parser.add_argument("--baseline", type=Path, help="also store the runs as a baseline")
     parser.add_argument("--replace", action="store_true", help="overwrite existing files")
-    parser.add_argument(
-        "--first-seeds", type=int, default=3, help="seeds of a gate's first look; default: 3"
-    )
-    parser.add_argument(
-        "--sessions",
-        type=int,
-        default=400,
-        help="resampled sessions behind each rate; default: 400",
-    )
-    add_flags(parser, FLAGS)
-    parser.set_defaults(command=run)
+    for name, default, help in (
+        ("--first-seeds", 3, "seeds of a gate's first look"),
+        ("--sessions", 400, "resampled sessions behind each rate"),
+    ):
+        parser.add_argument(name, type=int, default=default, help=f"{help}; default: {default}")
+    add_flags(parser, FLAGS, seeds=SEEDS, variants="documented")
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Runs the command; returns its exit code."""
-    options = options_of(parsed, FLAGS, DEFAULTS)
+    from cnnbench.verdicts.calibration import Calibrator
+    from cnnbench.verdicts.gates.evidence import Levels
+
+    options = options_of(parsed, FLAGS)
     problems = in_the_way(parsed.out, parsed.baseline, replace=parsed.replace)
     if len(options.seeds) < 10:
         problems.append(f"--seeds: expected at least 10, received {len(options.seeds)}")
@@ -60,8 +51,7 @@ def run(parsed: argparse.Namespace) -> int:
     if problems:
         raise ValueError("; ".join(problems))
     made = trained(options)
-    data, protocol = made.data, options.training_protocol()
-    packages = made.environment["packages"]
+    data, protocol, packages = made.data, options.training_protocol(), made.environment["packages"]
     versions = ", ".join(f"{name} {packages[name]}" for name in sorted(packages))
     lines = [
         f"# Proposed by `cnnbench calibrate` from {len(options.seeds)} seeds per variant; review, "
@@ -70,9 +60,13 @@ def run(parsed: argparse.Namespace) -> int:
         f"{protocol.name}, {protocol.epochs} epochs; {made.environment['machine']['cpu']}, "
         f"{versions}",
     ]
+    alpha = options.alpha / (GATES_PER_VARIANT * len(options.variants))
+    levels = Levels(alpha, options.beta, options.max_seeds)
     for variant, own in made.runs.items():
-        lines += ["", f"[{_key(data.name)}.{_key(variant)}]"]
-        lines += _proposals(variant, own, data.validation_labels, options, parsed)
+        calibrator = Calibrator(
+            own, data.validation_labels, levels, parsed.first_seeds, parsed.sessions
+        )
+        lines += ["", f"[{_key(data.name)}.{_key(variant)}]", *_proposals(variant, calibrator)]
     parsed.out.parent.mkdir(parents=True, exist_ok=True)
     parsed.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"targets: {parsed.out}")
@@ -81,41 +75,33 @@ def run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _proposals(
-    variant: str,
-    runs: Sequence[TrainingRun],
-    labels: Sequence[int],
-    options: Options,
-    parsed: argparse.Namespace,
-) -> list[str]:
+def _proposals(variant: str, calibrator: Calibrator) -> Sequence[str]:
     """Returns the lines of a variant's table, and prints what was measured."""
-    from cnnbench.verdicts.calibration import PROPOSED, Calibrator
-    from cnnbench.verdicts.gates.evidence import Levels
+    from cnnbench.verdicts.calibration import PROPOSED
 
-    alpha = options.alpha / (GATES_A_VARIANT * len(options.variants))
-    levels = Levels(alpha, options.beta, options.max_seeds)
-    calibrator = Calibrator(runs, labels, levels, parsed.first_seeds, parsed.sessions)
-    noise = _noise(calibrator)
-    print(f"{variant}: {noise}", flush=True)
-    lines = [f"# {noise}"]
+    lines: list[str] = []
+
+    def note(text: str) -> None:
+        say(f"{variant}: {text}")
+        lines.append(f"# {text}")
+
+    note(_noise(calibrator))
     for check in PROPOSED:
         found = calibrator.proposed(check)
-        print(f"{variant}: {_rates(found, alpha)}", flush=True)
+        note(_rates(found, calibrator.levels.alpha))
         lines += [
-            f"# {_rates(found, alpha)}",
             f"{check} = {found.threshold:.3f}",
             f"{check}_sd = {calibrator.known(check).sd:.3g}",
             f"{check}_seeds = {len(calibrator.values(check))}",
         ]
-    drop = _rates(calibrator.drop(), alpha)
-    print(f"{variant}: {drop}", flush=True)
-    return [*lines, f"# Against a baseline of these seeds: {drop}"]
+    drop = _rates(calibrator.drop(), calibrator.levels.alpha)
+    note(f"against a baseline of these seeds: {drop}")
+    return lines
 
 
 def _key(name: str) -> str:
     # A user's own model has a colon in its name, and a folder may be called anything.
-    plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-    return name if plain else json.dumps(name, ensure_ascii=False)
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _noise(calibrator: Calibrator) -> str:

@@ -1,4 +1,7 @@
-"""`cnnbench compare`: speed of reports, and their answers to the same held-out pictures."""
+"""Compare reports: images per second, and answers to the same held-out pictures.
+
+Exit codes with --fail-on: 0 pass, 1 fail, 10 inconclusive.
+"""
 
 from __future__ import annotations
 
@@ -6,62 +9,37 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cnnbench.commands.flags import add_flags
-from cnnbench.session.option_table import (
-    at_least,
-    fraction,
-    one_of,
-    option,
-    options_in,
-    parse_all,
-    rate,
-    words,
-)
+from cnnbench.commands.flags import EXIT_CODES, add_flags
+from cnnbench.session import option_table
+from cnnbench.session.option_table import at_least, fraction, option, rate, words
 
 if TYPE_CHECKING:
+    from cnnbench.comparing.speeds import ReportSpeeds
     from cnnbench.report.frames import Report
-
-EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 10}
-SPEED_ONLY = ("across", "fail_on", "alpha", "picture")
 
 
 @dataclass(frozen=True)
 class Asked:
     """The options of the command."""
 
-    only: str = option(
-        "", one_of(("speed", "answers")), "PART", "speed or answers; default: what there is"
-    )
     variants: Sequence[str] = option(
-        (),
-        words,
-        "NAMES",
-        "with one report: variants to compare with the first of them; with more: which to "
-        "compare; default: all in common",
+        (), words, "NAMES", "to compare, the first of a report with its others; default: all"
     )
     csv: Path | None = option(
-        None,
-        Path,
-        "FILE",
-        "write the ratios of speed, or the three questions about answers; if there are both, "
-        "answers go to FILE-answers.csv",
+        None, Path, "FILE", "write ratios, or answers; answers beside ratios: FILE-answers.csv"
     )
     pictures: int = option(5, at_least(0), "N", "pictures with changed answers to name")
     across: Sequence[str] = option(
         (),
         words,
         "COLUMNS",
-        "columns that may differ between compared rows, of variant, backend, device, dtype and "
+        "that may differ between compared rows, of variant, backend, device, dtype and "
         "batch_size; with one report, what to compare within it; default: none",
     )
     fail_on: float | None = option(
-        None,
-        fraction,
-        "SHARE",
-        "gate: fail if a row takes that share more time, for example 5%%; exit codes: "
-        "0 pass, 1 fail, 10 inconclusive",
+        None, fraction, "SHARE", "gate: fail if a row takes that share more time, such as 5%%"
     )
     alpha: float = option(
         0.01, rate, "RATE", "probability that any row fails although none is slower"
@@ -69,24 +47,10 @@ class Asked:
     picture: Path | None = option(None, Path, "FILE", "draw the ratios: a .png or .svg file")
 
 
-OPTIONS = options_in(Asked)
+OPTIONS = option_table.options_in(Asked)
 
 
-@dataclass(frozen=True)
-class Part:
-    """What a part of the comparison prints, a line for each file that it wrote, an exit code."""
-
-    text: str
-    files: Sequence[str] = ()
-    code: int = 0
-
-
-def add_to(commands: Any) -> None:
-    """Adds the command to the command line."""
-    parser = commands.add_parser(
-        "compare",
-        help="compare reports: images per second, and answers to the same held-out pictures",
-    )
+def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "reports",
         nargs="+",
@@ -100,85 +64,70 @@ def add_to(commands: Any) -> None:
         action="store_true",
         help="let the gate pass although rows of the first report have no partner",
     )
-    parser.set_defaults(command=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Runs the command; returns its exit code."""
-    given = {name: text for name in OPTIONS if (text := getattr(parsed, name)) is not None}
-    asked = Asked(**parse_all(OPTIONS, given, prefix="--"))
-    flags = [f"--{OPTIONS[name].stem}" for name in SPEED_ONLY if name in given]
-    flags += ["--allow-missing"] if parsed.allow_missing else []
-    if asked.only == "answers" and flags:
-        raise ValueError(
-            f"--only answers: these options need the speed part. Received: {', '.join(flags)}"
-        )
+    from cnnbench.comparing.speeds import speeds_of
     from cnnbench.report.frames import load_report, report_name
 
+    given = {name: text for name in OPTIONS if (text := getattr(parsed, name)) is not None}
+    asked = Asked(**option_table.parse_all(OPTIONS, given, prefix="--"))
     names = [report_name(path) for path in parsed.reports]
     reports = [
         (f"{name} ({number})" if names.count(name) > 1 else name, load_report(path))
         for number, (name, path) in enumerate(zip(names, parsed.reports, strict=True), start=1)
     ]
-    must = asked.only == "speed" or bool(flags)
-    speed = _speed(reports, asked, must=must, allow_missing=parsed.allow_missing)
-    parts = [part for part in (speed, _answers(reports, asked, is_beside=bool(speed))) if part]
-    print("\n\n".join(part.text for part in parts))
-    for line in (line for part in parts for line in part.files):
-        print(line)
-    return max(part.code for part in parts)
+    speeds = [speeds_of(report, label, asked.variants) for label, report in reports]
+    is_within = len(reports) == 1
+    has_speed = not is_within and all(one.rows for one in speeds)
+    # Options that only speeds have ask for them.
+    has_speed |= parsed.allow_missing or not given.keys() <= {"variants", "csv", "pictures"}
+    code = _compare_speeds(speeds, asked, parsed.allow_missing) if has_speed else 0
+    if not (has_speed and is_within and len(asked.variants) < 2):
+        _compare_answers(reports, asked, is_beside=has_speed)
+    return code
 
 
-def _speed(
-    reports: Sequence[tuple[str, Report]], asked: Asked, *, must: bool, allow_missing: bool
-) -> Part | None:
-    """Compares speed; `None` where nobody asked for it and the reports have none."""
-    if asked.only == "answers" or (len(reports) == 1 and not must):
-        return None
+def _compare_speeds(speeds: Sequence[ReportSpeeds], asked: Asked, allow_missing: bool) -> int:
     from cnnbench.comparing.ratio_picture import draw_ratios
     from cnnbench.comparing.ratio_tables import ratio_frame, ratio_text
     from cnnbench.comparing.ratios import compare_all, judge_speeds
-    from cnnbench.comparing.speeds import speeds_of
     from cnnbench.verdicts.gates.ratio import RatioRule
 
-    found = [speeds_of(report, label, asked.variants) for label, report in reports]
-    if not must and not all(one.rows for one in found):
-        return None
-    comparisons, gate = compare_all(found, asked.across), None
+    comparisons, gate = compare_all(speeds, asked.across), None
     if asked.fail_on is not None:
         rule = RatioRule(asked.fail_on, asked.alpha)
         gate = judge_speeds(comparisons, rule, allow_missing=allow_missing)
-    files = []
     if asked.picture:
         draw_ratios(comparisons, asked.picture)
-        files.append(f"picture: {asked.picture}")
+    print(ratio_text(comparisons, gate))
+    if asked.picture:
+        print(f"picture: {asked.picture}")
     if asked.csv:
         ratio_frame(comparisons, gate).to_csv(asked.csv, index=False, lineterminator="\n")
-        files.append(f"table: {asked.csv}")
-    return Part(ratio_text(comparisons, gate), files, EXIT_CODES[gate.verdict] if gate else 0)
+        print(f"table: {asked.csv}")
+    return EXIT_CODES[gate.verdict] if gate else 0
 
 
-def _answers(
+def _compare_answers(
     reports: Sequence[tuple[str, Report]], asked: Asked, *, is_beside: bool
-) -> Part | None:
-    """Compares answers; `None` where nobody asked for it beside a comparison of speed."""
-    is_within = len(reports) == 1 and len(asked.variants) < 2
-    if asked.only == "speed" or (is_beside and is_within):
-        return None
+) -> None:
     from cnnbench.comparing.recipes import compare_reports, question_frame, recipe_text
 
+    if is_beside:
+        print()
     try:
         comparisons = compare_reports(reports, asked.variants)
     except ValueError as error:
         if not is_beside:
             raise
         # Other machines may have seen other pictures; their speeds can still be compared.
-        return Part(f"Answers are not compared. {error}")
-    files = []
+        print(f"Answers are not compared. {error}")
+        return
+    print("\n\n".join(recipe_text(one, asked.pictures) for one in comparisons))
     if asked.csv:
         file = asked.csv
         if is_beside:
             file = file.with_name(f"{file.stem}-answers{file.suffix}")
         question_frame(comparisons).to_csv(file, index=False, lineterminator="\n")
-        files.append(f"table: {file}")
-    return Part("\n\n".join(recipe_text(one, asked.pictures) for one in comparisons), files)
+        print(f"table: {file}")

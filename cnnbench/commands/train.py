@@ -1,4 +1,4 @@
-"""`cnnbench train`: a classifier, trained and saved in a folder."""
+"""Train a classifier and save it in a folder."""
 
 from __future__ import annotations
 
@@ -7,30 +7,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cnnbench.commands.flags import add_flags, options_of
-from cnnbench.machine.backends import Place, require_backends
+from cnnbench.commands.flags import TRAINING, add_flags, options_of, say
+from cnnbench.machine.backends import Place
 from cnnbench.machine.environment import may_have_gpu, usable_cpus
+from cnnbench.models.variants import variant_named
 from cnnbench.session.workers.jobs import FindGpus, Train
 from cnnbench.session.workers.process import WorkerProcess
 
-OPTIONS = (
-    "data",
-    "epochs",
-    "protocol",
-    "steps_per_epoch",
-    "validation_steps",
-    "split_seed",
-    "validation_fraction",
-    "image_size",
-    "cache_dir",
-    "backends",
-    "threads",
-)
+OPTIONS = (*TRAINING, "threads")
 
 
-def add_to(commands: Any) -> None:
-    """Adds the command to the command line."""
-    parser = commands.add_parser("train", help="train a classifier and save it in a folder")
+def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--variant",
         default="documented",
@@ -39,16 +26,10 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the training; default: 0")
     parser.add_argument("--out", type=Path, required=True, help="new folder for the classifier")
     add_flags(parser, OPTIONS)
-    parser.set_defaults(command=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Runs the command; returns its exit code."""
-    options = options_of(parsed, OPTIONS)
-    require_backends(options.backends)
-    from cnnbench.models.variants import variant_named
-
-    variant = variant_named(parsed.variant)
+    options, variant = options_of(parsed, OPTIONS), variant_named(parsed.variant)
     if parsed.seed < 0:
         raise ValueError(f"--seed: expected a whole number of at least 0. Received: {parsed.seed}")
     if parsed.out.exists() and (not parsed.out.is_dir() or any(parsed.out.iterdir())):
@@ -58,23 +39,23 @@ def run(parsed: argparse.Namespace) -> int:
     from cnnbench.session.session import read_splits
 
     # Before the backend, whose import takes seconds: bad pictures are reported at once.
-    splits = read_splits(options, lambda text: print(text, flush=True))
+    splits = read_splits(options, say)
     parsed.out.mkdir(parents=True, exist_ok=True)
 
     backend, threads = options.backends[0], options.threads or usable_cpus()
-    protocol, device = options.training_protocol(), _device(backend, threads)
-    print(
-        f"training {variant.name} seed {parsed.seed} on {device}: {len(splits.train.names)} "
-        f"pictures of {', '.join(splits.classes)}, {protocol.epochs} epochs",
-        flush=True,
+    protocol, place = options.training_protocol(), Place(backend, "gpu", threads)
+    if not may_have_gpu() or not _has_gpu(place):
+        place = Place(backend, "cpu", threads)
+    say(
+        f"training {variant.name} seed {parsed.seed} on {place.device}: {len(splits.train.names)} "
+        f"pictures of {', '.join(splits.classes)}, {protocol.epochs} epochs"
     )
-    place = Place(backend, device, threads)
     with tempfile.TemporaryDirectory() as scratch, WorkerProcess(place) as worker:
         manifest = Path(scratch, "pictures.json")
         splits.save(manifest)
         out = parsed.out.absolute()
         job = Train(variant, manifest, parsed.seed, protocol, classifier=out)
-        run = worker.do(job, _print_epoch)
+        run = worker.do(job, _say_epoch)
     print(
         f"held-out accuracy {run.val_accuracy:.4f}, gap {run.generalization_gap:+.4f}, "
         f"{run.seconds:.1f} s; classifier: {parsed.out}"
@@ -82,17 +63,13 @@ def run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _device(backend: str, threads: int) -> str:
-    """Returns `gpu` if the backend sees one."""
-    if not may_have_gpu():
-        return "cpu"
-    with WorkerProcess(Place(backend, "gpu", threads)) as worker:
-        return "gpu" if worker.do(FindGpus()) else "cpu"
+def _has_gpu(place: Place) -> bool:
+    with WorkerProcess(place) as worker:
+        return bool(worker.do(FindGpus()))
 
 
-def _print_epoch(at: dict[str, Any]) -> None:
-    print(
+def _say_epoch(at: dict[str, Any]) -> None:
+    say(
         f"epoch {at['epoch']}/{at['epochs']}: loss {at['loss']:.4f}, accuracy "
-        f"{at['accuracy']:.4f}, held out {at['val_accuracy']:.4f}",
-        flush=True,
+        f"{at['accuracy']:.4f}, held out {at['val_accuracy']:.4f}"
     )

@@ -10,12 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from answered import LABELS, constant_run, run_of
-from factories import data_set
 from suite_runs import run_command, run_pytest
 
 from cnnbench.cli import main
-from cnnbench.commands import calibrate
-from cnnbench.commands.runs import Trained
 from cnnbench.stats.intervals import spread_of
 from cnnbench.verdicts.calibration import Calibrator, Gated
 from cnnbench.verdicts.gates.baselines import read_baselines
@@ -34,12 +31,10 @@ PROPOSED = {
 
 def runs_under(variant: str, wrong: float):
     rng = np.random.default_rng(1)
-    found = []
-    for seed in range(1000, 1012):
+    for seed in range(1000, 1020):
         missed = rng.choice(100, round(rng.normal(wrong, 1.5)), replace=False).tolist()
         run = run_of(missed, seed=seed, variant=variant)
-        found.append(replace(run, train_accuracy=run.val_accuracy + rng.normal(0.05, 0.005)))
-    return found
+        yield replace(run, train_accuracy=run.val_accuracy + rng.normal(0.05, 0.005))
 
 
 class Made(Calibrator):
@@ -58,23 +53,19 @@ class Made(Calibrator):
         return Gated("accuracy_drop", 0.0234, 0, 0, 400, None)
 
 
-@pytest.fixture
-def runs(monkeypatch):
-    """Runs that the command is given instead of training."""
-    found = {
-        "documented": runs_under("documented", 15),
-        OWN: [*runs_under(OWN, 8), constant_run(seed=1012, variant=OWN)],
-    }
-    data = data_set(name=ODD, validation_labels=LABELS, train_pictures=300)
-    environment = {"machine": {"cpu": "Abacus"}, "packages": {"numpy": "2", "keras": "3"}}
-
-    def train(options):
-        return Trained(data, environment, {one.name: found[one.name] for one in options.variants})
-
+@pytest.fixture(autouse=True)
+def made(monkeypatch):
     Made.given = []
-    monkeypatch.setattr(calibrate, "trained", train)
     monkeypatch.setattr("cnnbench.verdicts.calibration.Calibrator", Made)
-    return found
+
+
+@pytest.fixture
+def runs(idle):
+    """The runs of the documented variant; the other has a seed that does not learn."""
+    documented = list(runs_under("documented", 15))
+    idle.learn(*documented, *runs_under(OWN, 8), constant_run(seed=1019, variant=OWN))
+    idle.data_set = replace(idle.data_set, name=ODD, train_pictures=300)
+    return documented
 
 
 def command(*arguments: object) -> int:
@@ -84,17 +75,16 @@ def command(*arguments: object) -> int:
 def test_proposals_are_read_as_targets(runs, tmp_path):
     path = tmp_path / "made" / "targets.toml"
     assert command("--out", path, *BOTH) == 0
-    targets = read_targets(path)
-    assert list(targets.content) == [ODD]
-    assert list(targets.content[ODD]) == ["documented", OWN]
-    for variant, table in targets.content[ODD].items():
-        noise = Calibrator(runs[variant], LABELS, Levels(), 3, 100)
-        expected = {}
-        for check, proposed in PROPOSED.items():
-            expected[check] = proposed.threshold
-            expected[f"{check}_sd"] = pytest.approx(noise.known(check).sd, rel=5e-3)
-            expected[f"{check}_seeds"] = 12
-        assert table == expected
+    targets = read_targets(path).content[ODD]
+    assert list(targets) == ["documented", OWN]
+    noise = Calibrator(runs, LABELS, Levels(), 3, 100)
+    expected = {}
+    for check, proposed in PROPOSED.items():
+        expected[check] = proposed.threshold
+        expected[f"{check}_sd"] = pytest.approx(noise.known(check).sd, rel=5e-3)
+        expected[f"{check}_seeds"] = 20
+    assert targets["documented"] == expected
+    assert targets[OWN]["accuracy_seeds"] == 19
 
 
 def test_what_was_measured_is_in_comments_and_on_screen(runs, tmp_path, capsys):
@@ -106,34 +96,37 @@ def test_what_was_measured_is_in_comments_and_on_screen(runs, tmp_path, capsys):
         "# Proposed by `cnnbench calibrate` from 20 seeds per variant; review, then commit.",
         "# 300 training and 100 held-out pictures; one-pass, 10 epochs; Abacus, keras 3, numpy 2",
     ]
-    noise = Calibrator(runs["documented"], LABELS, Levels(), 3, 100)
+    noise = Calibrator(runs, LABELS, Levels(), 3, 100)
     values, gaps = noise.values("accuracy"), noise.values("generalization_gap")
     sd, interval = spread_of(values).sd, spread_of(values).interval()
-    nominal = "nominal 0.12% for this gate"  # two variants of four gates share 1 %
     # By Clopper and Pearson: 1 of 400 is at most 1.385 %, 0 of 400 at most 0.918 %.
+    one, none = "(alarms 0.01% to 1.38%, ", "(alarms 0.00% to 0.92%, "
+    nominal = "nominal 0.12% for this gate); "  # two variants of four gates share 1 %
+    sessions = "in 400 resampled clean sessions"
+    blind = "no drop of held-out accuracy up to 0.30 is found with 90 % power"
     told = [
         f"accuracy {np.mean(values):.4f}, seed sd {sd:.4f} (95 % interval {interval.low:.4f} to "
         f"{interval.high:.4f}; {sd / noise.floor:.2f} of sqrt(err/2n)), gap {np.mean(gaps):.4f} ± "
-        f"{spread_of(gaps).sd:.4f}, n=12 seeds",
-        "accuracy 0.815: 1 false alarms and 3 undecided in 400 resampled clean sessions (alarms "
-        f"0.01% to 1.38%, {nominal}); a drop of 0.031 is found with 90 % power",
-        "train_accuracy 0.895: 0 false alarms and 1 undecided in 400 resampled clean sessions "
-        f"(alarms 0.00% to 0.92%, {nominal}); no drop of held-out accuracy up to 0.30 is found "
-        "with 90 % power",
-        "generalization_gap 0.055: 0 false alarms and 2 undecided in 400 resampled clean sessions "
-        f"(alarms 0.00% to 0.92%, {nominal}); a drop of 0.042 is found with 90 % power",
-        "accuracy_drop 0.023: 0 false alarms and 0 undecided in 400 resampled clean sessions "
-        f"(alarms 0.00% to 0.92%, {nominal}); no drop of held-out accuracy up to 0.30 is found "
-        "with 90 % power",
+        f"{spread_of(gaps).sd:.4f}, n=20 seeds",
+        f"accuracy 0.815: 1 false alarms and 3 undecided {sessions} {one}{nominal}a drop of 0.031 "
+        "is found with 90 % power",
+        f"train_accuracy 0.895: 0 false alarms and 1 undecided {sessions} {none}{nominal}{blind}",
+        f"generalization_gap 0.055: 0 false alarms and 2 undecided {sessions} {none}{nominal}"
+        "a drop of 0.042 is found with 90 % power",
+        "against a baseline of these seeds: accuracy_drop 0.023: 0 false alarms and 0 undecided "
+        f"{sessions} {none}{nominal}{blind}",
     ]
-    assert out.splitlines()[:5] == [f"documented: {line}" for line in told]
-    comments = [line.removeprefix("# ") for line in documented.splitlines() if line[0] == "#"]
-    assert comments == [*told[:-1], f"Against a baseline of these seeds: {told[-1]}"]
+    assert [line for line in out.splitlines() if line.startswith("documented: ")][:5] == [
+        f"documented: {line}" for line in told
+    ]
+    assert [line for line in documented.splitlines() if line[0] == "#"] == [
+        f"# {line}" for line in told
+    ]
     assert f"{OWN}: accuracy" in out
-    assert own.splitlines()[1].endswith("; collapsed seeds [1012] left out")
+    assert own.splitlines()[1].endswith("; collapsed seeds [1019] left out")
     assert f"targets: {path}\n" in out
     assert out.endswith(f"baseline: {baseline}\n")
-    assert read_baselines(baseline)[OWN].collapsed == (1012,)
+    assert read_baselines(baseline)[OWN].collapsed == (1019,)
 
 
 def test_error_rates_and_seeds_are_those_of_the_options(runs, tmp_path):
@@ -141,45 +134,39 @@ def test_error_rates_and_seeds_are_those_of_the_options(runs, tmp_path):
     command("--out", tmp_path / "t.toml", "--sessions", "100", *rates)
     command("--out", tmp_path / "u.toml")
     assert Made.given == [
-        (runs["documented"], LABELS, Levels(0.03 / 4, 0.1, 6), 4, 100),
-        (runs["documented"], LABELS, Levels(0.01 / 4, 0.05, 8), 3, 400),
+        (runs, LABELS, Levels(0.03 / 4, 0.1, 6), 4, 100),
+        (runs, LABELS, Levels(0.01 / 4, 0.05, 8), 3, 400),
     ]
 
 
 @pytest.mark.parametrize("name", ["with-dash_1", "a.b", "été", '"', "\\", ""])
-def test_a_folder_may_be_called_anything(runs, monkeypatch, tmp_path, name):
-    made = Trained(
-        data_set(name=name, validation_labels=LABELS),
-        {"machine": {"cpu": "Abacus"}, "packages": {}},
-        {"documented": runs["documented"]},
-    )
-    monkeypatch.setattr(calibrate, "trained", lambda options: made)
+def test_a_folder_may_be_called_anything(runs, idle, tmp_path, name):
+    idle.data_set = replace(idle.data_set, name=name)
     command("--out", tmp_path / "t.toml")
     assert read_targets(tmp_path / "t.toml").get("accuracy", name, "documented") == 0.815
-    quoted = "[with-dash_1.documented]\n" not in (tmp_path / "t.toml").read_text("utf-8")
-    assert quoted == (name != "with-dash_1")
-
-
-# Bad input
+    plain = "[with-dash_1.documented]\n" in (tmp_path / "t.toml").read_text("utf-8")
+    assert plain == (name == "with-dash_1")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--seeds", "0-8"), "--seeds: expected at least 10, received 9"),
-        (("--sessions", "99"), "--sessions: expected at least 100, received 99"),
-        (("--first-seeds", "0"), "--first-seeds: expected 1 to --max-seeds=8, received 0"),
-        (("--first-seeds", "9"), "--first-seeds: expected 1 to --max-seeds=8, received 9"),
-        (("--max-seeds", "2"), "--first-seeds: expected 1 to --max-seeds=2, received 3"),
+        ("--seeds 0-8", "--seeds: expected at least 10, received 9"),
+        ("--sessions 99", "--sessions: expected at least 100, received 99"),
+        ("--first-seeds 0", "--first-seeds: expected 1 to --max-seeds=8, received 0"),
+        ("--first-seeds 9", "--first-seeds: expected 1 to --max-seeds=8, received 9"),
+        ("--max-seeds 2", "--first-seeds: expected 1 to --max-seeds=2, received 3"),
     ],
 )
-def test_bad_input_is_told_before_anything_is_trained(runs, tmp_path, capsys, arguments, message):
-    assert command("--out", tmp_path / "t.toml", *arguments) == 2
+def test_bad_input_is_reported_before_anything_is_trained(
+    idle, tmp_path, capsys, arguments, message
+):
+    assert command("--out", tmp_path / "t.toml", *arguments.split()) == 2
     assert capsys.readouterr().err == f"cnnbench: error: {message}\n"
-    assert list(tmp_path.iterdir()) == []
+    assert (idle.asked, list(tmp_path.iterdir())) == ([], [])
 
 
-def test_files_are_overwritten_only_when_asked_and_all_problems_told_at_once(
+def test_files_are_overwritten_only_when_asked_and_all_problems_reported_at_once(
     runs, tmp_path, capsys
 ):
     paths = [tmp_path / "t.toml", tmp_path / "b.json"]
@@ -197,9 +184,6 @@ def test_files_are_overwritten_only_when_asked_and_all_problems_told_at_once(
     assert not any("mine" in path.read_text("utf-8") for path in paths)
 
 
-# Real trainings
-
-
 @pytest.mark.slow
 def test_what_real_trainings_propose_is_accepted_by_the_suites(
     tiny_folder: Path, tmp_path: Path
@@ -207,25 +191,21 @@ def test_what_real_trainings_propose_is_accepted_by_the_suites(
     pictures = tmp_path / ODD
     shutil.copytree(tiny_folder, pictures)
     shutil.copy(Path(__file__).parents[1] / "faults.py", tmp_path)
-    done = run_command(
-        *("calibrate", "--out", "t.toml", "--baseline", "b.json", "--data", str(pictures)),
-        *("--variants", "faults:healthy", "--seeds", "1000-1009", "--sessions", "100"),
-        *("--epochs", "6", "--image-size", "24", "--max-seeds", "3", "--workers", "1"),
-        cwd=tmp_path,
-    )
+    options = ["--out=t.toml", "--baseline=b.json", "--seeds=1000-1009", "--sessions=100"]
+    short = ["--epochs=6", "--image-size=24", "--max-seeds=3", "--workers=1"]
+    short += [f"--data={pictures}", "--variants=faults:healthy"]
+    done = run_command("calibrate", *options, *short, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (table,) = tomllib.loads((tmp_path / "t.toml").read_text())[ODD].items()
     assert table[0] == "faults:healthy"
     assert read_baselines(tmp_path / "b.json")["faults:healthy"].seeds[-1] == 1009
     suites = run_pytest(
         tmp_path / "suites",
-        *("--benchmark-only", "-k", "accuracy or generalization_gap"),
-        f"--cnnbench-data={pictures}",
-        "--cnnbench-variants=faults:healthy",
+        "--benchmark-only",
+        "-k=accuracy or generalization_gap",
         f"--cnnbench-targets={tmp_path / 't.toml'}",
         f"--cnnbench-baseline={tmp_path / 'b.json'}",
-        *("--cnnbench-epochs=6", "--cnnbench-image-size=24", "--cnnbench-max-seeds=3"),
-        "--cnnbench-workers=1",
+        *(option.replace("--", "--cnnbench-") for option in short),
     )
     assert suites.code == 0, suites.output
     names = ("accuracy", "accuracy_drop", "train_accuracy", "generalization_gap")

@@ -173,8 +173,6 @@ def test_both_parts_are_printed(written, tmp_path, compared):
     assert text.index("Speed of b relative to a") < text.index("2. Is the recipe better")
     assert "ratio" in (tmp_path / "x.csv").read_text()
     assert "question" in (tmp_path / "x-answers.csv").read_text()
-    assert "recipe" not in compared(*both, "--only", "speed")
-    assert "Speed" not in compared(*both, "--only", "answers")
 
 
 def test_a_pack_is_a_report_and_reports_of_one_name_are_told_apart(
@@ -204,7 +202,7 @@ def test_files_are_written(steady, slow, tmp_path, compared):
     pytest.importorskip("matplotlib")
     table, picture = tmp_path / "x.csv", tmp_path / "x.svg"
     text = compared(steady, slow, "--csv", table, "--picture", picture)
-    assert text.endswith(f"picture: {picture}\ntable: {table}\n")
+    assert f"\npicture: {picture}\ntable: {table}\n" in text
     (row, *_) = csv.DictReader(table.read_text().splitlines())
     assert float(row["ratio"]) == pytest.approx(0.5, rel=0.01)
     assert picture.exists()
@@ -236,14 +234,11 @@ def test_missing_rows_may_be_allowed(written, steady, compared):
 @pytest.mark.parametrize(
     ("reports", "options", "message"),
     [
-        ("steady slow", "--only answers --fail-on 5%", "need the speed part. Received: --fail-on"),
-        ("steady slow", "--only answers --allow-missing", "Received: --allow-missing"),
-        ("steady slow", "--only x", "--only: expected one of speed, answers. Received: 'x'"),
         ("steady slow", "--alpha 0.5", "--alpha: expected a number between 0 and 0.5, such as"),
         ("steady slow", "--fail-on 5", "--fail-on: expected a number between 0 and 1, such as"),
         ("steady slow", "--pictures -1", "--pictures: expected a whole number of at least 0"),
-        ("steady before", "--only speed", "No throughput was measured. Received: reports=before"),
-        ("steady slow", "--variants x --only speed", "No throughput was measured"),
+        ("steady before", "--alpha 0.1", "No throughput was measured. Received: reports=before"),
+        ("steady slow", "--variants x --allow-missing", "No throughput was measured"),
         ("steady slow", "--across threads", "Expected columns among variant, backend"),
         ("before", "", "--variants names at least two of its variants: documented, dropout, wide"),
         ("before", "--variants documented", "--variants names at least two of its variants"),
