@@ -66,7 +66,7 @@ def test_what_a_notebook_shows_is_short(trained, splits):
         f"TrainingRun('batchnorm', seed=0, epochs=2, val_accuracy={run.val_accuracy:.4f}, "
         f"generalization_gap={run.generalization_gap:+.4f}, seconds={run.seconds:.1f})"
     )
-    assert repr(trained).startswith(f"Trained(run={run}, model=<Sequential ")
+    assert repr(trained).startswith(f"Trained(run={run!r}, model=<Sequential ")
     assert repr(splits) == "Splits('tiny', classes=('cats', 'dogs'), train=96, validation=48)"
     assert len(repr(cnnbench.evaluate(trained.model, splits))) < 150
 

@@ -100,6 +100,10 @@ class TrainingRun:
             f"generalization_gap={self.generalization_gap:+.4f}, seconds={self.seconds:.1f})"
         )
 
+    def __str__(self) -> str:
+        reached = f"held-out accuracy {self.val_accuracy:.3f}, gap {self.generalization_gap:+.3f}"
+        return f"{reached}, {self.seconds:.1f} s"
+
 
 @dataclass(frozen=True)
 class SanityRun:
@@ -120,6 +124,9 @@ class SanityRun:
     accuracy: float
     loss: float
     seconds: float
+
+    def __str__(self) -> str:
+        return f"accuracy {self.accuracy:.3f}, loss {self.loss:.3f}, {self.seconds:.1f} s"
 
 
 Workload = Literal["train", "inference"]
@@ -236,6 +243,11 @@ class Measurement:
         speed = f"images_per_second={self.images_per_second:.0f}"
         return f"Measurement({self.row}, {self.place}, {speed})"
 
+    def __str__(self) -> str:
+        if self.out_of_memory:
+            return "the batch does not fit into memory"
+        return f"{self.images_per_second:.0f} images/s"
+
 
 @dataclass(frozen=True)
 class Peak:
@@ -254,6 +266,11 @@ class Peak:
     def limit(self) -> float:
         """The faster of both works; 0 where the backend can do neither."""
         return max(self.matmul_flops_per_second or 0.0, self.convolution_flops_per_second or 0.0)
+
+    def __str__(self) -> str:
+        works = (self.matmul_flops_per_second, self.convolution_flops_per_second)
+        known = [f"{value / 1e9:.0f} GFLOP/s" for value in works if value is not None]
+        return f"{' and '.join(known) or 'not available'} (matrix product, convolution)"
 
 
 # An error is a check that could not be judged: its training failed, say.

@@ -34,7 +34,6 @@ from cnnbench.records.records import (
     Workload,
 )
 from cnnbench.report.folder import new_report_folder
-from cnnbench.report.in_words import in_words
 from cnnbench.session.measurer import Measurer
 from cnnbench.session.options import Options
 from cnnbench.session.progress import Progress
@@ -318,7 +317,7 @@ class Session:
             self.progress.finished(title, text, counted=job.is_recorded())
         elif isinstance(outcome, Record):
             self._record(outcome)
-            self.progress.finished(title, in_words(outcome))
+            self.progress.finished(title, str(outcome))
 
     def _record(self, record: Record) -> None:
         with self._lock:
