@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cnnbench.ab.report_files import COLUMNS as PAIRS
+from cnnbench.ab.pairs import COLUMNS as PAIRS
 from cnnbench.cli import main
 from cnnbench.comparing.ratio_tables import RATIO_COLUMNS
 from cnnbench.comparing.recipes import Recipe, RecipeComparison, question_frame

@@ -7,12 +7,10 @@ independent, and how fast a process is depends on how it happened to start.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
-
-from cnnbench.ab.settings import ClockName
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +18,9 @@ if TYPE_CHECKING:
 ROUNDS = 12
 ROUND_SECONDS = 0.03
 WARMUP_ROUNDS = 2
+COLUMNS = ("pair", "round", "side", "order", "steps", "batch_size", "seconds", "cpu_seconds")
+
+ClockName = Literal["wall", "cpu"]  # CPU time leaves out all waiting
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Taken:
     cpu: float
 
 
-Timer = Callable[[int], Taken]
+Timer = Callable[[int], Taken]  # makes so many steps
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,16 @@ class Pair:
         The median over rounds of each round's own ratio: whatever else the machine does lasts
         longer than a round and slows both sides of it. On a busy machine, its spread over equal
         pairs was half of that of the ratio of medians.
-
-        Args:
-            clock: `wall`, or `cpu`: CPU time, which leaves out all waiting.
         """
         ratios = [getattr(each.b, clock) / getattr(each.a, clock) for each in self.rounds]
         return median(map(math.log, ratios)) - math.log(self.batch_b / self.batch_a)
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Yields the values of `COLUMNS` for each round and side."""
+        for number, each in enumerate(self.rounds):
+            for side, batch, taken in (("A", self.batch_a, each.a), ("B", self.batch_b, each.b)):
+                key = (self.number, number, side, int(each.first != side))
+                yield (*key, self.steps, batch, taken.wall, taken.cpu)
 
 
 def steps_for(timers: Mapping[str, Timer]) -> int:
@@ -80,11 +85,6 @@ def time_in_alternation(
     """Times rounds of A and B in an order drawn for each round, after warm-up rounds.
 
     Only one side works at a time, and no round of one is far from a round of the other.
-
-    Args:
-        timers: of A and B: makes so many steps and returns what they took.
-        steps: of each round.
-        rng: draws the orders.
     """
     rounds = []
     for _ in range(WARMUP_ROUNDS + ROUNDS):
@@ -95,5 +95,4 @@ def time_in_alternation(
 
 
 def drawn_order(rng: np.random.Generator) -> list[str]:
-    """Returns A and B in an order drawn at random."""
     return ["AB"[index] for index in rng.permutation(2)]

@@ -1,19 +1,24 @@
-"""One run of `cnnbench ab`: pairs until there is a verdict, and the report folder."""
+"""One run of `cnnbench ab`: pairs until there is a verdict, and the report folder.
+
+The folder holds `pairs.csv`, a row per round and side, and `ab.json`.
+"""
 
 from __future__ import annotations
 
+import csv
+import json
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cnnbench.ab.bench import open_bench
-from cnnbench.ab.pairs import Pair
-from cnnbench.ab.report_files import append_pair, write_result
-from cnnbench.ab.settings import ClockName, Settings
-from cnnbench.ab.sides import Side
+from cnnbench.ab.pairs import COLUMNS, ClockName, Pair
+from cnnbench.ab.sides import Settings, Side
 from cnnbench.ab.verdict import Result, Verdict, in_words, judge
 from cnnbench.machine.environment import describe
 from cnnbench.pictures.data_set import Splits
@@ -22,6 +27,9 @@ from cnnbench.speed.timing import Clock
 from cnnbench.stats.intervals import mean_of
 from cnnbench.stats.sequential import look_plan
 from cnnbench.verdicts.gates.ratio import RatioRule
+
+PAIRS_NAME = "pairs.csv"
+RESULT_NAME = "ab.json"
 
 
 def compare_sides(
@@ -50,12 +58,11 @@ def compare_sides(
         "result": None,
         "text": None,
     }
-    folder = new_report_folder(
-        report_dir, environment["commit"], prefix="ab-", option="--report-dir"
-    )
+    commit = environment["commit"]
+    folder = new_report_folder(report_dir, commit, prefix="ab-", option="--report-dir")
     write_result(folder, content)
     for side in sides:
-        say(f"{side.name}: {side.in_words()}")
+        say(f"{side.name}: {side}")
     if sides[0].equals(sides[1]):
         say("A and B are equal: any difference is noise.")
     count = f"{settings.pairs} to {settings.max_pairs} pairs of fresh processes"
@@ -87,25 +94,16 @@ def measure_until_decided(
     measure: Callable[[int], Pair],
     rule: RatioRule,
     *,
-    budget: float | None = None,
-    clock: ClockName = "wall",
-    keep: Callable[[Pair], None] = lambda _: None,
-    say: Callable[[str], None] = lambda _: None,
+    budget: float | None,
+    clock: ClockName,
+    keep: Callable[[Pair], None],
+    say: Callable[[str], None],
     now: Clock = time.monotonic,
 ) -> tuple[list[Pair], Result]:
-    """Measures pairs and seeks a verdict where the rule says so.
+    """Measures pairs, by number, and seeks a verdict where the rule says so.
 
-    Args:
-        measure: measures the pair of a number.
-        rule: looks and error rates.
-        budget: seconds; no pair is started that would end later, but for the first.
-        clock: by which pairs are judged.
-        keep: called with each pair before the next one.
-        say: prints the plan after the first pair, and a line per look.
-        now: returns seconds.
-
-    Returns:
-        The pairs and the last result, which is never `undecided`.
+    With a `budget` in seconds no pair but the first is started that would end later. Each pair is
+    kept before the next one. The last result is never `undecided`.
     """
     start = now()
     pairs: list[Pair] = []
@@ -141,3 +139,31 @@ def clocks_in_words(pairs: Sequence[Pair], clock: ClockName) -> str:
         f"Decided by {names[clock]}; {names[other]} says {change:+.1%}. The processes used "
         f"{cpus:.2f} CPUs while they worked."
     )
+
+
+def append_pair(folder: Path, pair: Pair) -> None:
+    """Adds the rows of a pair; they are on disk when it returns."""
+    with (folder / PAIRS_NAME).open("a", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        if not file.tell():
+            rows.writerow(COLUMNS)
+        rows.writerows(pair.rows())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_result(folder: Path, content: dict[str, Any]) -> None:
+    """Writes `ab.json`, whole or not at all."""
+    new = folder / f"{RESULT_NAME}.new"
+    new.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    new.replace(folder / RESULT_NAME)
+
+
+def read_result(folder: Path) -> str | None:
+    """Returns the sides and the result in words; `None` if the folder is no report of `ab`."""
+    path = folder / RESULT_NAME
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    sides = [f"{side['name']}: {side['text']}" for side in content["sides"]]
+    return "\n".join([*sides, content["text"] or f"Stopped before a verdict; see {PAIRS_NAME}."])

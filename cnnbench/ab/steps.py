@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from cnnbench.ab.pairs import Taken
+from cnnbench.ab.sides import Side, strays
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import Variant
 from cnnbench.records.records import Row
@@ -21,19 +21,18 @@ from cnnbench.speed import timing
 
 @dataclass(frozen=True)
 class TimeSteps(Job[Taken]):
-    """Times steps; the first of a process builds the model.
+    """Times steps on `cpus`; the first job of a process builds the model."""
 
-    The process stays on `cpus`, and may import nothing from `working_copy`.
-    """
-
-    words = "{job.side}"
-    side: str
-    variant: Variant
+    words = "{job.side.name}"
+    side: Side
     row: Row
     splits: Path
     cpus: tuple[int, ...] = ()
-    working_copy: Path | None = None
     steps: int = 1
+
+    @property
+    def variant(self) -> Variant:
+        return self.side.variant
 
     def run(self, place: Place, report: Report) -> Taken:
         step = _built(replace(self, steps=1), place)
@@ -64,7 +63,8 @@ def _built(job: TimeSteps, place: Place) -> timing.Step:
 
     step()  # compiles it
     pin(job.cpus)  # not before: both sides build at the same time
-    if job.working_copy is not None and (found := strays(job.working_copy)):
+    working_copy = job.side.folder.working_copy
+    if working_copy is not None and (found := strays(working_copy)):
         raise ValueError(
             "These modules come from the working copy and not from the revision. Put the folder "
             "that they are in on PYTHONPATH, so that it is looked for in the revision. "
@@ -92,21 +92,3 @@ def pin(cpus: Sequence[int]) -> None:
         for task in os.listdir("/proc/self/task"):
             with suppress(ProcessLookupError):  # a thread that has just ended
                 os.sched_setaffinity(int(task), cpus)
-
-
-def strays(working_copy: Path) -> list[str]:
-    """Returns the modules that come from the working copy and not from the revision."""
-    return sorted(
-        name
-        for name, module in list(sys.modules.items())
-        if name.partition(".")[0] not in ("cnnbench", "__main__")
-        and (path := getattr(module, "__file__", None))
-        and is_own(path, working_copy)
-    )
-
-
-def is_own(path: str, working_copy: Path) -> bool:
-    """Returns whether a path is the working copy's own; Python's environment may lie inside."""
-    real = Path(path).resolve()
-    prefixes = (Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix))
-    return real.is_relative_to(working_copy) and not any(map(real.is_relative_to, prefixes))

@@ -9,15 +9,96 @@ from __future__ import annotations
 
 import json
 import os
+import site
 import sys
 import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from cnnbench.machine.backends import Place, switch_off_telemetry
+from cnnbench.ab.sides import Folder
+from cnnbench.machine.backends import Place, switch_off_telemetry, worker_environment
+from cnnbench.session.workers import process
+from cnnbench.session.workers.process import WorkerProcess
 
-PROTOCOL = 3  # of messages and job; a revision of cnnbench with another one can't be a side
-TASKS = Path("/proc/self/task")
+PROTOCOL = 4  # of messages and job; a revision of cnnbench with another one can't be a side
+
+
+class Template(process.LineProcess):
+    """A template and its workers, seen from the parent; `harness` is where cnnbench is imported."""
+
+    can_fork = False
+
+    def __init__(self, place: Place, harness: Path) -> None:
+        self._harness = harness
+        super().__init__(place, partial(self._start, ()))
+
+    def ready(self) -> None:
+        """Waits until the imports are done."""
+        answer = self.read("importing Keras")
+        if answer["protocol"] != PROTOCOL:
+            raise ValueError(
+                "A side is a revision of cnnbench that the running one can't talk to. "
+                f"Expected protocol {PROTOCOL}. Received: protocol={answer['protocol']}"
+            )
+        self.can_fork = answer["can_fork"]
+
+    def worker(self, folder: Folder, cpus: Sequence[int] = ()) -> WorkerProcess:
+        """Starts a worker in a folder; JAX stays on the CPUs from the start."""
+        paths = folder.sys_path(sys.path)
+        setup = {"folder": str(folder.root), "sys_path": paths, "cpus": cpus}
+        if self.can_fork:
+            return WorkerProcess(self.place, partial(self._fork, setup))
+        return WorkerProcess(self.place, partial(self._start, (json.dumps(setup),)))
+
+    def _start(self, words: Sequence[str], log: IO[bytes]) -> process.Started:
+        place = self.place
+        environment = worker_environment(place)
+        # NumPy's product would start threads at its import, and a fork must come from one thread.
+        environment["OPENBLAS_NUM_THREADS"] = "1"
+        if str(self._harness) not in site.getsitepackages():
+            paths = [str(self._harness), os.environ.get("PYTHONPATH", "")]
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        module = ("-P", "-m", "cnnbench.ab.template")
+        arguments = [*module, place.backend, place.device, str(place.threads), *words]
+        return process.start_python(arguments, environment, log)
+
+    def _fork(self, setup: dict[str, Any], log: IO[bytes]) -> process.Started:
+        their_input, our_input = os.pipe()
+        our_output, their_output = os.pipe()
+        worker = Fork(self, os.fdopen(our_input, "w"), os.fdopen(our_output))
+        try:
+            # Linux lets another process of the user open them there; it forks on Linux only.
+            theirs = (their_input, their_output, log.fileno())
+            files = [f"/proc/{os.getpid()}/fd/{file}" for file in theirs]
+            self.send({"files": files, "setup": setup})
+            worker.pid = self.read("starting a worker")["pid"]
+        finally:
+            os.close(their_input)
+            os.close(their_output)
+        return worker
+
+
+@dataclass
+class Fork:
+    """A forked worker; only its template, the parent, can say how it ended."""
+
+    template: Template
+    stdin: IO[str] | None
+    stdout: IO[str] | None
+    pid: int = 0
+    returncode: int | None = None
+
+    def wait(self) -> int:
+        if self.returncode is None:
+            self.template.send({"reap": self.pid})
+            self.returncode = int(self.template.read("ending a worker")["exit_code"])
+        return self.returncode
+
+
+# What follows is the template's own
 
 
 def main(place: Place) -> None:
@@ -34,11 +115,11 @@ def main(place: Place) -> None:
             _, status = os.waitpid(message["reap"], 0)
             answer = {"exit_code": os.waitstatus_to_exitcode(status)}
         else:
-            answer = {"pid": _fork(place, message["setup"], message["files"])}
+            answer = {"pid": _forked(place, message["setup"], message["files"])}
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def can_fork(tasks: Path = TASKS) -> bool:
+def can_fork(tasks: Path = Path("/proc/self/task")) -> bool:
     """Returns whether a fork of this process is whole: it has one thread, and that can be seen.
 
     A fork has only the thread that called it; locks that others held stay locked for ever.
@@ -46,7 +127,7 @@ def can_fork(tasks: Path = TASKS) -> bool:
     return hasattr(os, "fork") and tasks.is_dir() and len(os.listdir(tasks)) == 1
 
 
-def _fork(place: Place, setup: dict[str, Any], paths: list[str]) -> int:
+def _forked(place: Place, setup: dict[str, Any], paths: list[str]) -> int:
     """Forks a worker with these files as standard input, output and error; returns its id."""
     modes = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY | os.O_APPEND)
     files = [os.open(path, mode) for path, mode in zip(paths, modes, strict=True)]

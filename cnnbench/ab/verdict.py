@@ -15,17 +15,11 @@ Verdict = Literal["pass", "fail", "inconclusive", "undecided"]
 
 @dataclass(frozen=True)
 class Result:
-    """A verdict and everything that it rests on. Changes are shares of A's time per picture.
+    """A verdict, `undecided` if more pairs are to come, and everything that it rests on.
 
-    Args:
-        verdict: `undecided` asks for more pairs, `inconclusive` has no more.
-        pairs: measured so far.
-        looks: after how many pairs a verdict was sought.
-        change, low, high: mean change of time with its interval; above 0 B is slower.
-        p_slower: p value of "B is not slower", over all looks.
-        p_margin: p value of "B is slower by the margin or more", over all looks.
-        sd: standard deviation of the pairs' log ratios.
-        more_pairs: pairs that would be needed to decide.
+    `change` (`low` to `high`) is the mean change of time per picture as a share of A's: above 0 B
+    is slower. The p values, of "B is not slower" and "B is slower by the margin or more", hold over
+    all looks. `sd` is that of the pairs' log ratios; `more_pairs` would be needed to decide.
     """
 
     verdict: Verdict
@@ -50,13 +44,7 @@ class Result:
 def judge(log_ratios: Sequence[float], rule: RatioRule, *, last: bool = False) -> Result:
     """Seeks a verdict after the pairs so far, by `judge_ratios`.
 
-    Args:
-        log_ratios: one per pair, in the order of measuring.
-        rule: looks and error rates.
-        last: whether no more pairs will come (a budget); looks not reached are not taken.
-
-    Returns:
-        The result; `undecided` if more pairs are to come.
+    With `last` no more pairs will come (a budget); looks that were not reached are not taken.
     """
     pairs = len(log_ratios)
     looks = tuple(look for look in rule.looks if look <= pairs)
@@ -82,12 +70,11 @@ def judge(log_ratios: Sequence[float], rule: RatioRule, *, last: bool = False) -
 
 
 def in_words(result: Result, rule: RatioRule) -> str:
-    """Returns the result in one paragraph."""
+    """Returns a result that is not `undecided` in one paragraph."""
     headline = {
         "pass": f"PASS: B is not slower by {rule.margin:.1%} or more.",
         "fail": f"FAIL: B is slower, by an estimated {rule.margin:.1%} or more.",
         "inconclusive": "INCONCLUSIVE: the pairs neither show a slowdown nor rule one out.",
-        "undecided": "Not decided yet.",
     }[result.verdict]
     interval = f"{result.low:+.1%} to {result.high:+.1%}"
     if math.isinf(result.high) or result.low <= -1:

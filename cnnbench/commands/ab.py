@@ -14,10 +14,9 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
-from cnnbench.ab.settings import AB_OPTIONS, settings_from
+from cnnbench.ab.sides import AB_OPTIONS, Side, parse_sides, placed, settings_from
 from cnnbench.commands.flags import DATA, EXIT_CODES, add_flags, options_of, say
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
@@ -38,7 +37,6 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     from cnnbench.ab.run import compare_sides
-    from cnnbench.ab.sides import Side, parse_sides, placed
     from cnnbench.session.session import read_splits
 
     # A terminated process must still end its children and remove its checkouts.
@@ -53,10 +51,7 @@ def run(parsed: argparse.Namespace) -> int:
     )
     sides, splits = parse_sides(parsed.a, parsed.b, default, Path.cwd()), read_splits(options, say)
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="cnnbench-") as scratch,
-            placed(sides, Path.cwd(), Path(scratch)) as ready,
-        ):
+        with placed(sides, Path.cwd()) as ready:
             verdict = compare_sides(ready, settings, splits, report_dir=options.report_dir, say=say)
     except JobError as error:
         print(f"cnnbench: error: {error}", error.details.rstrip(), sep="\n", file=sys.stderr)

@@ -12,7 +12,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    from cnnbench.ab.report_files import read_result
+    from cnnbench.ab.run import read_result
     from cnnbench.report.frames import load_report
     from cnnbench.report.summary import summary_text
 

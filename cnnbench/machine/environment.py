@@ -11,6 +11,7 @@ import platform
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ PACKAGES = [
 ]
 # Of environment variables that change what backends do.
 FLAG_PREFIXES = ("TF_", "XLA_", "KERAS_", "CUDA_", "OMP_", "MKL_", "ONEDNN_", "JAX_", "TORCH_")
+# Set inside a git hook, where they would point git at another checkout.
+HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
 # Files of NVIDIA's, AMD's and WSL's drivers.
 GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
 
@@ -88,29 +91,33 @@ def cpu_model() -> str:
 
 def git_state(root: Path) -> tuple[str | None, bool | None]:
     """Returns the short commit of the checkout that holds `root`, and whether it has changes."""
-    commit = _git(root, "rev-parse", "--short=10", "HEAD")
-    if not commit:
-        return None, None
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return commit, None if changes is None else bool(changes)
+    commit = dirty = None
+    with suppress(OSError, subprocess.TimeoutExpired):  # there may be no git, or no commit
+        commit = git(root, "rev-parse", "--short=10", "HEAD", timeout=20)
+        changes = git(root, "status", "--porcelain", "--untracked-files=no", timeout=20)
+        dirty = bool(changes)
+    return commit, dirty
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    command = ["git", "-C", str(root), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return None  # no git here: the run then has no commit
-    return done.stdout.strip() if done.returncode == 0 else None
+def git(folder: Path, *arguments: str, timeout: float | None = None) -> str:
+    """Runs git and returns what it prints; the message of an `OSError` has what it complains of."""
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments],
+        capture_output=True,
+        text=True,
+        env={name: text for name, text in os.environ.items() if name not in HOOK_VARIABLES},
+        timeout=timeout,
+    )
+    if done.returncode != 0:
+        raise OSError(f"git failed: {done.stderr.strip()}. Received: {' '.join(arguments)}")
+    return done.stdout.strip()
 
 
 def _packages() -> dict[str, str]:
     found = {}
     for name in PACKAGES:
-        try:
+        with suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found
 
 

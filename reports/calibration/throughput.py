@@ -13,7 +13,6 @@ import argparse
 import csv
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,10 +68,9 @@ def main() -> None:
     sides = [Side(name, variant_named("documented"), place, batch_size=BATCH) for name in "AB"]
     makes_noise = "idle" if parsed.no_neighbour else parsed.condition
     with (
-        tempfile.TemporaryDirectory() as scratch,
         neighbour(makes_noise),
         parsed.out.open("a", newline="") as lines,
-        placed(sides, Path.cwd(), Path(scratch)) as here,
+        placed(sides, Path.cwd()) as here,
     ):
         writer = csv.writer(lines)
         if not lines.tell():

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from checkouts import commit, git
 
-from cnnbench.ab.revisions import checked_out, commit_of, repository
-from cnnbench.ab.sides import OWN_HARNESS, Folder, Side, parse_side, parse_sides, placed
-from cnnbench.ab.steps import strays
+from cnnbench.ab.sides import Folder, Side, commit_of, parse_sides, placed, strays
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
 
 DEFAULT = Side("A", variant_named("documented"), Place("tensorflow", "cpu", 1))
 
 
-def git(folder: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-    command = ["git", *identity, "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def commit(top: Path, texts: Mapping[str, str]) -> None:
-    """Commits these files."""
-    for name, text in texts.items():
-        (top / name).parent.mkdir(parents=True, exist_ok=True)
-        (top / name).write_text(text)
-    git(top, "add", ".")
-    git(top, "commit", "--quiet", "--message", "files")
+def read(text: str, here: Path) -> Side:
+    """Returns A, beside a B that is another."""
+    return parse_sides(text, "threads=9", DEFAULT, here)[0]
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two commits: `before`, as a tag and as a branch called `documented`, and `trunk`."""
     top = tmp_path_factory.mktemp("repository").resolve()
-    git(top, "init", "--quiet", "--initial-branch", "trunk")
-    commit(top, {"mymodel.py": "first"})
-    git(top, "tag", "before")
+    commit(top, {"mymodel.py": "first"}, tag="before")
     git(top, "branch", "documented")
     commit(top, {"mymodel.py": "second", "models/own.py": ""})
     (top / "mymodel.py").write_text("not committed")
@@ -52,24 +38,24 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ["functional", "mymodel:build", "my.models:small"])
 def test_a_variant_is_a_side(name: str, tmp_path: Path) -> None:
-    assert parse_side(name, DEFAULT, tmp_path) == replace(DEFAULT, variant=variant_named(name))
+    assert read(name, tmp_path) == replace(DEFAULT, variant=variant_named(name))
 
 
 @pytest.mark.parametrize("text", ["before", "trunk", "HEAD~1", "refs/tags/before"])
 def test_a_revision_is_a_side(text: str, checkout: Path) -> None:
     hashed = git(checkout, "rev-parse", text)
-    assert parse_side(text, DEFAULT, checkout) == replace(DEFAULT, revision=text, commit=hashed)
-    assert parse_side(hashed[:8], DEFAULT, checkout).commit == hashed
+    assert read(text, checkout) == replace(DEFAULT, revision=text, commit=hashed)
+    assert read(hashed[:8], checkout).commit == hashed
 
 
 def test_a_variant_wins_over_a_branch_of_its_name(checkout: Path) -> None:
-    assert parse_side("documented", DEFAULT, checkout).revision is None
-    assert parse_side("rev=documented", DEFAULT, checkout).revision == "documented"
+    assert read("documented", checkout).revision is None
+    assert read("rev=documented", checkout).revision == "documented"
 
 
 def test_pairs_say_everything(checkout: Path) -> None:
     text = "rev=before, variant=wide,batch_size=64,threads=2,backend=tensorflow"
-    assert parse_side(text, DEFAULT, checkout) == replace(
+    assert read(text, checkout) == replace(
         DEFAULT,
         variant=variant_named("wide"),
         batch_size=64,
@@ -82,19 +68,14 @@ def test_pairs_say_everything(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            "x",
-            r"A is neither a variant nor a git rev.* documented,.* keys rev,.*Received: side='x'",
-        ),
-        ("", r"A is neither.*Received: side=''"),
-        ("-n", r"A is neither.*Received: side='-n'"),
+        ("x", r"^A: expected one of documented,.* revision.* keys rev,.*Received: side='x'"),
+        ("", r"A: expected one of.*Received: side=''"),
+        ("-n", r"A: expected one of.*Received: side='-n'"),
         ("rev=nothing", r"A: expected a git revision.*Received: rev='nothing'"),
         ("rev=", r"A: expected a git revision.*Received: rev=''"),
         ("variant=x", r"A: Unknown variant.*Received: variant='x'"),
-        ("backend=x", r"A: backend: expected one of tensorflow, jax, torch. Received: 'x'"),
-        ("backend=openvino", r"A: backend: expected one of"),
+        ("backend=openvino", r"A: backend: expected one of tensorflow, jax, torch. Received: 'op"),
         ("batch_size=0", r"A: batch_size: expected a whole number of at least 1. Received: '0'"),
-        ("threads=two", r"A: threads: expected a whole number of at least 1. Received: 'two'"),
         ("workload=train", r"A: expected key=value.*threads, backend. Received: key='workload'"),
         ("threads=1,wide", r"A: expected key=value.*Received: key='wide'"),
         ("batch_size=x,threads=y,z=1", r"^A: batch_size: .*\nA: threads: .*\nA: expected"),
@@ -102,7 +83,7 @@ def test_pairs_say_everything(checkout: Path) -> None:
 )
 def test_what_is_no_side_is_told(text: str, message: str, checkout: Path) -> None:
     with pytest.raises(ValueError, match=message):
-        parse_side(text, DEFAULT, checkout)
+        read(text, checkout)
 
 
 def test_without_a_repository_or_git_there_are_no_revisions(
@@ -114,10 +95,9 @@ def test_without_a_repository_or_git_there_are_no_revisions(
 
 
 def test_a_side_is_plain_data_without_paths(checkout: Path) -> None:
-    side = replace(parse_side("before", DEFAULT, checkout), folder=Folder(checkout))
-    data = side.to_dict()
+    data = replace(read("before", checkout), folder=Folder(checkout)).to_dict()
     assert data["fingerprint"] == DEFAULT.variant.fingerprint()
-    assert (data["backend"], data["threads"]) == ("tensorflow", 1)
+    assert data["place"] == {"backend": "tensorflow", "device": "cpu", "threads": 1}
     assert data["commit"] == git(checkout, "rev-parse", "before")
     assert data["text"] == (
         f"documented at before ({data['commit'][:10]}), batch size 32, 1 thread, tensorflow"
@@ -143,77 +123,62 @@ def test_a_side_is_not_compared_with_itself_unless_that_is_written_out(checkout:
 @pytest.mark.parametrize("text", ["wide", "threads=2", "batch_size=2", "before"])
 def test_without_b_it_is_the_current_folder(text: str, checkout: Path) -> None:
     a, b = parse_sides(text, None, DEFAULT, checkout)
-    assert a == replace(parse_side(text, DEFAULT, checkout), name="A")
-    assert b == replace(DEFAULT, name="B")
+    assert (a, b) == (read(text, checkout), replace(DEFAULT, name="B"))
     assert not a.equals(b)
 
 
 # Where a side's code is
 
 
-def test_revisions_are_checked_out_and_removed(checkout: Path, tmp_path: Path) -> None:
-    sides = [*parse_sides("before", "trunk", DEFAULT, checkout), DEFAULT]
-    with placed(sides, checkout, tmp_path) as (a, b, here):
-        texts = [(side.folder.root / "mymodel.py").read_text() for side in (a, b, here)]
-        assert texts == ["first", "second", "not committed"]
-        assert a.folder == Folder(a.folder.root, checkout, a.folder.root)
-        assert here.folder == Folder(checkout)
-        assert {side.harness for side in (a, b, here)} == {OWN_HARNESS}
-    assert not a.folder.root.exists()
-    assert "\n" not in git(checkout, "worktree", "list")
-
-
-def test_a_checkout_is_removed_after_an_error_too(checkout: Path, tmp_path: Path) -> None:
-    found = str(commit_of("before", checkout))
-    with pytest.raises(KeyboardInterrupt), checked_out(found, checkout, tmp_path / "w"):
-        raise KeyboardInterrupt
-    assert not (tmp_path / "w").exists()
-
-
-def test_what_git_says_is_told(checkout: Path, tmp_path: Path) -> None:
-    with (
-        pytest.raises(OSError, match=r"git failed: .*0000.*\. Received: .*worktree add"),
-        checked_out("0" * 40, checkout, tmp_path / "w"),
-    ):
-        pass
-
-
-def test_neither_hooks_nor_their_variables_matter(
+def test_revisions_are_checked_out_and_removed(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The user's hooks are not run, nor does a hook of another repository matter."""
     hook = checkout / ".git" / "hooks" / "post-checkout"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
     hook.chmod(0o755)
-    monkeypatch.setenv("GIT_DIR", str(tmp_path))  # as within a hook of another repository
-    assert repository(checkout) == checkout
-    with checked_out(str(commit_of("before", checkout)), checkout, tmp_path / "w"):
-        assert not (tmp_path / "ran").exists()
+    sides = [*parse_sides("before", "trunk", DEFAULT, checkout), DEFAULT]
+    monkeypatch.setenv("GIT_DIR", str(tmp_path))
+    with suppress(KeyboardInterrupt), placed(sides, checkout) as (a, b, here):
+        texts = [(side.folder.root / "mymodel.py").read_text() for side in (a, b, here)]
+        assert texts == ["first", "second", "not committed"]
+        assert a.folder == Folder(a.folder.root, checkout, a.folder.root)
+        assert here.folder == Folder(checkout)
+        raise KeyboardInterrupt
+    assert not a.folder.root.exists()
+    assert "\n" not in git(checkout, "worktree", "list")
+    assert not (tmp_path / "ran").exists()
 
 
-def test_the_current_folder_is_entered_in_a_revision(checkout: Path, tmp_path: Path) -> None:
+def test_what_git_says_is_told(checkout: Path) -> None:
+    with (
+        pytest.raises(OSError, match=r"git failed: .*0000.*\. Received: .*worktree add"),
+        placed([replace(DEFAULT, commit="0" * 40)], checkout),
+    ):
+        pass
+
+
+def test_the_current_folder_is_entered_in_a_revision(checkout: Path) -> None:
     before, trunk = parse_sides("before", "trunk", DEFAULT, checkout)
-    with placed([trunk], checkout / "models", tmp_path) as (side,):
+    with placed([trunk], checkout / "models") as (side,):
         assert (side.folder.root / "own.py").is_file()
     with (
         pytest.raises(ValueError, match=r"A: the current folder is not in .*folder='models'"),
-        placed([before], checkout / "models", tmp_path),
+        placed([before], checkout / "models"),
     ):
         pass
 
 
 def test_a_revision_of_cnnbench_measures_itself_if_it_can(tmp_path: Path) -> None:
-    top = tmp_path / "cnnbench"
-    top.mkdir()
-    git(top, "init", "--quiet")
-    commit(top, {"cnnbench/__init__.py": ""})
-    commit(top, {"cnnbench/ab/template.py": ""})
-    old, new = parse_sides("HEAD~1", "HEAD", DEFAULT, top)
-    with placed([new], top, tmp_path) as (side,):
-        assert side.harness == side.folder.worktree
+    commit(tmp_path, {"cnnbench/__init__.py": ""})
+    commit(tmp_path, {"cnnbench/ab/template.py": ""})
+    old, new = parse_sides("HEAD~1", "HEAD", DEFAULT, tmp_path)
+    with placed([new], tmp_path) as (side,):
+        assert side.folder.harness == side.folder.worktree
     with (
-        pytest.raises(ValueError, match=r"A: this revision of cnnbench itself is older.*HEAD~1"),
-        placed([old], top, tmp_path),
+        pytest.raises(ValueError, match=r"A: this revision of cnnbench itself is older"),
+        placed([old], tmp_path),
     ):
         pass
 

@@ -50,7 +50,7 @@ class FakeBench:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "A is neither a variant nor a git revision"),
+        (["nothing"], "A: expected one of documented, "),
         (["documented", "threads=0"], "B: threads: expected a whole number"),
         (["documented"], "A and B are equal"),
         (["wide", "--pairs", "2"], "--pairs: expected a whole number of at least 3"),

@@ -8,37 +8,18 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from checkouts import commit, git
 
 from cnnbench.machine import environment
 from cnnbench.machine.environment import cpu_model, describe, git_state, may_have_gpu, usable_cpus
 
-IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
-
-
-@pytest.fixture(autouse=True)
-def own_git(tmp_path, monkeypatch):
-    """Neither the user's git configuration nor a checkout around the tests counts."""
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-
-
-def git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *IDENTITY, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
 
 @pytest.fixture
-def checkout(tmp_path) -> Path:
+def checkout(tmp_path: Path) -> Path:
     """A git checkout with one committed file."""
     root = tmp_path / "checkout"
     root.mkdir()
-    git(root, "init", "--quiet")
-    (root / "file.txt").write_text("one")
-    git(root, "add", "file.txt")
-    git(root, "commit", "--quiet", "--message", "first")
+    commit(root, {"file.txt": "one"})
     return root
 
 
@@ -46,19 +27,20 @@ def checkout(tmp_path) -> Path:
 
 
 def test_the_commit_of_the_checkout_and_its_changes(checkout):
-    commit, dirty = git_state(checkout)
-    assert git(checkout, "rev-parse", "HEAD").startswith(commit)
-    assert (len(commit), dirty) == (10, False)
+    hashed, dirty = git_state(checkout)
+    assert git(checkout, "rev-parse", "HEAD").startswith(hashed)
+    assert (len(hashed), dirty) == (10, False)
     inside = checkout / "deep"
     inside.mkdir()
     (inside / "untracked.csv").touch()
-    assert git_state(inside) == (commit, False)
+    assert git_state(inside) == (hashed, False)
     (checkout / "file.txt").write_text("two")
-    assert git_state(inside) == (commit, True)
-    assert {"commit": commit, "dirty": True}.items() <= describe(inside).items()
+    assert git_state(inside) == (hashed, True)
+    assert {"commit": hashed, "dirty": True}.items() <= describe(inside).items()
 
 
-def test_a_checkout_without_a_commit_has_none(tmp_path):
+def test_a_checkout_without_a_commit_has_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert git_state(tmp_path) == (None, None)
     git(tmp_path, "init", "--quiet")
     assert git_state(tmp_path) == (None, None)
