@@ -20,10 +20,13 @@ _POINTS = np.sinh(_STEPS)
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval."""
+    """A confidence interval; its text is that of accuracies."""
 
     low: float
     high: float
+
+    def __str__(self) -> str:
+        return f"95 % interval {self.low:.4f} to {self.high:.4f}"
 
     @property
     def half_width(self) -> float:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from cnnbench.records.records import CheckResult, Measurement, SanityRun, TrainingRun
 
-Checked = TrainingRun | SanityRun | Measurement
+Checked = TrainingRun | SanityRun | Measurement | Sequence[TrainingRun] | None
 
 
 def result_of(
     check: str,
-    checked: Checked | None,
-    *,
-    passed: bool,
+    checked: Checked,
     observed: float,
     threshold: float,
     detail: str,
-    seed: int | None = None,
+    *,
+    passed: bool | None = None,
 ) -> CheckResult:
-    """Returns the result of a check; pictures have neither variant nor place."""
+    """Returns a pass if `observed` is at most `threshold`, or if `passed` says so, else a fail."""
+    passed = observed <= threshold if passed is None else passed
     return CheckResult(
         check=check,
-        **(place_of(checked) if checked else {}),
-        seed=seed,
+        **place_of(checked),
         verdict="pass" if passed else "fail",
         observed=float(observed),
         threshold=float(threshold),
@@ -32,9 +32,13 @@ def result_of(
 
 
 def place_of(checked: Checked) -> dict[str, Any]:
-    """Returns the variant and the place that a result takes over from a record."""
-    names = ("variant", "backend", "device", "dtype", "batch_size")
+    """Returns variant, place and seed of a record; several runs have no seed, pictures nothing."""
+    if checked is None:
+        return {}
+    if isinstance(checked, Sequence):
+        return {**place_of(checked[0]), "seed": None}
     own = vars(checked)
     if isinstance(checked, Measurement):
         own = {**vars(checked.row), **vars(checked.place)}
+    names = ("variant", "seed", "backend", "device", "dtype", "batch_size")
     return {name: own[name] for name in names}

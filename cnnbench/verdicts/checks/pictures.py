@@ -17,14 +17,8 @@ NAMED_PAIRS = 10
 
 def check_held_out(leaks: Sequence[str]) -> CheckResult:
     """Passes if no picture is in both sets; `leaks` has a line for each pair of equal content."""
-    return result_of(
-        "held_out",
-        None,
-        passed=not leaks,
-        observed=len(leaks),
-        threshold=0,
-        detail="\n".join(leaks) if leaks else "no picture is in both sets, by content",
-    )
+    detail = "\n".join(leaks) or "no picture is in both sets, by content"
+    return result_of("held_out", None, len(leaks), 0, detail)
 
 
 def check_near_duplicates(found: NearDuplicates) -> CheckResult:
@@ -37,31 +31,23 @@ def check_near_duplicates(found: NearDuplicates) -> CheckResult:
     if found.pairs:
         said.append(
             f"{len(found.pairs)} held-out pictures look like one that is trained on; look at them, "
-            "and delete one of each pair:"
+            f"and delete one of each pair:{_named(found.pairs)}"
         )
-        said.extend(_named(found.pairs))
     if found.look_alikes:
         said.append(
             f"Strangers look alike here: {len(found.look_alikes)} held-out pictures look like one "
             "that is trained on, but no more than training pictures look like each other. Whether "
-            "there are near-duplicates among them cannot be told:"
+            f"there are near-duplicates among them cannot be told:{_named(found.look_alikes)}"
         )
-        said.extend(_named(found.look_alikes))
-    return result_of(
-        "near_duplicates",
-        None,
-        passed=not found.pairs,
-        observed=len(found.pairs),
-        threshold=0,
-        detail="\n".join(said) or "no held-out picture looks like one that is trained on",
-    )
+    detail = "\n".join(said) or "no held-out picture looks like one that is trained on"
+    return result_of("near_duplicates", None, len(found.pairs), 0, detail)
 
 
-def _named(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    lines = [f"  {train} and {held_out}" for train, held_out in pairs[:NAMED_PAIRS]]
+def _named(pairs: Sequence[tuple[str, str]]) -> str:
+    lines = [f"\n  {train} and {held_out}" for train, held_out in pairs[:NAMED_PAIRS]]
     if len(pairs) > NAMED_PAIRS:
-        lines.append(f"  and {len(pairs) - NAMED_PAIRS} others")
-    return lines
+        lines.append(f"\n  and {len(pairs) - NAMED_PAIRS} others")
+    return "".join(lines)
 
 
 def check_class_balance(data: DataSet, least: float) -> CheckResult:
@@ -70,23 +56,19 @@ def check_class_balance(data: DataSet, least: float) -> CheckResult:
     A class fails with less than the part `least` of an even share of the training pictures, or if
     its share on one side is less than this part of that on the other. `observed` is the least part.
     """
-    even = 1 / len(data.classes)
-    held_out = Counter(data.validation_labels)
-    ratios, seen = {}, []
+    even, held_out = 1 / len(data.classes), Counter(data.validation_labels)
+    parts, shares = {}, []
     for label, name in enumerate(data.classes):
         trained = data.train_labels_per_class[label] / sum(data.train_labels_per_class)
         judged = held_out[label] / len(data.validation_labels)
         small, large = sorted((trained, judged))
-        ratios[name] = min(trained / even, small / large if large else 0.0)
-        seen.append(f"{name} {trained:.1%} and {judged:.1%}")
-    worst = min(ratios, key=ratios.__getitem__)
-    return result_of(
-        "class_balance",
-        None,
-        passed=ratios[worst] >= least,
-        observed=ratios[worst],
-        threshold=least,
-        detail=f"shares in training and held out: {', '.join(seen)}; least is {worst!r} with "
-        f"{ratios[worst]:.2f} of an even share or of its share on the other side, expected at "
-        f"least {least:.2f}",
+        parts[name] = min(trained / even, small / large if large else 0.0)
+        shares.append(f"{name} {trained:.1%} and {judged:.1%}")
+    worst = min(parts, key=parts.__getitem__)
+    detail = (
+        f"shares in training and held out: {', '.join(shares)}; least is {worst!r} with "
+        f"{parts[worst]:.2f} of an even share or of its share on the other side, expected at least "
+        f"{least:.2f}"
     )
+    passed = parts[worst] >= least
+    return result_of("class_balance", None, parts[worst], least, detail, passed=passed)

@@ -54,14 +54,10 @@ def check_same_answers(measurement: Measurement) -> CheckResult | str:
     allowed = TF32 if tf32 else TOLERANCES[measurement.row.dtype]
     # One picture is the least by which accuracy can differ at all, whatever rounding makes of it.
     accuracy = max(allowed.accuracy_difference, 1 / found.pictures) + 1e-12
+    largest = allowed.probability_difference
     bounds = (
         ("equal predictions", found.equal_share, allowed.equal_share, math.inf),
-        (
-            "largest probability difference",
-            found.probability_difference,
-            -math.inf,
-            allowed.probability_difference,
-        ),
+        ("largest probability difference", found.probability_difference, -math.inf, largest),
         ("accuracy difference", found.accuracy_difference, -accuracy, accuracy),
     )
     wrong = []
@@ -70,15 +66,9 @@ def check_same_answers(measurement: Measurement) -> CheckResult | str:
             below = value < least or math.isinf(most)
             bound = f"at least {least:.4g}" if below else f"at most {most:.4g}"
             wrong.append(f"{name} {value:.4g}, {bound}")
-    return _result(
-        measurement,
-        "same_answers",
-        wrong,
-        f"{', '.join(f'{name} {value:.4g}' for name, value, _, _ in bounds)} beside float32 on a "
-        f"CPU, {found.pictures} held-out pictures",
-        found.equal_share,
-        allowed.equal_share,
-    )
+    seen = ", ".join(f"{name} {value:.4g}" for name, value, _, _ in bounds)
+    told = f"{seen} beside float32 on a CPU, {found.pictures} held-out pictures"
+    return _result("same_answers", measurement, found.equal_share, allowed.equal_share, wrong, told)
 
 
 def check_timer_waits(measurement: Measurement) -> CheckResult | str:
@@ -101,11 +91,9 @@ def check_timer_waits(measurement: Measurement) -> CheckResult | str:
             f"{proof.drain_seconds * 1e3:.1f} ms of work were left when the clock stopped, at most "
             f"{left * 1e3:.1f} ms: the timer does not wait"
         )
-    queued = ", ".join(
-        f"{steps} steps {seconds * 1e3:.1f} ms"
-        for steps, seconds in zip(proof.steps, proof.seconds, strict=True)
-    )
-    return _result(measurement, "timer_waits", wrong, queued, proof.linearity, LINEAR[0])
+    queued = zip(proof.steps, proof.seconds, strict=True)
+    told = ", ".join(f"{steps} steps {seconds * 1e3:.1f} ms" for steps, seconds in queued)
+    return _result("timer_waits", measurement, proof.linearity, LINEAR[0], wrong, told)
 
 
 def check_placement(measurement: Measurement) -> CheckResult | str:
@@ -117,9 +105,8 @@ def check_placement(measurement: Measurement) -> CheckResult | str:
     if found is None:
         return _out_of_memory(measurement) or "the placement is unknown"
     kind, dtype = kind_of(measurement.place.device), measurement.row.dtype
-    devices, weights, computing = map(
-        ", ".join, (found.devices, found.weight_dtypes, found.compute_dtypes)
-    )
+    seen = (found.devices, found.weight_dtypes, found.compute_dtypes)
+    devices, weights, computing = map(", ".join, seen)
     wrong = []
     if found.devices != (kind,):
         wrong.append(f"tensors lie on {devices}, expected {kind}")
@@ -131,7 +118,7 @@ def check_placement(measurement: Measurement) -> CheckResult | str:
     if dtype == "float32" and found.weight_dtypes != ("float32",):
         wrong.append(f"weights are {weights}, expected float32")
     told = f"on {devices}, weights {weights}, computing in {computing}"
-    return _result(measurement, "placement", wrong, told, len(wrong), 0)
+    return _result("placement", measurement, len(wrong), 0, wrong, told)
 
 
 def check_flops(measurement: Measurement) -> CheckResult | str:
@@ -140,18 +127,17 @@ def check_flops(measurement: Measurement) -> CheckResult | str:
     Returns the result, whose `observed` is the share by which they differ, or why there is none.
     """
     own, counted = measurement.flops_per_picture, measurement.backend_flops_per_picture
+    backend, workload = measurement.place.backend, measurement.row.workload
     if not own or counted is None:
-        work = "training" if measurement.row.workload == "train" else measurement.row.workload
-        return _out_of_memory(measurement) or (
-            "the operations of some layers are unknown"
-            if not own
-            else f"{measurement.place.backend} does not count the operations of {work}"
-        )
-    tolerance = COUNT_TOLERANCE[measurement.row.workload]
-    told = f"{own:.4g} a picture from the layers, {counted:.4g} by {measurement.place.backend}"
-    apart = abs(counted / own - 1)
+        work = "training" if workload == "train" else workload
+        unknown = f"{backend} does not count the operations of {work}"
+        if not own:
+            unknown = "the operations of some layers are unknown"
+        return _out_of_memory(measurement) or unknown
+    apart, tolerance = abs(counted / own - 1), COUNT_TOLERANCE[workload]
     wrong = ["operations differ"] if apart > tolerance else []
-    return _result(measurement, "flops", wrong, told, apart, tolerance)
+    told = f"{own:.4g} a picture from the layers, {counted:.4g} by {backend}"
+    return _result("flops", measurement, apart, tolerance, wrong, told)
 
 
 def _out_of_memory(measurement: Measurement) -> str:
@@ -161,19 +147,12 @@ def _out_of_memory(measurement: Measurement) -> str:
 
 
 def _result(
-    measurement: Measurement,
     check: str,
-    wrong: list[str],
-    told: str,
+    measured: Measurement,
     observed: float,
     threshold: float,
+    wrong: list[str],
+    told: str,
 ) -> CheckResult:
-    return result_of(
-        check,
-        measurement,
-        passed=not wrong,
-        observed=observed,
-        threshold=threshold,
-        detail=f"{measurement.row.workload}: {'; '.join([*wrong, told])}",
-        seed=measurement.row.seed,
-    )
+    detail = f"{measured.row.workload}: {'; '.join([*wrong, told])}"
+    return result_of(check, measured, observed, threshold, detail, passed=not wrong)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+
+import numpy as np
 
 from cnnbench.records.records import CheckResult, DataSet, SanityRun, TrainingRun
 from cnnbench.verdicts.gates.evidence import is_constant, luck_of
@@ -17,20 +19,15 @@ def check_training_finished(run: TrainingRun) -> CheckResult:
     """Passes if the loss of every batch and the final losses are finite numbers."""
     losses = (*run.history["loss"], run.train_loss, run.val_loss)
     broken = sum(not math.isfinite(loss) for loss in losses)
-    where = ""
+    detail = (
+        f"{broken} of {len(losses)} losses are not finite; last training loss "
+        f"{run.history['loss'][-1]:.4g}"
+    )
     if run.non_finite is not None:
         epoch, batch = run.non_finite
-        where = f"; training stopped in epoch {epoch}, whose batch {batch} has such a loss"
-    return result_of(
-        "training_finished",
-        run,
-        passed=broken == 0 and run.non_finite is None,
-        observed=broken,
-        threshold=0,
-        detail=f"{broken} of {len(losses)} losses are not finite; last training loss "
-        f"{run.history['loss'][-1]:.4g}{where}",
-        seed=run.seed,
-    )
+        detail += f"; training stopped in epoch {epoch}, whose batch {batch} has such a loss"
+    passed = broken == 0 and run.non_finite is None
+    return result_of("training_finished", run, broken, 0, detail, passed=passed)
 
 
 def check_better_than_majority(runs: Runs, data: DataSet) -> CheckResult:
@@ -42,21 +39,19 @@ def check_better_than_majority(runs: Runs, data: DataSet) -> CheckResult:
     n, counts = len(data.validation_labels), Counter(data.validation_labels).values()
     share, rare = max(counts) / n, min(counts) / n
     threshold = share + luck_of(share, n)
-    lowest = _extreme(min, [run.val_accuracy for run in runs])
+    lowest = float(np.min([run.val_accuracy for run in runs]))
+    detail = (
+        f"lowest held-out accuracy {lowest:.4f} of {len(runs)} seeds; the largest class has "
+        f"{share:.4f} of {n} pictures, luck reaches {threshold:.4f} in 1 % of cases"
+    )
     constant = [run.seed for run in runs if is_constant(run)]
-    hint = f"; seeds {constant} give every picture the same class" if constant else ""
+    if constant:
+        detail += f"; seeds {constant} give every picture the same class"
     # Even the rarest class would be right more often: the network has learnt, but the wrong labels.
     if lowest < rare - luck_of(rare, n):
-        hint += "; worse than chance: are the classes swapped on one side?"
-    return result_of(
-        "better_than_majority",
-        runs[0],
-        passed=lowest > threshold,
-        observed=lowest,
-        threshold=threshold,
-        detail=f"lowest held-out accuracy {lowest:.4f} of {len(runs)} seeds; the largest class has "
-        f"{share:.4f} of {n} pictures, luck reaches {threshold:.4f} in 1 % of cases{hint}",
-    )
+        detail += "; worse than chance: are the classes swapped on one side?"
+    passed = lowest > threshold
+    return result_of("better_than_majority", runs, lowest, threshold, detail, passed=passed)
 
 
 def check_initial_loss(runs: Runs, classes: int, limit: float) -> CheckResult:
@@ -66,45 +61,31 @@ def check_initial_loss(runs: Runs, classes: int, limit: float) -> CheckResult:
     weights expect (pictures not rescaled, say) or the output does not fit the loss.
     """
     expected = math.log(classes)
-    worst = _extreme(max, [abs(run.initial_loss - expected) for run in runs])
+    worst = np.max([abs(run.initial_loss - expected) for run in runs])
     losses = ", ".join(f"{run.initial_loss:.4g}" for run in runs)
-    return result_of(
-        "initial_loss",
-        runs[0],
-        passed=worst <= limit,
-        observed=worst,
-        threshold=limit,
-        detail=f"losses before training [{losses}]; expected within {limit:.4g} of ln {classes} = "
-        f"{expected:.4f}. Are the pictures rescaled (uint8 0..255 come in)?",
+    detail = (
+        f"losses before training [{losses}]; expected within {limit:.4g} of ln {classes} = "
+        f"{expected:.4f}. Are the pictures rescaled (uint8 0..255 come in)?"
     )
+    return result_of("initial_loss", runs, worst, limit, detail)
 
 
 def check_weights_moved(runs: Runs, limit: float) -> CheckResult:
     """Passes if training left at most `limit` weight arrays as they were drawn."""
     unchanged = sorted({name for run in runs for name in run.unchanged_weights})
     names = f": {', '.join(unchanged)}" if unchanged else ""
-    return result_of(
-        "weights_moved",
-        runs[0],
-        passed=len(unchanged) <= limit,
-        observed=len(unchanged),
-        threshold=limit,
-        detail=f"{len(unchanged)} weight arrays are as they were drawn after training{names}",
-    )
+    detail = f"{len(unchanged)} weight arrays are as they were drawn after training{names}"
+    return result_of("weights_moved", runs, len(unchanged), limit, detail)
 
 
 def check_memorization(run: SanityRun, loss_limit: float) -> CheckResult:
     """Passes if one tiny batch was learnt by heart: all right, with a loss of at most the limit."""
-    return result_of(
-        "memorization",
-        run,
-        passed=run.accuracy == 1.0 and run.loss <= loss_limit,
-        observed=run.loss,
-        threshold=loss_limit,
-        detail=f"{run.batch_size} pictures after {run.steps} steps: accuracy {run.accuracy:.4f}, "
-        f"loss {run.loss:.4g}; expected accuracy 1 and a loss of at most {loss_limit:.4g}",
-        seed=run.seed,
+    detail = (
+        f"{run.batch_size} pictures after {run.steps} steps: accuracy {run.accuracy:.4f}, loss "
+        f"{run.loss:.4g}; expected accuracy 1 and a loss of at most {loss_limit:.4g}"
     )
+    passed = run.accuracy == 1.0 and run.loss <= loss_limit
+    return result_of("memorization", run, run.loss, loss_limit, detail, passed=passed)
 
 
 def check_shuffled_labels(run: SanityRun, data: DataSet, margin: float) -> CheckResult:
@@ -112,18 +93,12 @@ def check_shuffled_labels(run: SanityRun, data: DataSet, margin: float) -> Check
 
     Chance is the share of the largest class; luck may add `margin`.
     """
-    n = len(data.validation_labels)
-    chance = max(Counter(data.validation_labels).values()) / n
-    return result_of(
-        "shuffled_labels",
-        run,
-        passed=run.accuracy <= chance + margin,
-        observed=run.accuracy,
-        threshold=chance + margin,
-        detail=f"held-out accuracy {run.accuracy:.4f} after training on shuffled labels; chance is "
-        f"{chance:.4f}, margin {margin:.4f}. More means that labels leak",
-        seed=run.seed,
+    chance = max(Counter(data.validation_labels).values()) / len(data.validation_labels)
+    detail = (
+        f"held-out accuracy {run.accuracy:.4f} after training on shuffled labels; chance is "
+        f"{chance:.4f}, margin {margin:.4f}. More means that labels leak"
     )
+    return result_of("shuffled_labels", run, run.accuracy, chance + margin, detail)
 
 
 def check_repeatable_inference(runs: Runs, limit: float) -> CheckResult:
@@ -131,16 +106,12 @@ def check_repeatable_inference(runs: Runs, limit: float) -> CheckResult:
 
     If not, something random that belongs to training is left on: augmentation or dropout.
     """
-    worst = _extreme(max, [run.prediction_difference for run in runs])
-    return result_of(
-        "repeatable_inference",
-        runs[0],
-        passed=worst <= limit,
-        observed=worst,
-        threshold=limit,
-        detail=f"two predictions of the same held-out pictures differ by up to {worst:.3g}; limit "
-        f"{limit:.3g}. More means that augmentation or dropout is left on in inference mode",
+    worst = np.max([run.prediction_difference for run in runs])
+    detail = (
+        f"two predictions of the same held-out pictures differ by up to {worst:.3g}; limit "
+        f"{limit:.3g}. More means that augmentation or dropout is left on in inference mode"
     )
+    return result_of("repeatable_inference", runs, worst, limit, detail)
 
 
 def check_dead_units(runs: Runs, limit: float) -> CheckResult:
@@ -151,17 +122,8 @@ def check_dead_units(runs: Runs, limit: float) -> CheckResult:
     layers = [(share, run.seed, layer) for run in runs for layer, share in run.dead_units.items()]
     worst, seed, layer = max(layers, default=(0.0, None, None))
     where = f" of the units of {layer!r} under seed {seed}" if layer else ", no layer has a relu"
-    return result_of(
-        "dead_units",
-        runs[0],
-        passed=worst <= limit,
-        observed=worst,
-        threshold=limit,
-        detail="units that are zero for every held-out picture looked at: at most "
-        f"{worst:.1%}{where}; limit {limit:.1%}",
+    detail = (
+        "units that are zero for every held-out picture looked at: at most "
+        f"{worst:.1%}{where}; limit {limit:.1%}"
     )
-
-
-def _extreme(choose: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
-    """Returns the least or the largest; NaN if one is: min() and max() may pass over it."""
-    return math.nan if any(map(math.isnan, values)) else choose(values)
+    return result_of("dead_units", runs, worst, limit, detail)

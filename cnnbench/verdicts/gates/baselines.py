@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cnnbench.records.journal import from_data
 from cnnbench.records.records import TrainingRun
 
 BASELINE_VERSION = 1
@@ -37,6 +38,14 @@ class Baseline:
     accuracies: tuple[float, ...]
     collapsed: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        if len(self.accuracies) < 2 or not all(0 <= value <= 1 for value in self.accuracies):
+            raise ValueError(
+                "Expected accuracies from 0 to 1 of at least two seeds that learn; 20 are good. "
+                f"Received: variant={self.variant!r}, seeds={list(self.seeds)}, "
+                f"accuracies={list(self.accuracies)}, collapsed={list(self.collapsed)}"
+            )
+
     def differences(self, own: Mapping[str, Any]) -> list[str]:
         """Returns a line for each part of an identity that is another in the baseline."""
         return [
@@ -52,21 +61,15 @@ def identity_of(run: TrainingRun) -> dict[str, Any]:
 
 
 def baseline_of(runs: Sequence[TrainingRun], collapsed: Iterable[int]) -> Baseline:
-    """Returns the baseline of one variant's runs; two seeds at least must be left."""
-    dead = set(collapsed)
+    """Returns the baseline of one variant's runs."""
+    dead = tuple(sorted(collapsed))
     alive = [run for run in runs if run.seed not in dead]
-    if len(alive) < 2:
-        raise ValueError(
-            "Expected at least two seeds that learn; 20 are good. Received: "
-            f"variant={runs[0].variant!r}, seeds={[run.seed for run in runs]}, "
-            f"collapsed={sorted(dead)}"
-        )
     return Baseline(
         variant=runs[0].variant,
         identity=identity_of(runs[0]),
         seeds=tuple(run.seed for run in alive),
         accuracies=tuple(run.val_accuracy for run in alive),
-        collapsed=tuple(sorted(dead)),
+        collapsed=dead,
     )
 
 
@@ -92,32 +95,11 @@ def read_baselines(path: Path) -> dict[str, Baseline]:
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        version = content["cnnbench_baseline"]
-        if version != BASELINE_VERSION:
-            raise ValueError(f"version {version!r}")
-        found = [
-            Baseline(
-                variant=one["variant"],
-                identity=dict(one["identity"]),
-                seeds=tuple(map(int, one["seeds"])),
-                accuracies=tuple(map(float, one["accuracies"])),
-                collapsed=tuple(map(int, one["collapsed"])),
-            )
-            for one in content["baselines"]
-        ]
+        if content["cnnbench_baseline"] != BASELINE_VERSION:
+            raise ValueError(f"version {content['cnnbench_baseline']!r}")
+        return {one["variant"]: from_data(Baseline, one) for one in content["baselines"]}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is no baseline of version {BASELINE_VERSION} that `cnnbench baseline` wrote: "
             f"{type(error).__name__}: {error}"
         ) from error
-    unusable = [
-        f"variant={one.variant!r}, accuracies={list(one.accuracies)}"
-        for one in found
-        if len(one.accuracies) < 2 or not all(0 <= value <= 1 for value in one.accuracies)
-    ]
-    if unusable:
-        raise ValueError(
-            f"{path}: a baseline has at least two accuracies, each from 0 to 1. "
-            f"Received: {'; '.join(unusable)}"
-        )
-    return {baseline.variant: baseline for baseline in found}

@@ -14,16 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnbench.records.records import TrainingRun, Verdict
+from cnnbench.stats import intervals
 from cnnbench.stats.answers import classes_of
-from cnnbench.stats.intervals import (
-    UNKNOWN,
-    Estimate,
-    Interval,
-    Spread,
-    mean_of,
-    spread_of,
-    widened,
-)
+from cnnbench.stats.intervals import UNKNOWN, Estimate, Interval, Spread
 from cnnbench.stats.power import values_needed
 
 Runs = Sequence[TrainingRun]
@@ -68,11 +61,10 @@ class Evidence:
 
 
 class Rule(Protocol):
-    """Judges one property of a variant's runs."""
+    """Judges one property of a variant's runs; `check` is its name."""
 
     @property
-    def check(self) -> str:
-        """Name of the check."""
+    def check(self) -> str: ...
 
     def evidence(self, runs: Runs, labels: Labels, levels: Levels) -> Evidence:
         """Returns what the runs say, one a seed; ValueError if they can't be judged.
@@ -88,9 +80,7 @@ def answers_of(run: TrainingRun) -> npt.NDArray[np.int64]:
 
 @lru_cache(maxsize=512)  # several gates look at a run, again and again
 def _answers(probabilities: tuple[tuple[float, ...], ...]) -> npt.NDArray[np.int64]:
-    answers = classes_of(np.asarray(probabilities))
-    answers.setflags(write=False)
-    return answers
+    return classes_of(np.asarray(probabilities))
 
 
 def correct_of(runs: Runs, labels: Labels) -> npt.NDArray[np.bool_]:
@@ -125,21 +115,18 @@ def collapsed_seeds(runs: Runs, labels: Labels) -> list[int]:
     ]
 
 
-def living(runs: Runs, labels: Labels) -> tuple[Runs, list[int]]:
-    """Returns the runs that did not collapse, or all where all did, and the seeds that did."""
+def living(runs: Runs, labels: Labels) -> tuple[Runs, str]:
+    """Returns the runs that did not collapse, or all where all did, and a clause on those that did.
+
+    The clause is empty where none did.
+    """
     dead = collapsed_seeds(runs, labels)
-    return [run for run in runs if run.seed not in dead] or runs, dead
-
-
-def collapsed_in_words(dead: Sequence[int], runs: Runs) -> str:
-    """Returns a clause that names the collapsed seeds; empty where there are none."""
+    alive = [run for run in runs if run.seed not in dead]
     if not dead:
-        return ""
+        return runs, ""
     accuracies = ", ".join(f"{run.val_accuracy:.4f}" for run in runs if run.seed in dead)
-    return (
-        f"; collapsed: {len(dead)} of {len(runs)} seeds, {list(dead)}, with accuracy {accuracies}, "
-        "left out of the mean"
-    )
+    told = f"; collapsed: {len(dead)} of {len(runs)} seeds, {dead}, with accuracy {accuracies}"
+    return (alive, f"{told}, left out of the mean") if alive else (runs, told)
 
 
 def least_sd(accuracies: Sequence[float], pictures: int) -> float:
@@ -158,7 +145,7 @@ def seed_mean(values: Sequence[float], known: Spread = UNKNOWN, least: float = 0
 
     Values that are all alike have the standard deviation `least`: few are no proof that all are.
     """
-    estimate = mean_of(values, known)
+    estimate = intervals.mean_of(values, known)
     if least and estimate.error < ROUNDING:
         return replace(estimate, error=least / math.sqrt(len(values)))
     return estimate
@@ -178,16 +165,14 @@ def mean_rule(
     `good` is 1 if the mean should be at least the threshold, -1 if at most; `pictures` the variance
     that other held-out pictures would add, and its degrees of freedom.
     """
-    estimate = widened(seeds, *pictures)
-    p_fail, p_pass = estimate.p_below(threshold), estimate.p_above(threshold)
-    if good < 0:
-        p_fail, p_pass = p_pass, p_fail
+    estimate = intervals.widened(seeds, *pictures)
+    below, above = estimate.p_below(threshold), estimate.p_above(threshold)
+    p_fail, p_pass = (below, above) if good > 0 else (above, below)
     sd, distance = seeds.error * math.sqrt(values), (seeds.value - threshold) * good
-    if math.isnan(sd):
-        advice = (
-            "one seed has no spread; at least two seeds or a known spread would be needed to decide"
-        )
-    else:
+    advice = (
+        "one seed has no spread; at least two seeds or a known spread would be needed to decide"
+    )
+    if not math.isnan(sd):
         rate = levels.beta if distance > 0 else levels.alpha
         needed = values_needed(distance, sd, rate, floor=math.sqrt(pictures[0]))
         advice = in_seeds(needed, values)
@@ -198,12 +183,8 @@ def mean_sd(values: Sequence[float]) -> str:
     """Returns mean, standard deviation and number of seeds in words."""
     if len(values) == 1:
         return f"{values[0]:.4f} (n=1 seed)"
-    return f"{fmean(values):.4f} ± {spread_of(values).sd:.4f} (mean ± sd, n={len(values)} seeds)"
-
-
-def between(interval: Interval) -> str:
-    """Returns an interval in words."""
-    return f"95 % interval {interval.low:.4f} to {interval.high:.4f}"
+    sd = intervals.spread_of(values).sd
+    return f"{fmean(values):.4f} ± {sd:.4f} (mean ± sd, n={len(values)} seeds)"
 
 
 def in_seeds(needed: int | None, values: int) -> str:

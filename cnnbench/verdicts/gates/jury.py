@@ -70,8 +70,7 @@ class Jury:
         case = self._cases[gate]
         if case.error is not None:
             raise case.error
-        adjusted = dict(zip(self._cases, self._adjusted(), strict=True))
-        return case.result(adjusted[gate], self._levels.alpha)
+        return case.result(self._adjusted()[gate], self._levels.alpha)
 
     def error(self, gate: Gate, error: Exception) -> CheckResult:
         """Returns the record of a gate that could not be judged."""
@@ -97,27 +96,28 @@ class Jury:
             asked.update(wanted)
             runs = dict(zip(wanted, self._train(wanted), strict=True))
             for case in cases:
-                case.look([runs[one] for one in case.wanted()], self._labels, self._last(case))
+                # Those of the last look, if no other gate fails
+                alpha = nominal_levels(self._levels.alpha / len(self._cases), case.looks)[-1]
+                beta = nominal_levels(self._levels.beta, case.looks)[-1]
+                levels = Levels(alpha, beta, case.looks[-1])
+                case.look([runs[one] for one in case.wanted()], self._labels, levels)
             self._decide()
 
-    def _last(self, case: _Case) -> Levels:
-        """Returns the levels that the last look of a gate has, if no other gate fails."""
-        alpha = nominal_levels(self._levels.alpha / len(self._cases), case.looks)[-1]
-        return Levels(alpha, nominal_levels(self._levels.beta, case.looks)[-1], case.looks[-1])
-
     def _decide(self) -> None:
-        for case, p_fail in zip(self._cases.values(), self._adjusted(), strict=True):
+        adjusted = self._adjusted()
+        for gate, case in self._cases.items():
             if case.verdict is not None:
                 continue
             if case.evidence[-1].settled is not None:
                 case.verdict = case.evidence[-1].settled
-            elif p_fail <= self._levels.alpha:
+            elif adjusted[gate] <= self._levels.alpha:
                 case.verdict = "fail"
             elif case.p_pass <= self._levels.beta:
                 case.verdict = "pass"
 
-    def _adjusted(self) -> tuple[float, ...]:
-        return holm([case.p_fail for case in self._cases.values()])
+    def _adjusted(self) -> dict[Gate, float]:
+        p_values = holm([case.p_fail for case in self._cases.values()])
+        return dict(zip(self._cases, p_values, strict=True))
 
 
 class _Case:
@@ -144,16 +144,14 @@ class _Case:
     def look(
         self, outcomes: Sequence[TrainingRun | Exception], labels: Sequence[int], levels: Levels
     ) -> None:
+        self.runs = [one for one in outcomes if isinstance(one, TrainingRun)]
         self.error = next((one for one in outcomes if isinstance(one, Exception)), None)
-        if self.error is None:
-            self.runs = [one for one in outcomes if isinstance(one, TrainingRun)]
-            try:
+        try:
+            if self.error is None:
                 self.evidence.append(self.gate.rule.evidence(self.runs, labels, levels))
-            except ValueError as error:
-                self.error = error
-        if self.error is not None:
-            self.verdict = "error"
-            return
+        except ValueError as error:
+            self.error = error
+        self.verdict = "error" if self.error else None
         self.p_fail = sequential_p_value([one.p_fail for one in self.evidence], self.looks)
         self.p_pass = sequential_p_value([one.p_pass for one in self.evidence], self.looks)
 
@@ -166,7 +164,7 @@ class _Case:
             detail = f"{detail}. Undecided {why}: {last.advice}"
         return CheckResult(
             check=self.gate.rule.check,
-            **place_of(self.runs[0]),
+            **place_of(self.runs),
             verdict=verdict,
             observed=last.observed,
             threshold=last.threshold,

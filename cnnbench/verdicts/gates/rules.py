@@ -14,23 +14,9 @@ from cnnbench.records.records import TrainingRun
 from cnnbench.stats.intervals import UNKNOWN, Interval, Spread, picture_error, spread_of, widened
 from cnnbench.stats.power import smallest_difference
 from cnnbench.stats.two_samples import EFFICIENCY, p_lower, shift
+from cnnbench.verdicts.gates import evidence
 from cnnbench.verdicts.gates.baselines import Baseline, identity_of
-from cnnbench.verdicts.gates.evidence import (
-    ROUNDING,
-    Evidence,
-    Labels,
-    Levels,
-    Runs,
-    between,
-    collapsed_in_words,
-    correct_of,
-    in_seeds,
-    least_sd,
-    living,
-    mean_rule,
-    mean_sd,
-    seed_mean,
-)
+from cnnbench.verdicts.gates.evidence import ROUNDING, Evidence, Labels, Levels, Runs
 
 POWER = 0.9
 MOST_NEW = 200  # seeds beside a baseline: where advice stops looking
@@ -48,12 +34,12 @@ class AccuracyTarget:
     check: str = "accuracy"
 
     def evidence(self, runs: Runs, labels: Labels, levels: Levels) -> Evidence:
-        alive, dead = living(runs, labels)
+        alive, collapsed = evidence.living(runs, labels)
         values = [run.val_accuracy for run in alive]
-        seeds = seed_mean(values, self.known, least_sd(values, len(labels)))
-        found = mean_rule(seeds, len(values), self.target, levels, good=1)
+        seeds = evidence.seed_mean(values, self.known, evidence.least_sd(values, len(labels)))
+        found = evidence.mean_rule(seeds, len(values), self.target, levels, good=1)
         own = found.interval
-        wider = widened(seeds, *picture_error(correct_of(alive, labels))).interval()
+        wider = widened(seeds, *picture_error(evidence.correct_of(alive, labels))).interval()
         # With three seeds the pictures' part adds more degrees of freedom than variance, but an
         # interval that includes more uncertainty must not be the narrower one.
         everywhere = Interval(min(own.low, wider.low), max(own.high, wider.high))
@@ -62,11 +48,11 @@ class AccuracyTarget:
         if len(values) > 1 and floor > 0:
             noise = f"; seed sd is {spread_of(values).sd / floor:.2f} of sqrt(err/2n)"
         detail = (
-            f"held-out accuracy {mean_sd(values)}, {between(own)} for this recipe on these "
-            f"{len(labels)} pictures, {between(everywhere)} on new pictures of their kind; target "
-            f"at least {self.target:.4f}{noise}{collapsed_in_words(dead, runs)}"
+            f"held-out accuracy {evidence.mean_sd(values)}, {own} for this recipe on these "
+            f"{len(labels)} pictures, {everywhere} on new pictures of their kind; target at least "
+            f"{self.target:.4f}{noise}{collapsed}"
         )
-        return replace(found, detail=detail, settled="fail" if dead else None)
+        return replace(found, detail=detail, settled="fail" if collapsed else None)
 
 
 @dataclass(frozen=True)
@@ -83,9 +69,10 @@ class TrainAccuracyTarget:
 
     def evidence(self, runs: Runs, labels: Labels, levels: Levels) -> Evidence:
         values = [run.train_accuracy for run in runs]
-        found = mean_rule(seed_mean(values, self.known), len(values), self.target, levels, good=1)
+        seeds = evidence.seed_mean(values, self.known)
+        found = evidence.mean_rule(seeds, len(values), self.target, levels, good=1)
         detail = (
-            f"training accuracy {mean_sd(values)}, {between(found.interval)}; target at least "
+            f"training accuracy {evidence.mean_sd(values)}, {found.interval}; target at least "
             f"{self.target:.4f}. Wrong labels among the training pictures lower it"
         )
         return replace(found, detail=detail)
@@ -105,23 +92,18 @@ class GeneralizationGapLimit:
     check: str = "generalization_gap"
 
     def evidence(self, runs: Runs, labels: Labels, levels: Levels) -> Evidence:
-        alive, dead = living(runs, labels)
+        alive, collapsed = evidence.living(runs, labels)
         values = [run.generalization_gap for run in alive]
-        least = least_sd([run.val_accuracy for run in alive], len(labels))
-        found = mean_rule(
-            seed_mean(values, self.known, least),
-            len(values),
-            self.limit,
-            levels,
-            good=-1,
-            pictures=picture_error(correct_of(alive, labels)),
-        )
+        least = evidence.least_sd([run.val_accuracy for run in alive], len(labels))
+        seeds = evidence.seed_mean(values, self.known, least)
+        error = picture_error(evidence.correct_of(alive, labels))
+        found = evidence.mean_rule(seeds, len(values), self.limit, levels, good=-1, pictures=error)
         train, over = fmean(run.train_accuracy for run in alive), found.observed - self.limit
         detail = (
-            f"gap {mean_sd(values)}: train accuracy {train:.4f}, held out "
-            f"{train - found.observed:.4f}; {between(found.interval)}, seeds and the "
-            f"{len(labels)} held-out pictures considered; limit {self.limit:.4f}"
-            f"{f', {over:.4f} too much' if over > 0 else ''}{collapsed_in_words(dead, runs)}"
+            f"gap {evidence.mean_sd(values)}: train accuracy {train:.4f}, held out "
+            f"{train - found.observed:.4f}; {found.interval}, seeds and the {len(labels)} held-out "
+            f"pictures considered; limit {self.limit:.4f}"
+            f"{f', {over:.4f} too much' if over > 0 else ''}{collapsed}"
         )
         return replace(found, detail=detail)
 
@@ -139,25 +121,25 @@ class ValidationLossRiseLimit:
 
     def evidence(self, runs: Runs, labels: Labels, levels: Levels) -> Evidence:
         rises = [rise_of(run) for run in runs]
-        if not all(map(math.isfinite, rises)):
+        if not np.isfinite(rises).all():
             nowhere = Interval(-math.inf, math.inf)
             detail = f"the validation loss is not finite in {len(runs)} seeds: rises {rises}"
             return Evidence(math.nan, self.limit, nowhere, 0.0, 1.0, detail, settled="fail")
         logs = [math.log1p(max(rise, -1 + ROUNDING)) for rise in rises]
-        found = mean_rule(seed_mean(logs), len(logs), math.log1p(self.limit), levels, good=-1)
-        low, high = map(special.expm1, (found.interval.low, found.interval.high))
-        interval = Interval(float(low), float(high))
+        limit, seeds = math.log1p(self.limit), evidence.seed_mean(logs)
+        found = evidence.mean_rule(seeds, len(logs), limit, levels, good=-1)
+        low, high = special.expm1([found.interval.low, found.interval.high]).tolist()
         best = [1 + int(np.argmin(run.history["val_loss"])) for run in runs]
         detail = (
-            f"rise of the validation loss after the best epoch: {mean_sd(rises)}, "
-            f"{between(interval)}; best epochs {best} of {max(run.epochs for run in runs)}; limit "
-            f"{self.limit:.4f}"
+            f"rise of the validation loss after the best epoch: {evidence.mean_sd(rises)}, "
+            f"{Interval(low, high)}; best epochs {best} of {max(run.epochs for run in runs)}; "
+            f"limit {self.limit:.4f}"
         )
         return replace(
             found,
             observed=math.expm1(found.observed),
             threshold=self.limit,
-            interval=interval,
+            interval=Interval(low, high),
             detail=detail,
         )
 
@@ -197,37 +179,39 @@ class AccuracyDrop:
                 f"{'; '.join(other)}. Make a baseline of this with `cnnbench baseline`."
             )
         before = self.baseline.accuracies
-        alive, dead = living(runs, labels)
+        alive, collapsed = evidence.living(runs, labels)
         values = [run.val_accuracy for run in alive]
         sd = spread_of(before).pooled(spread_of(values)).sd
         if sd < ROUNDING:
-            sd = least_sd((*before, *values), len(labels))
+            sd = evidence.least_sd((*before, *values), len(labels))
+        sd /= math.sqrt(EFFICIENCY)
 
         def smallest(seeds: int) -> float:
-            waste = math.sqrt(EFFICIENCY)
-            return smallest_difference(sd / waste, len(before), seeds, levels.alpha, POWER)
+            return smallest_difference(sd, len(before), seeds, levels.alpha, POWER)
 
         drop, interval = shift(before, values)
-        seen = smallest(len(values))
-        allowed = self.margin
+        seen, allowed, stated = smallest(len(values)), self.margin, ""
         if allowed is None:
             allowed = smallest(max(levels.most, len(values)))
-        stated = "" if self.margin is None else f"; {self.margin:.4f} must be found"
-        sizes = range(len(values) + 1, MOST_NEW)
-        place = bisect_left(sizes, True, key=lambda seeds: smallest(seeds) <= allowed)
+        else:
+            stated = f"; {allowed:.4f} must be found"
+        advice = (
+            "no number of new seeds would decide it; more seeds in the baseline would, or a larger "
+            "accuracy_drop"
+        )
+        needed = 1 + bisect_left(range(1, MOST_NEW), True, key=lambda n: smallest(n) <= allowed)
+        if needed < MOST_NEW:
+            advice = evidence.in_seeds(needed, len(values))
         return Evidence(
             observed=drop,
             threshold=allowed,
             interval=interval,
             p_fail=p_lower(before, values),
             p_pass=p_lower([value + allowed for value in values], before),
-            detail=f"held-out accuracy {mean_sd(values)}, baseline {mean_sd(before)}: a drop of "
-            f"{drop:+.4f}, {between(interval)}; {len(before)} and {len(values)} seeds find a drop "
-            f"of {seen:.4f} with 90 % power{stated}{collapsed_in_words(dead, runs)}",
-            advice=in_seeds(sizes[place], len(values))
-            if place < len(sizes)
-            else "no number of new seeds would decide it; more seeds in the baseline would, or a "
-            "larger accuracy_drop",
-            settled="fail" if dead and not self.baseline.collapsed else None,
+            detail=f"held-out accuracy {evidence.mean_sd(values)}, baseline "
+            f"{evidence.mean_sd(before)}: a drop of {drop:+.4f}, {interval}; {len(before)} and "
+            f"{len(values)} seeds find a drop of {seen:.4f} with 90 % power{stated}{collapsed}",
+            advice=advice,
+            settled="fail" if collapsed and not self.baseline.collapsed else None,
             at_end="pass" if self.margin is None or seen <= self.margin else "inconclusive",
         )
