@@ -29,17 +29,7 @@ def new_report_folder(
     prefix: str = "",
     option: str = "--cnnbench-report-dir",
 ) -> Path:
-    """Makes a folder for a report and returns it.
-
-    Args:
-        parent: where it goes.
-        commit: abbreviated hash; `None` where there is none.
-        prefix: of its name.
-        option: by which the user names `parent`.
-
-    Raises:
-        OSError: if it can't be made; says what to do.
-    """
+    """Makes `<prefix><UTC time>_<commit>` and returns it; the user names `parent` by `option`."""
     base = f"{prefix}{datetime.now(UTC):%Y%m%dT%H%M%SZ}_{commit or 'nocommit'}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -57,17 +47,9 @@ def new_report_folder(
 
 
 def pack(report: Path, out: Path, *, replace: bool = False) -> None:
-    """Writes a report's own files into one file; the same report gives the same bytes.
+    """Writes a report's own files into a `.zip` file; the same report gives the same bytes.
 
-    Args:
-        report: the folder.
-        out: the file, a `.zip`; it has its name only when it is whole.
-        replace: whether an existing file is replaced.
-
-    Raises:
-        FileNotFoundError: if the folder holds no report.
-        FileExistsError: if `out` is there.
-        ValueError: if `out` is not a `.zip` file.
+    The file has its name only when it is whole; an existing one is an error unless replaced.
     """
     if out.suffix != ".zip":
         raise ValueError(f"Expected a .zip file to write. Received: out={str(out)!r}")
@@ -92,11 +74,7 @@ def pack(report: Path, out: Path, *, replace: bool = False) -> None:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """Gives a pack as a folder for as long as it is used.
-
-    Raises:
-        ValueError: if it is not a pack of this schema, or was changed.
-    """
+    """Gives a pack as a folder for as long as it is used; a changed pack is a `ValueError`."""
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(archive.read(MANIFEST_NAME))

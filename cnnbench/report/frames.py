@@ -102,12 +102,8 @@ def load_report(path: str | Path) -> Report:
     if not directory.is_dir():
         raise FileNotFoundError(f"No such report folder. Received: path={str(path)!r}")
     if all((directory / f"{name}.csv").is_file() for name in SCHEMA):
-        environment_file = directory / ENVIRONMENT_NAME
-        environment = (
-            json.loads(environment_file.read_text(encoding="utf-8"))
-            if environment_file.is_file()
-            else {}
-        )
+        identity = directory / ENVIRONMENT_NAME
+        environment = json.loads(identity.read_text("utf-8")) if identity.is_file() else {}
         return Report(environment, **{name: _read(directory / f"{name}.csv") for name in SCHEMA})
     if (directory / JOURNAL_NAME).is_file():
         return report_of(read_journal(directory / JOURNAL_NAME))

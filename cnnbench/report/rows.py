@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from statistics import median, quantiles
 from typing import Any
 
@@ -16,14 +16,8 @@ from cnnbench.stats.answers import classes_of
 
 TableRow = dict[str, Any]
 
-# Jobs finish in another order each time; the rows of these tables do not.
-ORDER = {
-    "runs": KEY,
-    "epochs": (*KEY, "epoch"),
-    "predictions": KEY,
-    "throughput": (*KEY, "workload", "process"),
-    "rounds": (*KEY, "workload", "process", "round"),
-}
+# Jobs finish in another order each time; the rows of tables do not.
+ORDER = (*KEY, "workload", "process", "epoch", "round")
 
 
 def tables_of(records: Iterable[Record]) -> dict[str, list[TableRow]]:
@@ -45,24 +39,23 @@ def tables_of(records: Iterable[Record]) -> dict[str, list[TableRow]]:
             tables["peaks"].append(_row("peaks", record))
         elif isinstance(record, CheckResult):
             tables["checks"].append(_row("checks", record))
-    for name, columns in ORDER.items():
+    for name in tables.keys() - {"checks"}:  # these stay in the order in which they were judged
+        columns = [column for column in ORDER if column in SCHEMA[name]]
         tables[name].sort(key=lambda row: [row[column] for column in columns])
     return tables
 
 
 def throughput_row(measurement: Measurement, peak: Peak | None = None) -> TableRow:
-    """Returns the row of `throughput.csv` that a measurement makes.
+    """Returns the row of `throughput.csv` that a measurement makes; the peak is that of its place.
 
     Step time is the median over rounds, images per second follow from it, and the spread is the
     interquartile range. A batch that did not fit into memory has none of them.
-
-    Args:
-        measurement: the record.
-        peak: of the same backend, device, dtype and threads.
     """
     steps = [seconds / measurement.steps_per_round for seconds in measurement.round_seconds]
     low, _, high = quantiles(steps, n=4, method="inclusive") if len(steps) > 1 else (0.0,) * 3
     calls, copies = measurement.latency_seconds, measurement.copy_seconds
+    # By the nearest rank: a latency that was really measured.
+    p90, p99 = np.quantile(calls or math.nan, (0.9, 0.99), method="inverted_cdf").tolist()
     placement, proof = measurement.placement, measurement.timing
     telemetry = measurement.telemetry
     watts, pictures = telemetry.get("watts"), measurement.row.batch_size * len(steps)
@@ -78,8 +71,8 @@ def throughput_row(measurement: Measurement, peak: Peak | None = None) -> TableR
         step_time_ms=median(steps) * 1e3 if steps else None,
         step_time_iqr_ms=(high - low) * 1e3 if steps else None,
         latency_p50_ms=median(calls) * 1e3 if calls else None,
-        latency_p90_ms=_percentile(calls, 0.9) * 1e3 if calls else None,
-        latency_p99_ms=_percentile(calls, 0.99) * 1e3 if calls else None,
+        latency_p90_ms=p90 * 1e3 if calls else None,
+        latency_p99_ms=p99 * 1e3 if calls else None,
         copy_ms=median(copies) * 1e3 if copies else None,
         out_of_memory="yes" if measurement.out_of_memory else "",
         queue_linearity=proof.linearity if proof else None,
@@ -96,11 +89,6 @@ def throughput_row(measurement: Measurement, peak: Peak | None = None) -> TableR
         rounds=len(steps),
         latency_calls=len(calls),
     )
-
-
-def _percentile(values: Sequence[float], share: float) -> float:
-    """Returns the nearest-rank percentile: a value that was really measured."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def _row(table: str, record: Record, **derived: Any) -> TableRow:
@@ -122,41 +110,32 @@ def _run_row(run: TrainingRun, data: DataSet | None) -> TableRow:
     )
 
 
-def _epoch_rows(run: TrainingRun) -> list[TableRow]:
+def _epoch_rows(run: TrainingRun) -> Iterator[TableRow]:
     # A column that the history lacks is empty, and not the run's own field of that name.
     unknown = dict.fromkeys(set(SCHEMA["epochs"]) - set(KEY))
-    histories = [{name: each[epoch] for name, each in run.history.items()}
-                 for epoch in range(run.epochs)]  # fmt: skip
-    return [
-        _row("epochs", run, **unknown | history | {"epoch": number})
-        for number, history in enumerate(histories, start=1)
-    ]
+    for at in range(run.epochs):
+        history = {name: values[at] for name, values in run.history.items()}
+        yield _row("epochs", run, **unknown | history | {"epoch": at + 1})
 
 
-def _round_rows(measurement: Measurement) -> list[TableRow]:
+def _round_rows(measurement: Measurement) -> Iterator[TableRow]:
     steps = measurement.steps_per_round
-    return [
-        _row("rounds", measurement, round=number, steps=steps, seconds=seconds)
-        for number, seconds in enumerate(measurement.round_seconds, start=1)
-    ]
+    for number, seconds in enumerate(measurement.round_seconds, start=1):
+        yield _row("rounds", measurement, round=number, steps=steps, seconds=seconds)
 
 
-def _prediction_rows(run: TrainingRun, data: DataSet) -> list[TableRow]:
-    rows = []
+def _prediction_rows(run: TrainingRun, data: DataSet) -> Iterator[TableRow]:
     answered = classes_of(np.array(run.val_probabilities))
     for name, label, answer, predicted in zip(
         data.validation_names, data.validation_labels, run.val_probabilities, answered, strict=True
     ):
         shares = (1 - answer[0], answer[0]) if len(answer) == 1 else answer
-        rows.append(
-            _row(
-                "predictions",
-                run,
-                picture=name,
-                true_class=data.classes[label],
-                predicted_class=data.classes[predicted] if predicted >= 0 else "",
-                probability=shares[predicted] if predicted >= 0 else math.nan,
-                probability_of_true=shares[label],
-            )
+        yield _row(
+            "predictions",
+            run,
+            picture=name,
+            true_class=data.classes[label],
+            predicted_class=data.classes[predicted] if predicted >= 0 else "",
+            probability=shares[predicted] if predicted >= 0 else math.nan,
+            probability_of_true=shares[label],
         )
-    return rows

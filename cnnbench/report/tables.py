@@ -1,125 +1,40 @@
-"""The schema of every table, written once."""
+"""The schema of every table, written once. Names contain units; nothing is rounded."""
 
 from __future__ import annotations
 
-# The key columns of most tables, with their pandas dtypes.
-KEY = {
-    "variant": "str",
-    "seed": "Int64",
-    "backend": "str",
-    "device": "str",
-    "dtype": "str",
-    "batch_size": "Int64",
+# The key columns of most tables.
+KEY = ("variant", "seed", "backend", "device", "dtype", "batch_size")
+_KEY = " ".join(KEY)
+_COLUMNS = {
+    "runs": f"""{_KEY} protocol threads epochs steps_per_epoch train_accuracy val_accuracy
+        train_loss val_loss initial_loss generalization_gap parameters seconds evaluation_seconds
+        unchanged_weights prediction_difference worst_dead_share weights_sha256 fingerprint data
+        data_hash""",
+    "epochs": f"{_KEY} epoch loss accuracy val_loss val_accuracy monitor_loss",
+    "rounds": f"{_KEY} workload process round steps seconds",
+    "throughput": f"""{_KEY} workload process threads images_per_second step_time_ms
+        step_time_iqr_ms latency_p50_ms latency_p90_ms latency_p99_ms first_step_seconds copy_ms
+        peak_memory_mb out_of_memory equal_share probability_difference accuracy_difference
+        queue_linearity drain_ms placed_on weight_dtype compute_dtype tf32 flops_per_picture
+        backend_flops_per_picture percent_of_peak watts joules_per_1000 clock_mhz throttled concerns
+        rounds steps_per_round warmup_rounds latency_calls fingerprint data_hash""",
+    "peaks": """backend device dtype threads matmul_flops_per_second
+        convolution_flops_per_second""",
+    "checks": f"""check {_KEY} verdict observed threshold low high p_value alpha values detail""",
+    "predictions": f"{_KEY} picture true_class predicted_class probability probability_of_true",
 }
-
-# Column -> pandas dtype. Names contain units; nothing is rounded.
-SCHEMA: dict[str, dict[str, str]] = {
-    "runs": {
-        **KEY,
-        "protocol": "str",
-        "threads": "int64",
-        "epochs": "int64",
-        "steps_per_epoch": "int64",
-        "train_accuracy": "float64",
-        "val_accuracy": "float64",
-        "train_loss": "float64",
-        "val_loss": "float64",
-        "initial_loss": "float64",
-        "generalization_gap": "float64",
-        "parameters": "int64",
-        "seconds": "float64",
-        "evaluation_seconds": "float64",
-        "unchanged_weights": "int64",
-        "prediction_difference": "float64",
-        "worst_dead_share": "float64",
-        "weights_sha256": "str",
-        "fingerprint": "str",
-        "data": "str",
-        "data_hash": "str",
-    },
-    "epochs": {
-        **KEY,
-        "epoch": "int64",
-        "loss": "float64",
-        "accuracy": "float64",
-        "val_loss": "float64",
-        "val_accuracy": "float64",
-        "monitor_loss": "float64",
-    },
-    "rounds": {
-        **KEY,
-        "workload": "str",
-        "process": "int64",
-        "round": "int64",
-        "steps": "int64",
-        "seconds": "float64",
-    },
-    "throughput": {
-        **KEY,
-        "workload": "str",
-        "process": "int64",
-        "threads": "int64",
-        "images_per_second": "float64",
-        "step_time_ms": "float64",
-        "step_time_iqr_ms": "float64",
-        "latency_p50_ms": "float64",
-        "latency_p90_ms": "float64",
-        "latency_p99_ms": "float64",
-        "first_step_seconds": "float64",
-        "copy_ms": "float64",
-        "peak_memory_mb": "float64",
-        "out_of_memory": "str",
-        "equal_share": "float64",
-        "probability_difference": "float64",
-        "accuracy_difference": "float64",
-        "queue_linearity": "float64",
-        "drain_ms": "float64",
-        "placed_on": "str",
-        "weight_dtype": "str",
-        "compute_dtype": "str",
-        "tf32": "str",
-        "flops_per_picture": "float64",
-        "backend_flops_per_picture": "float64",
-        "percent_of_peak": "float64",
-        "watts": "float64",
-        "joules_per_1000": "float64",
-        "clock_mhz": "float64",
-        "throttled": "str",
-        "concerns": "str",
-        "rounds": "int64",
-        "steps_per_round": "int64",
-        "warmup_rounds": "int64",
-        "latency_calls": "int64",
-        "fingerprint": "str",
-        "data_hash": "str",
-    },
-    "peaks": {
-        "backend": "str",
-        "device": "str",
-        "dtype": "str",
-        "threads": "int64",
-        "matmul_flops_per_second": "float64",
-        "convolution_flops_per_second": "float64",
-    },
-    "checks": {
-        "check": "str",
-        **KEY,
-        "verdict": "str",
-        "observed": "float64",
-        "threshold": "float64",
-        "low": "float64",
-        "high": "float64",
-        "p_value": "float64",
-        "alpha": "float64",
-        "values": "Int64",
-        "detail": "str",
-    },
-    "predictions": {
-        **KEY,
-        "picture": "str",
-        "true_class": "str",
-        "predicted_class": "str",
-        "probability": "float64",
-        "probability_of_true": "float64",
-    },
+# The columns of a pandas dtype other than float64; only an Int64 may be missing.
+_DTYPES = {
+    "str": """variant backend device dtype protocol weights_sha256 fingerprint data data_hash
+        workload out_of_memory placed_on weight_dtype compute_dtype tf32 throttled concerns check
+        verdict detail picture true_class predicted_class""",
+    "Int64": "seed batch_size values",
+    "int64": """threads epochs steps_per_epoch parameters unchanged_weights epoch process round
+        steps rounds steps_per_round warmup_rounds latency_calls""",
+}
+_DTYPE = {name: dtype for dtype, names in _DTYPES.items() for name in names.split()}
+# The pandas dtype of every column of every table.
+SCHEMA = {
+    table: {name: _DTYPE.get(name, "float64") for name in names.split()}
+    for table, names in _COLUMNS.items()
 }
