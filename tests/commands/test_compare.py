@@ -1,7 +1,6 @@
 """`cnnbench compare`, on reports as they are written."""
 
 import csv
-import sys
 
 import pytest
 from factories import data_set, measurement, training_run
@@ -14,7 +13,7 @@ from cnnbench.report.frames import report_of, write_report
 NAMES = tuple(f"val/{kind}/{number}.jpg" for kind in ("cats", "dogs") for number in range(20))
 DATA = data_set(validation_names=NAMES, validation_labels=(0,) * 20 + (1,) * 20)
 STEADY, SLOW = (1.0, 1.01, 0.99), (2.0, 2.01, 1.99)
-DROPOUT = ("--variants", "documented,dropout")
+DROPOUT = "--variants=documented,dropout"
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ def compared(capsys):
 
 
 def test_each_answer_is_under_its_question(before, compared):
-    text = compared(before, *DROPOUT)
+    text = compared(before, DROPOUT)
     head, networks = text.split("1. Do these trained networks answer these pictures differently?")
     networks, parts = networks.split("2. Is the recipe better, on these pictures, under new seeds?")
     seeds, everywhere = parts.split("3. Is it also better on new pictures of this kind?")
@@ -108,24 +107,23 @@ def test_a_worse_recipe_is_called_worse_and_an_undecided_one_undecided(before, c
 
 @pytest.mark.parametrize(("count", "named", "more"), [(0, 0, 0), (3, 2, 1), (99, 14, 0)])
 def test_changed_pictures_are_named_as_far_as_asked(before, compared, count, named, more):
-    text = compared(before, *DROPOUT, "--pictures", count)
+    text = compared(before, DROPOUT, "--pictures", count)
     assert ("val/cats/0.jpg: A right" in text) == (count > 0)
     assert text.count(".jpg: B right") == named
     assert text.count("... and 12 more") == more
 
 
 def test_two_reports_share_all_their_variants_or_those_asked_for(before, written, compared):
-    runs = [run_with(range(20 - n), name, seed=4 + n, backend="jax")
-            for name in ("documented", "wide", "own") for n in range(3)]  # fmt: skip
+    runs = [
+        run_with(range(20 - n), name, seed=4 + n, backend="jax")
+        for name in ("documented", "wide", "own")
+        for n in range(3)
+    ]
     after = written("after", DATA, *runs)
     text = compared(before, after)
     heads = [line.split(":")[0] for line in text.splitlines() if line.startswith(("A ", "B "))]
-    assert heads == [
-        "A documented of before",
-        "B documented of after",
-        "A wide of before",
-        "B wide of after",
-    ]
+    assert heads[:2] == ["A documented of before", "B documented of after"]
+    assert heads[2:] == ["A wide of before", "B wide of after"]
     assert "no seed in common" in text
     assert "; one answer to all pictures: seeds 4" in text
     assert "differs, A and B: backend: tensorflow and jax" in text
@@ -145,11 +143,7 @@ def test_a_table_has_a_row_per_question(before, written, tmp_path, compared):
     assert float(networks["p_value"]) == pytest.approx(3 * 2 / 2**14)
     assert float(seeds["low"]) == pytest.approx(0.2849, abs=1e-4)
     assert float(everywhere["low"]) < float(seeds["low"]) < float(seeds["high"])
-    assert (seeds["first"], seeds["votes_differ"], seeds["common_seeds"]) == (
-        "documented",
-        "15",
-        "3",
-    )
+    assert (seeds["first"], seeds["votes_differ"]) == ("documented", "15")
     compared(before, written("after", DATA, run_with((), seed=8)), "--csv", path)
     row = next(csv.DictReader(path.read_text().splitlines()))
     assert (row["difference"], row["p_value"], row["common_seeds"]) == ("", "", "0")
@@ -161,7 +155,6 @@ def test_a_table_has_a_row_per_question(before, written, tmp_path, compared):
 def test_speed_is_compared_where_reports_have_it(steady, slow, compared):
     text = compared(steady, slow)
     assert "Speed of slow relative to steady" in text
-    assert "0.500" in text
     assert "Answers are not compared. The reports have no trained variant in common" in text
     assert "steady: none; slow: none" in text
 
@@ -184,18 +177,15 @@ def test_a_pack_is_a_report_and_reports_of_one_name_are_told_apart(
     assert "Speed of steady (3) relative to steady (1)" in text
 
 
-def test_columns_may_be_lifted_and_variants_chosen(written, steady, compared):
+def test_columns_may_differ_and_variants_be_chosen(written, steady, compared):
     other = written("other", measurement(device="gpu"), measurement(variant="wide"))
     assert "no row in common" in compared(steady, other)
     text = compared(steady, other, "--across", "device, dtype", "--variants", "documented")
     assert "cpu → gpu" in text
     assert "wide" not in text
-
-
-def test_one_report_is_compared_within(written, compared):
-    text = compared(written("a", measurement(), measurement(backend="jax")), "--across", "backend")
-    assert "Speed within a" in text
-    assert "jax → tensorflow" in text
+    within = compared(other, "--across", "device,variant")
+    assert "Speed within other" in within
+    assert "Answers" not in within
 
 
 def test_files_are_written(steady, slow, tmp_path, compared):
@@ -209,23 +199,21 @@ def test_files_are_written(steady, slow, tmp_path, compared):
 
 
 @pytest.mark.parametrize(
-    ("later", "options", "code", "word"),
+    ("reports", "options", "code", "word"),
     [
-        ("slow", (), 1, "FAIL: 0 of 1 compared"),
-        ("steady", (), 0, "PASS: 1 of 1 compared"),
-        ("slow", ("--alpha", "0.0000001"), 10, "alpha 1e-07"),
+        ("steady slow", "", 1, "FAIL: 0 of 1 compared"),
+        ("steady steady", "", 0, "PASS: 1 of 1 compared"),
+        ("steady slow", "--alpha 0.0000001", 10, "alpha 1e-07"),
+        ("both steady", "", 10, "can't pass without --allow-missing"),
+        ("both steady", "--allow-missing", 0, "PASS"),
     ],
 )
-def test_the_gate_has_an_exit_code(steady, slow, compared, later, options, code, word):
-    later = {"steady": steady, "slow": slow}[later]
-    assert word in compared(steady, later, "--fail-on", "5%", *options, code=code)
-
-
-def test_missing_rows_may_be_allowed(written, steady, compared):
-    both = written("both", *of_processes(*STEADY), *of_processes(*STEADY, batch_size=64))
-    options = "--fail-on", "5%"
-    assert "can't pass without --allow-missing" in compared(both, steady, *options, code=10)
-    assert "PASS" in compared(both, steady, *options, "--allow-missing")
+def test_the_gate_has_an_exit_code(
+    tmp_path, written, steady, slow, compared, reports, options, code, word
+):
+    written("both", *of_processes(*STEADY), *of_processes(*STEADY, batch_size=64))
+    folders = [tmp_path / name for name in reports.split()]
+    assert word in compared(*folders, "--fail-on=5%", *options.split(), code=code)
 
 
 # Bad input
@@ -247,16 +235,11 @@ def test_missing_rows_may_be_allowed(written, steady, compared):
         ("before others", "", "Not comparable: the pictures differ: pets c0ffee and pets beef. "),
     ],
 )
-def test_bad_input_is_one_message(tmp_path, written, before, steady, slow, compared, reports,
-                                  options, message):  # fmt: skip
+def test_bad_input_is_one_message(
+    tmp_path, written, before, steady, slow, compared, reports, options, message
+):
     written("own", DATA, run_with((), "mine"))
     changed = data_set(validation_names=NAMES[::-1], validation_labels=DATA.validation_labels)
     written("others", changed, run_with((), data_hash="beef"))
     folders = [tmp_path / name for name in reports.split()]
     assert message in compared(*folders, *options.split(), code=2)
-
-
-def test_a_missing_extra_is_one_message(steady, slow, compared, monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    message = compared(steady, slow, "--picture", tmp_path / "x.png", code=2)
-    assert "install '.[pictures]'" in message
