@@ -1,4 +1,4 @@
-"""Accuracy, loss and probabilities of a model in inference mode."""
+"""How a model answers in inference mode: accuracy, loss, repeatability, dead units."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from cnnbench.models.user_errors import BadModel
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.data_set import Splits
 from cnnbench.stats.answers import classes_of
@@ -52,16 +53,7 @@ def evaluate(model: keras.Model, splits: Splits) -> Evaluations:
 
 
 def evaluate_side(model: keras.Model, side: Pictures, rows: np.ndarray | None = None) -> Evaluation:
-    """Evaluates a model on the pictures of one side; means are taken in float64.
-
-    Args:
-        model: built.
-        side: pictures and labels.
-        rows: which pictures, in which order; a picture may come more than once. By default all.
-
-    Raises:
-        ValueError: if the model's answers are no probabilities.
-    """
+    """Evaluates a model on some `rows` of one side, or on all; means are taken in float64."""
     rows = np.arange(len(side.labels)) if rows is None else rows
     labels = side.labels[rows]
     batches = [
@@ -69,21 +61,25 @@ def evaluate_side(model: keras.Model, side: Pictures, rows: np.ndarray | None = 
         for start in range(0, len(rows), EVALUATION_BATCH_SIZE)
     ]
     probabilities = np.concatenate([np.asarray(b, dtype=np.float64) for b in batches])
-    finite = probabilities[np.isfinite(probabilities)]
-    if finite.size and (finite.min() < -1e-6 or finite.max() > 1 + 1e-6):
-        raise ValueError(
-            "The model must answer with probabilities: end it with a sigmoid or a softmax. "
-            f"Received: answers from {finite.min():.3g} to {finite.max():.3g}"
-        )
+    require_probabilities(probabilities)
     if probabilities.shape[1] == 1:
         of_true = np.where(labels == 1, probabilities[:, 0], 1 - probabilities[:, 0])
     else:
         of_true = probabilities[np.arange(len(labels)), labels]
     # Keras clips at the same epsilon: a wrong answer of probability 0 costs 16 nats, not infinity.
     loss = -np.log(np.clip(of_true, keras.backend.epsilon(), 1.0)).mean()
-    return Evaluation(
-        float((classes_of(probabilities) == labels).mean()), float(loss), probabilities
-    )
+    accuracy = (classes_of(probabilities) == labels).mean()
+    return Evaluation(float(accuracy), float(loss), probabilities)
+
+
+def require_probabilities(answers: np.ndarray, blamed: str = "The model") -> None:
+    """Raises a `BadModel` if an answer is below 0 or above 1; one that is no number is neither."""
+    finite = answers[np.isfinite(answers)]
+    if finite.size and (finite.min() < -1e-6 or finite.max() > 1 + 1e-6):
+        raise BadModel(
+            f"{blamed} must answer with probabilities: end it with a sigmoid or a softmax. "
+            f"Received: answers from {finite.min():.3g} to {finite.max():.3g}"
+        )
 
 
 _PICTURES_AT_ONCE = 64  # the activations of all layers of this many pictures are held in memory
@@ -92,18 +88,11 @@ _PICTURES_AT_ONCE = 64  # the activations of all layers of this many pictures ar
 def prediction_difference(
     model: keras.Model, pictures: np.ndarray, probabilities: np.ndarray
 ) -> float:
-    """Predicts pictures once more and returns the largest absolute difference.
+    """Predicts the first batch once more and returns the largest absolute difference.
 
-    Args:
-        model: built.
-        pictures: `(n, height, width, channels)`; the first batch is predicted again,
-            as on a CPU the same batch gives the same bits.
-        probabilities: what the model answered before in inference mode, `(n, 1)` or
-            `(n, classes)`, as `evaluate` returns it for the same pictures.
-
-    Returns:
-        0 for a model whose answers depend on the picture alone; infinity if answers are numbers
-        one time and NaN the other.
+    On a CPU the same batch gives the same bits: 0 for a model whose answers depend on the picture
+    alone, and infinity if answers are numbers one time and NaN the other. `probabilities` are what
+    `evaluate` returned for the same pictures.
     """
     first = probabilities[:EVALUATION_BATCH_SIZE]
     again = np.asarray(model.predict_on_batch(pictures[:EVALUATION_BATCH_SIZE]), dtype=np.float64)
@@ -114,17 +103,10 @@ def prediction_difference(
 
 
 def dead_units(model: keras.Model, pictures: np.ndarray) -> dict[str, float]:
-    """Returns the share of dead units in each layer that ends in a relu.
+    """Returns the share of dead units in each layer, at any depth, that ends in a relu, by name.
 
     A unit is a channel of a convolution or a neuron of a dense layer. It is dead if it is zero
     for every picture and, in a convolution, at every place.
-
-    Args:
-        model: built.
-        pictures: `(n, height, width, channels)`, of all classes.
-
-    Returns:
-        Shares by layer name. Layers inside a nested or a subclassed model are among them.
     """
     highest: dict[str, list[np.ndarray]] = {}
 

@@ -1,33 +1,22 @@
 """The only file that defines layers: one `build_model` for every variant.
 
-Models take pictures as they are stored, uint8 from 0 to 255, and rescale them
-themselves, so that a cached array is never copied into floats as a whole.
+Models take pictures as they are stored, uint8 from 0 to 255, and rescale them themselves, so that
+a cached array is never copied into floats as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import layers
 
-from cnnbench.models.own_models import (
-    PROBE_PICTURES,
-    own_model,
-    require_shape,
-    shape_of,
-    where_defined,
-)
+from cnnbench.models import own_models
+from cnnbench.models.evaluation import require_probabilities
 from cnnbench.models.user_errors import BadModel, blaming, first_line
 from cnnbench.models.variants import Variant
 from cnnbench.pictures.data_set import Splits
-
-# Keras' default of 0.99 takes hundreds of steps to follow; ten epochs here are a few hundred.
-BATCH_NORMALIZATION_MOMENTUM = 0.9
-SHIFT = 0.08  # of the width and height: "small shifts", about 5 of 64 pixels
 
 
 def build_model(
@@ -52,7 +41,7 @@ def build_model(
     """
     if variant.builder is None:
         return _compiled(_built_in(variant, input_shape, classes), variant)
-    return _compiled(own_model(variant.builder, input_shape, classes), variant)
+    return _compiled(own_models.own_model(variant.builder, input_shape, classes), variant)
 
 
 def seeded_model(
@@ -62,15 +51,7 @@ def seeded_model(
     classes: int,
     policy: str = "float32",
 ) -> keras.Model:
-    """Returns a new model whose weights depend on the seed and on nothing that ran before.
-
-    Args:
-        variant: what is built.
-        seed: of the weights, and of what its layers draw.
-        input_shape: `(height, width, channels)` of a picture.
-        classes: number of classes.
-        policy: Keras' dtype policy of its layers.
-    """
+    """Returns a new model whose weights depend on the seed and on nothing that ran before."""
     keras.backend.clear_session()  # forgets a dtype policy, too
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(policy)
@@ -85,8 +66,7 @@ def _built_in(variant: Variant, input_shape: tuple[int, int, int], classes: int)
         stack = _layers(variant, classes)
         if variant.api == "sequential":
             return keras.Sequential([keras.Input(input_shape), *stack])
-        inputs = keras.Input(input_shape)
-        outputs = inputs
+        inputs = outputs = keras.Input(input_shape)
         for layer in stack:
             outputs = layer(outputs)
         return keras.Model(inputs, outputs)
@@ -97,13 +77,13 @@ def _built_in(variant: Variant, input_shape: tuple[int, int, int], classes: int)
         ) from error
 
 
-def _layers(variant: Variant, classes: int) -> Sequence[keras.Layer]:
+def _layers(variant: Variant, classes: int) -> list[keras.Layer]:
     """Returns the layers in order; made in this order, their seeds are the same in both APIs."""
     stack: list[keras.Layer] = [layers.Rescaling(1 / 255)]
     if variant.augmentation:
         stack += [
             layers.RandomFlip("horizontal"),
-            layers.RandomTranslation(SHIFT, SHIFT, fill_mode="nearest"),
+            layers.RandomTranslation(0.08, 0.08, fill_mode="nearest"),  # about 5 of 64 pixels
         ]
     for filters in variant.blocks:
         stack += _with_relu(variant, layers.Conv2D, filters, 3)
@@ -117,10 +97,8 @@ def _layers(variant: Variant, classes: int) -> Sequence[keras.Layer]:
     stack += _with_relu(variant, layers.Dense, variant.dense_units)
     if variant.dropout:
         stack.append(layers.Dropout(variant.dropout))
-    if classes == 2:
-        stack.append(layers.Dense(1, activation="sigmoid"))
-    else:
-        stack.append(layers.Dense(classes, activation="softmax"))
+    units, activation = (1, "sigmoid") if classes == 2 else (classes, "softmax")
+    stack.append(layers.Dense(units, activation=activation))
     return stack
 
 
@@ -131,7 +109,8 @@ def _with_relu(variant: Variant, layer: type[keras.Layer], *shape: int) -> list[
     # all died in three of five trainings on photographs.
     return [
         layer(*shape, use_bias=False),
-        layers.BatchNormalization(momentum=BATCH_NORMALIZATION_MOMENTUM),
+        # Keras' default of 0.99 takes hundreds of steps to follow; ten epochs are a few hundred.
+        layers.BatchNormalization(momentum=0.9),
         layers.Activation("relu"),
     ]
 
@@ -149,11 +128,10 @@ def _compiled(model: keras.Model, variant: Variant) -> keras.Model:
 
 
 def targets_for(model: keras.Model, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Returns labels, int64 `(n,)`, in the form that the loss of a compiled model takes.
+    """Returns int64 labels `(n,)` in the form that the loss of a compiled model takes.
 
-    Returns:
-        float32 `(n, 1)` for a sigmoid, one-hot float32 `(n, classes)` for a categorical
-        cross-entropy, int64 `(n,)` for a sparse one.
+    That is float32 `(n, 1)` for a sigmoid, one-hot float32 `(n, classes)` for a categorical
+    cross-entropy, int64 `(n,)` for a sparse one.
     """
     if tuple(model.output_shape) == (None, 1):
         return labels.astype("float32")[:, None]
@@ -164,53 +142,39 @@ def targets_for(model: keras.Model, labels: np.ndarray, classes: int) -> np.ndar
     return labels
 
 
-PROBE_FACTOR = 100  # sigmoids and softmaxes of values that much larger are still probabilities
-TOLERANCE = 1e-4
-
-
 def try_model(variant: Variant, splits: Splits) -> None:
     """Builds a model; a user's own also answers a few pictures and learns from them once.
 
-    Raises:
-        ValueError: if it can't be built, if a call or the training step fails, or if answers are
-            not probabilities. The message of a `BadModel` is for the author of the model.
+    Raises a `ValueError` for what is wrong with it; a `BadModel` is for the author of the model.
     """
     classes = len(splits.classes)
     model = seeded_model(variant, 0, splits.input_shape, classes)
     if variant.builder is None:
         return
-    pictures = splits.train_pictures()[:PROBE_PICTURES]
-    begins = where_defined(variant.builder)
+    pictures = splits.train_pictures()[: own_models.PROBE_PICTURES]
+    begins = own_models.where_defined(variant.builder)
     blamed = f"{variant.builder} ({begins})"
     with blaming(variant.builder, begins):
         # A functional model's output shape does not show that its answers have names.
-        require_shape(shape_of(model(pictures, training=False)), classes, blamed)
+        answers = model(pictures, training=False)
+        own_models.require_shape(own_models.shape_of(answers), classes, blamed)
         _require_probabilities(model, pictures, blamed)
-        labels = splits.train.labels[:PROBE_PICTURES]
+        labels = splits.train.labels[: own_models.PROBE_PICTURES]
         model.train_on_batch(pictures, targets_for(model, labels, classes))
         kernels = [weight for weight in model.trainable_weights if len(weight.shape) > 1]
-        # An untrained network without a sigmoid may answer from 0 to 1 by chance; not any more
-        # when its last layer multiplies with large numbers of either sign.
-        for factor in (PROBE_FACTOR, -1):
+        # An untrained network without a sigmoid may answer from 0 to 1 by chance; not any more when
+        # its last layer multiplies with large numbers of either sign, which a sigmoid can stand.
+        for factor in (100, -1):
             for kernel in kernels[-1:]:
                 kernel.assign(kernel * factor)
                 _require_probabilities(model, pictures, blamed)
 
 
-def _require_probabilities(
-    model: keras.Model, pictures: npt.NDArray[np.uint8], blamed: str
-) -> None:
+def _require_probabilities(model: keras.Model, pictures: np.ndarray, blamed: str) -> None:
     answers = keras.ops.convert_to_numpy(model(pictures, training=False)).astype(np.float64)
-    finite = answers[np.isfinite(answers).all(axis=1)]
-    if not finite.size:
-        return  # what is not a number is a finding of the checks
-    if finite.min() < -TOLERANCE or finite.max() > 1 + TOLERANCE:
-        raise BadModel(
-            f"{blamed} must answer with probabilities: end it with a sigmoid or a softmax. "
-            f"Received: answers from {finite.min():.3g} to {finite.max():.3g}"
-        )
-    sums = finite.sum(axis=1)
-    if answers.shape[1] > 1 and np.abs(sums - 1).max() > TOLERANCE:
+    require_probabilities(answers, blamed)
+    sums = answers[np.isfinite(answers).all(axis=1)].sum(axis=1)
+    if answers.shape[1] > 1 and (np.abs(sums - 1) > 1e-4).any():
         raise BadModel(
             f"{blamed} must answer with probabilities that add up to 1 for each picture: "
             f"end it with a softmax. Received: sums from {sums.min():.3g} to {sums.max():.3g}"

@@ -14,31 +14,20 @@ from cnnbench.models.user_errors import BadModel, blaming, first_line, shown
 
 PROBE_PICTURES = 2
 
-Shape = tuple[int | None, ...]
-
 
 def own_model(name: str, input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Builds a user's model, if need be by calling it on pictures.
+    """Builds the model of `package.module:function`, if need be by calling it on pictures.
 
-    Args:
-        name: `package.module:function`; the function takes `input_shape` and may take `classes`.
-        input_shape: `(height, width, channels)` of a picture.
-        classes: number of classes.
-
-    Raises:
-        BadModel: if it can't be found or built, or has another output shape.
+    Raises a `BadModel` if it can't be found or built, or has another output shape.
     """
-    function = _function(name)
-    begins = _begins(function, name)
+    function, begins = _function(name), where_defined(name)
     with blaming(name, begins):
         # A function that wants to know the number of classes says so by its parameter.
         takes_classes = "classes" in inspect.signature(function).parameters
         model = function(input_shape, classes=classes) if takes_classes else function(input_shape)
-    if not isinstance(model, keras.Model):
-        raise BadModel(
-            f"{name} ({begins}) must return a keras.Model. Received: type={type(model).__name__}"
-        )
-    with blaming(name, begins):
+        if not isinstance(model, keras.Model):
+            kind = type(model).__name__
+            raise BadModel(f"{name} ({begins}) must return a keras.Model. Received: type={kind}")
         if isinstance(model, keras.Sequential) and not model.built:
             model.build((None, *input_shape))
         if not hasattr(model, "output_shape"):  # a subclass of Model with a `call` of its own
@@ -59,7 +48,7 @@ def own_model(name: str, input_shape: tuple[int, int, int], classes: int) -> ker
 def shape_of(answers: Any) -> Any:
     """Returns the shapes of a model's answers to `PROBE_PICTURES` pictures."""
 
-    def shape(tensor: Any) -> Shape:
+    def shape(tensor: Any) -> tuple[int | None, ...]:
         first, *rest = (int(length) for length in tensor.shape)
         return (None if first == PROBE_PICTURES else first, *rest)
 
@@ -67,11 +56,7 @@ def shape_of(answers: Any) -> Any:
 
 
 def require_shape(shape: Any, classes: int, blamed: str) -> None:
-    """Checks the output shape of a model.
-
-    Raises:
-        BadModel: if it is not that of a sigmoid or a softmax over the classes.
-    """
+    """Raises a `BadModel` if that is no output of a sigmoid or a softmax over the classes."""
     if shape in ([(None, classes)] if classes > 2 else [(None, 1), (None, 2)]):
         return
     one = "one sigmoid unit, output shape (None, 1), or in " if classes == 2 else ""
@@ -82,8 +67,13 @@ def require_shape(shape: Any, classes: int, blamed: str) -> None:
 
 
 def where_defined(name: str) -> str:
-    """Returns file and line where a user's function begins."""
-    return _begins(_function(name), name)
+    """Returns file and line where a function begins; the module where that can't be known."""
+    function = _function(name)
+    try:
+        file, line = inspect.getsourcefile(function), inspect.getsourcelines(function)[1]
+    except (TypeError, OSError):
+        return f"module {name.partition(':')[0]}"
+    return f"{shown(str(file))}:{line}"
 
 
 def _function(name: str) -> Any:
@@ -105,12 +95,3 @@ def _function(name: str) -> Any:
             f"Module {module_name!r} has no function {function_name!r}. Received: variant={name!r}"
         )
     return function
-
-
-def _begins(function: Any, name: str) -> str:
-    """Returns file and line where a function begins; the module where that can't be known."""
-    try:
-        file, line = inspect.getsourcefile(function), inspect.getsourcelines(function)[1]
-    except (TypeError, OSError):
-        return f"module {name.partition(':')[0]}"
-    return f"{shown(str(file))}:{line}"

@@ -34,12 +34,10 @@ def first_line(error: BaseException) -> str:
 
 @contextmanager
 def blaming(builder: str | None, begins: str = "") -> Iterator[None]:
-    """Turns an error in a user's module into a `BadModel` that names file and line.
+    """Turns an error in a user's module, that of `builder`, into a `BadModel` that names the line.
 
-    Args:
-        builder: `package.module:function` of the user's own model; `None` leaves errors alone.
-        begins: file and line to name if no call in the user's module is left when the error is
-            raised. Without, such an error is left alone: it may be another's.
+    `begins` is what it names if no call in the module is left when the error is raised. Without,
+    such an error is left alone, since it may be another's, as all are without a `builder`.
     """
     try:
         yield

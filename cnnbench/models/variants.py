@@ -12,9 +12,8 @@ from typing import Literal
 class Variant:
     """One configuration of the CNN.
 
-    `documented` is the one that the others are compared with. Every variant is
-    trained with adam and cross-entropy; a user's own model (`builder`) may bring
-    its own compiled optimizer and loss instead.
+    `documented` is the one that the others are compared with. Every variant is trained with adam
+    and cross-entropy; a user's own model (`builder`) may bring its own optimizer and loss instead.
 
     Args:
         name: how the variant is called in options, test ids and reports.
@@ -26,12 +25,11 @@ class Variant:
         augmentation: random flips and small shifts, in training only.
         api: `sequential` is `Sequential` with `Flatten`, `functional` is `Model`, `Input` and
             `Reshape`.
-        early_stopping_patience: epochs without improvement on a monitor split
-            (taken out of the training set) before training stops; `None`
-            trains all epochs.
+        early_stopping_patience: epochs without improvement on a monitor split, taken out of the
+            training set, before training stops; `None` trains all epochs.
         learning_rate: adam's.
-        builder: `package.module:function` of a user's own model; the fields
-            that describe layers are then without meaning.
+        builder: `package.module:function` of a user's own model, for which no field about layers
+            has a meaning.
     """
 
     name: str
@@ -73,11 +71,7 @@ DEFAULT_VARIANTS = ("documented", "three-blocks", "dropout", "early-stopping")
 
 
 def variant_named(name: str) -> Variant:
-    """Returns the variant of that name, or one for a user's `package.module:function`.
-
-    Raises:
-        ValueError: if there is no such variant; the message lists the valid names.
-    """
+    """Returns the variant of that name, or one for a user's `package.module:function`."""
     if name in VARIANTS:
         return VARIANTS[name]
     module, colon, function = name.partition(":")
