@@ -87,12 +87,12 @@ class Asking:
 
     def training_run(self, value: Variant | str, seed: int) -> records.TrainingRun:
         variant = variant_of(value)
-        return self._answer(variant, lambda session: session.training_run(variant, seed))
+        return self._answer(variant, lambda one: one.trained(one.train_job(variant, seed)))
 
     def sanity_run(self, value: Variant | str, kind: records.SanityKind) -> records.SanityRun:
         """Returns a sanity training and shows its seconds."""
         variant = variant_of(value)
-        run = self._answer(variant, lambda session: session.sanity_run(kind, variant))
+        run = self._answer(variant, lambda one: one.trained(one.sanity_job(kind, variant)))
         self.show([run.seconds], variant=run.variant, accuracy=run.accuracy, steps=run.steps)
         return run
 
@@ -166,7 +166,7 @@ class Asking:
         _fail(text)
 
     def _keep(self, result: records.CheckResult) -> None:
-        self.running.session.judge(result)
+        self.running.session.keep(result)
         values = [(name, getattr(result, name)) for name in JUNIT]
         self._node.user_properties += [(name, value) for name, value in values if value is not None]
 

@@ -22,13 +22,9 @@ FLAT = 1.05  # a doubled batch that is not faster by so much twice in a row ends
 class Measurer:
     """Measures rows, each once, after the reference answers that they are compared with.
 
-    Args:
-        crew: the session's workers.
-        trainer: backend of trainings and references.
-        processes: fresh processes that measure each row.
-        scratch: folder for weights, answers and exported models.
-        training_of: returns the training that writes the `trained_weights` of a variant, if there
-            is one.
+    `trainer` is the backend of trainings and references. `processes` fresh ones measure each row.
+    Weights, answers and exported models go to the folder `scratch`. `training_of` returns the
+    training that writes the `trained_weights` of a variant, if there is one.
     """
 
     def __init__(
@@ -55,13 +51,11 @@ class Measurer:
         """Queues references and exported models of what will be measured behind the trainings."""
         self._planned = tuple(wanted)
         for place, job in self._planned:
-            ready, _ = self._prepare(place, job)
             self._crew.expect(place, MeasurePeak(job.row.dtype))
             for process in range(self._processes):
-                self._crew.expect(place, _in_process(ready, process))
+                self._crew.expect(place, self._prepare(place, job, process)[0])
 
     def measurements(self, place: Place, job: Measure) -> tuple[Measurement, ...]:
-        """Returns a measurement of each process."""
         if self._processes == 1:
             return (self._measure(place, job),)
         everything = dict.fromkeys([*self._planned, (place, job)])
@@ -81,33 +75,32 @@ class Measurer:
     def sweep(self, place: Place, job: Measure) -> tuple[Measurement, ...]:
         """Doubles the batch size until throughput is flat or memory ends."""
         found: list[Measurement] = []
-        flat, batch_size = 0, SWEEP_FROM
+        flat, best, batch_size = 0, 0.0, SWEEP_FROM
         while batch_size <= SWEEP_TO and flat < 2:
             row = replace(job.row, batch_size=batch_size)
-            one = self._measure(place, replace(job, row=row))
-            best = max((other.images_per_second for other in found), default=0.0)
-            found.append(one)
-            if one.out_of_memory:
+            found.append(self._measure(place, replace(job, row=row)))
+            if found[-1].out_of_memory:
                 break
-            flat = flat + 1 if one.images_per_second < FLAT * best else 0
-            batch_size *= 2
+            speed = found[-1].images_per_second
+            flat = flat + 1 if speed < FLAT * best else 0
+            best, batch_size = max(best, speed), batch_size * 2
         return tuple(found)
 
     def peak(self, place: Place, dtype: str) -> Peak:
-        """Returns what the backend reaches at best there."""
         return self._crew.do(place, MeasurePeak(dtype))
 
     def _measure(self, place: Place, job: Measure, process: int = 0) -> Measurement:
-        ready, made = self._prepare(place, job)
-        return self._crew.do(place, _in_process(ready, process), after=made)
+        ready, made = self._prepare(place, job, process)
+        return self._crew.do(place, ready, after=made)
 
-    def _prepare(self, place: Place, job: Measure) -> tuple[Measure, Future[None]]:
+    def _prepare(self, place: Place, job: Measure, process: int) -> tuple[Measure, Future[None]]:
         """Queues what a measurement needs; returns it with those files, and when they are there."""
         reference = self._reference(job)
         made = self._crew.submit(
             self._reference_place, reference, after=self._training_of(job.variant)
         )
-        job = replace(job, reference=reference.target)
+        row = replace(job.row, process=process)
+        job = replace(job, row=row, reference=reference.target)
         if place.backend in TRAINING_BACKENDS:
             return job, made
         export = Export(
@@ -143,7 +136,3 @@ class Measurer:
             weights=self.trained_weights(job.variant),
             target=self._scratch / f"{job.variant.fingerprint()}-{row.batch_size}.npz",
         )
-
-
-def _in_process(job: Measure, process: int) -> Measure:
-    return replace(job, row=replace(job.row, process=process))

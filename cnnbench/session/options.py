@@ -165,7 +165,7 @@ class Options:
         return {**plain, "variants": [variant.name for variant in self.variants]}
 
     def backend_names(self) -> tuple[str, ...]:
-        """Returns the backends to measure; `auto` is every one that is installed."""
+        """Returns the backends to measure."""
         if self.backends == ("auto",):
             return tuple(name for name in BACKENDS if missing(name) is None)
         return self.backends
@@ -178,16 +178,11 @@ class Options:
         return next((name for name in choice if missing(name) is None), choice[0])
 
     def device_names(self) -> tuple[str, ...]:
-        """Returns the devices to measure on; `auto` is each that there may be."""
+        """Returns the devices to measure on."""
         return auto_devices() if self.devices == ("auto",) else self.devices
 
     def overridden(self, marker: Mapping[str, Any]) -> Options:
-        """Returns the options with a marker's arguments in place.
-
-        Raises:
-            ValueError: if an argument is neither one of `MARKER_FIELDS` nor a threshold, or its
-                value is bad.
-        """
+        """Returns the options with a marker's arguments in place, thresholds left aside."""
         unknown = [name for name in marker if name not in (*MARKER_FIELDS, *PROPERTIES)]
         if unknown:
             raise ValueError(
@@ -213,11 +208,7 @@ MARKER_FIELDS = (
 
 
 def options_from(texts: Mapping[str, str | None]) -> Options:
-    """Returns the options for the texts that were given; `None` and absent mean the default.
-
-    Raises:
-        ValueError: names every bad value at once.
-    """
+    """Returns the options for the texts that were given; `None` and empty mean the default."""
     return Options(**parse_all(OPTIONS, {name: text for name, text in texts.items() if text}))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,13 +17,9 @@ STATUS_SECONDS = 15.0
 class Progress:
     """Prints a line for each finished job, and now and then what still runs.
 
-    Workers report from their own threads; lines are printed only by the thread that waits.
-
-    Args:
-        say: prints one line.
-        show: shows a line while something is waited for, instead of lines that stay, and takes it
-            away for an empty one.
-        clock: returns seconds.
+    Workers report from their own threads; lines are printed only by the thread that waits. `show`
+    shows a line while something is waited for, instead of lines that stay, and takes it away for
+    an empty one.
     """
 
     def __init__(
@@ -55,7 +51,6 @@ class Progress:
         self._lines.put(f"{self._so_far()} {title}: {outcome}")
 
     def elapsed(self) -> float:
-        """Returns the seconds since the session began."""
         return self._clock() - self._started
 
     def wait(self, future: Future[T]) -> T:
@@ -81,13 +76,10 @@ class Progress:
         self._say(f"cnnbench: {text}")
 
     def _print(self) -> None:
-        try:
-            while True:
-                self._last = self._lines.get_nowait()
-                if self._show is None:
-                    self.note(self._last)
-        except Empty:
-            pass
+        while not self._lines.empty():  # this thread alone takes lines
+            self._last = self._lines.get()
+            if self._show is None:
+                self.note(self._last)
         running = ", ".join(f"{title} ({at})" for title, at in list(self._running.items()))
         if self._show is not None:
             what = running or ("" if self._last else "starting")

@@ -9,36 +9,20 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from cnnbench.machine import environment
-from cnnbench.machine.backends import (
-    TRAINING_BACKENDS,
-    Place,
-    gpus_needed,
-    missing,
-    require_backends,
-)
+from cnnbench.machine import backends, environment
+from cnnbench.machine.backends import Place
 from cnnbench.models.variants import Variant
+from cnnbench.records import records
 from cnnbench.records.journal import JOURNAL_NAME, Journal
-from cnnbench.records.records import (
-    CheckResult,
-    DataSet,
-    Environment,
-    Measurement,
-    Record,
-    Row,
-    SanityKind,
-    SanityRun,
-    TrainingRun,
-    Workload,
-)
 from cnnbench.report.folder import new_report_folder
 from cnnbench.session.measurer import Measurer
 from cnnbench.session.options import Options
 from cnnbench.session.progress import Progress
 from cnnbench.session.workers.crew import Crew
-from cnnbench.session.workers.jobs import CheckModels, FindGpus, Job, Measure, Sanity, Train
+from cnnbench.session.workers.jobs import CheckModels, FindGpus, Job, Measure, R, Sanity, Train
 from cnnbench.session.workers.process import JobError
 
 if TYPE_CHECKING:
@@ -47,7 +31,7 @@ if TYPE_CHECKING:
     from cnnbench.report.frames import Report
 
 TELL_SECONDS = 2.0  # between lines while pictures are decoded
-FINISHED = (TrainingRun, SanityRun, Measurement, CheckResult)
+FINISHED = (records.TrainingRun, records.SanityRun, records.Measurement, records.CheckResult)
 
 
 class Session:
@@ -56,18 +40,13 @@ class Session:
     Trainings run ahead, several at a time, on one thread each: results are then the same
     on any number of CPUs. Measurements wait until the machine is otherwise idle.
 
-    After `start`, `leaks` has lines that name pictures in both sets; without them there are
-    `splits` and `data_set`.
-
-    Args:
-        options: the session's options.
-        root: folder that a relative report folder is in, and whose git commit names the report.
-        say: prints a line of progress.
-        show: shows what runs while it is waited for, see `Progress`.
+    A relative report folder is in `root`, whose git commit names the report; `say` and `show` are
+    those of `Progress`. After `start`, `leaks` has lines that name pictures in both sets; without
+    them there are `splits` and `data_set`.
     """
 
     splits: Splits
-    data_set: DataSet
+    data_set: records.DataSet
     directory: Path
 
     def __init__(
@@ -87,7 +66,7 @@ class Session:
         self._lock = threading.Lock()
         self._journal: Journal | None = None
         self._reasons: set[str] = set()
-        self._is_measuring = self._is_closed = False
+        self._is_measuring = False
         # The manifest for the workers names paths of this machine: nothing for a report.
         self._scratch = tempfile.TemporaryDirectory(prefix="cnnbench-")
         scratch = Path(self._scratch.name)
@@ -100,11 +79,12 @@ class Session:
     def start(self) -> None:
         """Opens the report folder and the pictures and looks for devices.
 
-        Raises:
-            ValueError, OSError: for anything that the user can mend, in one message.
+        A `ValueError` or `OSError` says in one message what the user can mend.
         """
         options = self.options
-        require_backends(dict.fromkeys([*options.backend_names(), options.training_backend()]))
+        backends.require_backends(
+            dict.fromkeys([*options.backend_names(), options.training_backend()])
+        )
         identity = environment.describe(self._root)
         self.directory = new_report_folder(self._root / options.report_dir, identity["commit"])
         self._journal = Journal(self.directory / JOURNAL_NAME)
@@ -122,9 +102,9 @@ class Session:
             "options": options.to_dict(),
             "data": None if self.leaks else self.data_set.summary(),
         }
-        self._record(Environment(self.environment))
+        self.keep(records.Environment(self.environment))
         if not self.leaks:
-            self._record(self.data_set)
+            self.keep(self.data_set)
 
     def _open_pictures(self) -> None:
         from cnnbench.pictures.data_set import LeakError
@@ -150,28 +130,20 @@ class Session:
     # Trainings
 
     def check_models(self, variants: Iterable[Variant]) -> None:
-        """Builds each model once, so that a bad one is reported before any training.
-
-        Raises:
-            ValueError: names the problems of all models.
-        """
-        job = CheckModels(tuple(variants), self._manifest)
-        problems = self._crew.do(self._training_place(), job)
-        if problems:
+        """Builds each model once: a `ValueError` names the problems of all before any training."""
+        if problems := self.trained(CheckModels(tuple(variants), self._manifest)):
             raise ValueError("\n".join(problems))
 
     def train_job(self, variant: Variant, seed: int) -> Train:
-        """Returns the training of a variant under a seed, for `plan`."""
         # The network of the first seed answers when speeds are measured, too.
         kept = self._measurer.trained_weights(variant) if seed == self.options.seeds[0] else None
         return Train(variant, self._manifest, seed, self.options.training_protocol(), kept)
 
-    def _planned_run(self, variant: Variant) -> Future[TrainingRun] | None:
+    def _planned_run(self, variant: Variant) -> Future[records.TrainingRun] | None:
         job = self.train_job(variant, self.options.seeds[0])
         return self._crew.planned(self._training_place(), job)
 
-    def sanity_job(self, kind: SanityKind, variant: Variant) -> Sanity:
-        """Returns a sanity training of a variant, for `plan`."""
+    def sanity_job(self, kind: records.SanityKind, variant: Variant) -> Sanity:
         protocol, seed = self.options.training_protocol(), self.options.seeds[0]
         return Sanity(kind, variant, self._manifest, seed, protocol)
 
@@ -180,21 +152,20 @@ class Session:
         for job in jobs:
             self._crew.submit(self._training_place(), job)
 
-    def training_run(self, variant: Variant, seed: int) -> TrainingRun:
-        """Returns the run of a variant under a seed, trained now or ahead."""
-        return self._crew.do(self._training_place(), self.train_job(variant, seed))
+    def trained(self, job: Job[R]) -> R:
+        """Returns the outcome of a job that is done where trainings run, now or ahead."""
+        return self._crew.do(self._training_place(), job)
 
-    def sanity_run(self, kind: SanityKind, variant: Variant) -> SanityRun:
-        """Returns the outcome of a sanity training, trained now or ahead."""
-        return self._crew.do(self._training_place(), self.sanity_job(kind, variant))
-
-    def train_all(self, wanted: Sequence[tuple[Variant, int]]) -> list[TrainingRun | Exception]:
+    def train_all(
+        self, wanted: Sequence[tuple[Variant, int]]
+    ) -> list[records.TrainingRun | Exception]:
         """Returns the runs of variants under seeds, with the error of each that failed."""
-        self.plan(self.train_job(variant, seed) for variant, seed in wanted)
-        done: list[TrainingRun | Exception] = []
-        for variant, seed in wanted:
+        jobs = [self.train_job(variant, seed) for variant, seed in wanted]
+        self.plan(jobs)
+        done: list[records.TrainingRun | Exception] = []
+        for job in jobs:
             try:
-                done.append(self.training_run(variant, seed))
+                done.append(self.trained(job))
             except JobError as error:
                 done.append(error)
         return done
@@ -204,33 +175,31 @@ class Session:
         runs = self.finished_runs()
         if self.options.budget is None or not runs:
             return True
-        each = sum(run.seconds for run in runs) / len(runs) / self.training_workers()
+        each = fmean(run.seconds for run in runs) / self._size(self._training_place())
         return self.progress.elapsed() + count * each <= self.options.budget
 
-    def finished_runs(self, variant: Variant | None = None) -> list[TrainingRun]:
+    def finished_runs(self, variant: Variant | None = None) -> list[records.TrainingRun]:
         """Returns the training runs, of a variant or of all, that are finished by now."""
         with self._lock:
-            records = list(self._journal.records) if self._journal else []
-        runs = [record for record in records if isinstance(record, TrainingRun)]
+            kept = list(self._journal.records) if self._journal else []
+        runs = [record for record in kept if isinstance(record, records.TrainingRun)]
         return [run for run in runs if variant is None or run.variant == variant.name]
 
     # Measurements
 
     def measuring_place(self, backend: str, device: str) -> Place:
-        """Returns the place of measurements on a device."""
         return Place(backend, device, self.options.threads or environment.usable_cpus())
 
     def measure_job(
         self,
         variant: Variant,
-        workload: Workload,
+        workload: records.Workload,
         dtype: str,
         batch_size: int,
         rounds: int,
         warmup_rounds: int,
     ) -> Measure:
-        """Returns a measurement, for `plan_measurements` or the `measurer`."""
-        row = Row(variant.name, workload, dtype, batch_size, self.options.seeds[0])
+        row = records.Row(variant.name, workload, dtype, batch_size, self.options.seeds[0])
         return Measure(variant, row, self._manifest, rounds, warmup_rounds)
 
     def plan_measurements(self, wanted: Iterable[tuple[Place, Measure]]) -> None:
@@ -244,9 +213,8 @@ class Session:
     def measurer(self) -> Measurer:
         """Returns what measures; every training is waited for, so that the machine is idle."""
         self._crew.settle()
-        place = self._training_place()
-        if not self._is_measuring and place.device == "cpu":
-            self._crew.rest(place)  # their memory is free then
+        if not self._is_measuring and self.training_device() == "cpu":
+            self._crew.rest(self._training_place())  # their memory is free then
         self._is_measuring = True
         return self._measurer
 
@@ -260,10 +228,10 @@ class Session:
 
     def why_absent(self, backend: str, device: str) -> str | None:
         """Returns why a backend, or a device, can't be measured here; `None` if it can."""
-        problem = missing(backend)
+        problem = backends.missing(backend)
         if problem is not None:
             return problem
-        needed = gpus_needed(device)
+        needed = backends.gpus_needed(device)
         found = len(self.gpus(backend)) if needed else 0
         if found >= needed:
             return None
@@ -274,10 +242,6 @@ class Session:
         if self.options.devices != ("auto",):
             return self.options.devices[0]
         return "gpu" if self.gpus(self.options.training_backend()) else "cpu"
-
-    def training_workers(self) -> int:
-        """Returns how many trainings run at once."""
-        return self._size(self._training_place())
 
     def _training_place(self) -> Place:
         device = self.training_device()
@@ -293,7 +257,9 @@ class Session:
         """Checks devices that were asked for by name: a backend must see them."""
         if self.options.devices == ("auto",):
             return
-        trains = [name for name in self.options.backend_names() if name in TRAINING_BACKENDS]
+        trains = [
+            name for name in self.options.backend_names() if name in backends.TRAINING_BACKENDS
+        ]
         for device in self.options.devices:
             reasons = [self.why_absent(name, device) for name in trains]
             if reasons and all(reasons):
@@ -305,9 +271,11 @@ class Session:
 
     # Records
 
-    def judge(self, result: CheckResult) -> None:
-        """Keeps a verdict."""
-        self._record(result)
+    def keep(self, record: records.Record) -> None:
+        """Writes a record into the journal, while the session lasts."""
+        with self._lock:
+            if self._journal is not None:
+                self._journal.append(record)
 
     def _finished(self, job: Job[Any], title: str, outcome: object) -> None:
         if isinstance(outcome, BaseException):
@@ -315,33 +283,26 @@ class Session:
             text = "failed for the same reason" if why in self._reasons else f"failed: {why}"
             self._reasons.add(why)
             self.progress.finished(title, text, counted=job.is_recorded())
-        elif isinstance(outcome, Record):
-            self._record(outcome)
+        elif isinstance(outcome, records.Record):
+            self.keep(outcome)
             self.progress.finished(title, str(outcome))
-
-    def _record(self, record: Record) -> None:
-        with self._lock:
-            if self._journal is not None and not self._is_closed:
-                self._journal.append(record)
 
     def finish(self) -> None:
         """Ends the workers and writes the tables of everything that was finished."""
-        with self._lock:
-            if self._is_closed:
-                return
-            self._is_closed = True
         self._crew.close()
         self._scratch.cleanup()
-        if self._journal is None:
+        with self._lock:
+            journal, self._journal = self._journal, None
+        if journal is None:
             return
-        self._journal.close()
-        if not any(isinstance(record, FINISHED) for record in self._journal.records):
-            self._journal.path.unlink()
+        journal.close()
+        if not any(isinstance(record, FINISHED) for record in journal.records):
+            journal.path.unlink()
             self.directory.rmdir()  # nothing was finished: an empty report helps nobody
             return
         from cnnbench.report.frames import report_of, write_report
 
-        self.report = report_of(self._journal.records)
+        self.report = report_of(journal.records)
         write_report(self.report, self.directory)
 
 
@@ -378,10 +339,9 @@ def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
     )
 
 
-def data_set_of(splits: Splits, load_seconds: float) -> DataSet:
-    """Returns the record of a data set."""
+def data_set_of(splits: Splits, load_seconds: float) -> records.DataSet:
     labels, classes = splits.train.labels.tolist(), range(len(splits.classes))
-    return DataSet(
+    return records.DataSet(
         name=splits.name,
         classes=splits.classes,
         content_hash=splits.content_hash,

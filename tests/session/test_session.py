@@ -30,7 +30,7 @@ def test_trainings_are_done_once_and_come_in_order(world: World, started: Any) -
     wanted = [(WIDE, 1), (DOCUMENTED, 0), (WIDE, 0)]
     runs = session.train_all(wanted)
     assert [(VARIANTS[run.variant], run.seed) for run in runs] == wanted
-    assert session.training_run(WIDE, 1) == runs[0]
+    assert session.trained(session.train_job(WIDE, 1)) == runs[0]
     assert len(world.done) == 3
     assert len(session.finished_runs()) == 3
     assert {run.seed for run in session.finished_runs(WIDE)} == {0, 1}
@@ -63,7 +63,7 @@ def test_sanity_trainings_are_of_the_first_seed(started: Any) -> None:
     session = started(seeds="5,3", epochs="2")
     job = session.sanity_job("shuffled_labels", WIDE)
     assert (job.kind, job.seed, job.protocol.epochs) == ("shuffled_labels", 5, 2)
-    assert session.sanity_run("memorization", WIDE).kind == "memorization"
+    assert session.trained(session.sanity_job("memorization", WIDE)).kind == "memorization"
 
 
 def test_problems_of_models_are_one_error(world: World, started: Any) -> None:
@@ -85,13 +85,13 @@ def test_the_budget_has_room_for_what_trainings_took(
     session = started(budget="100", workers="2")
     monkeypatch.setattr(session.progress, "elapsed", lambda: 10.0)
     assert session.may_train(1000)  # nothing is known yet
-    session.training_run(WIDE, 0)
+    session.trained(session.train_job(WIDE, 0))
     assert session.may_train(count) is room
 
 
 def test_without_a_budget_there_is_room(started: Any) -> None:
     session = started()
-    session.training_run(WIDE, 0)
+    session.trained(session.train_job(WIDE, 0))
     assert session.may_train(10**9)
 
 
@@ -127,8 +127,8 @@ def test_trainings_run_on_a_gpu_if_there_is_one(world: World, started: Any) -> N
     world.gpus = ("H", "H")
     session = started()
     assert session.environment["gpus"] == ["H", "H"]
-    assert (session.training_device(), session.training_workers()) == ("gpu", 1)
-    session.training_run(WIDE, 0)
+    assert session.training_device() == "gpu"
+    session.trained(session.train_job(WIDE, 0))
     assert [type(job) for _, job in world.done] == [FindGpus, Train]
     assert world.done[1][0] == Place("tensorflow", "gpu", environment.usable_cpus())
 
@@ -136,8 +136,8 @@ def test_trainings_run_on_a_gpu_if_there_is_one(world: World, started: Any) -> N
 def test_trainings_run_on_the_device_named_first(world: World, started: Any) -> None:
     world.gpus = ("H",)
     session = started(devices="cpu,gpu", workers="3")
-    assert (session.training_device(), session.training_workers()) == ("cpu", 3)
-    session.training_run(WIDE, 0)
+    assert session.training_device() == "cpu"
+    session.trained(session.train_job(WIDE, 0))
     assert world.done[-1][0] == Place("tensorflow", "cpu", 1)
 
 
@@ -175,7 +175,7 @@ def test_a_backend_that_was_asked_for_must_be_there(
 def test_a_backend_that_is_not_installed_is_absent(
     started: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cnnbench.session.session.missing", lambda name: f"no {name}")
+    monkeypatch.setattr("cnnbench.machine.backends.missing", lambda name: f"no {name}")
     assert started().why_absent("openvino", "cpu") == "no openvino"
 
 
@@ -227,13 +227,13 @@ def test_a_picture_in_both_sets_is_a_leak(
 
 def test_the_report_is_in_a_folder_of_the_root(world: World, started: Any, tmp_path: Path) -> None:
     session = started(report_dir="reports", seeds="0,1")
-    session.training_run(WIDE, 0)
-    session.judge(check_result())
+    session.trained(session.train_job(WIDE, 0))
+    session.keep(check_result())
     assert session.directory.parent == tmp_path / "reports"
     session.finish()
     assert world.events[-1] == ("stop", Place("tensorflow", "cpu", 1))
     session.finish()
-    session.judge(check_result())  # too late
+    session.keep(check_result())  # too late
     report = load_report(session.directory)
     assert len(report.runs) == len(report.checks) == len(session.report.runs) == 1
     kinds = [type(record).__name__ for record in read_journal(session.directory / JOURNAL_NAME)]

@@ -20,11 +20,9 @@ class Crew:
     A thread waits for each process, which costs nothing: the work is done over there. Processes are
     kept warm, and replaced when they die. Jobs at a place start in the order of submission.
 
-    Args:
-        progress: shows what is planned and how it goes.
-        finished: called from those threads with a job, its title and its result or error, before
-            whoever waits for the job is woken: what it keeps is kept when they go on.
-        size: returns the number of workers at a place.
+    `finished` is called from those threads with a job, its title and its result or error, before
+    whoever waits for the job is woken: what it keeps is kept when they go on. `size` returns the
+    number of workers at a place.
     """
 
     def __init__(
@@ -52,24 +50,15 @@ class Crew:
             self._progress.plan(1)
 
     def submit(self, place: Place, job: Job[R], after: Future[Any] | None = None) -> Future[R]:
-        """Queues a job, unless it is queued or done already.
-
-        Args:
-            place: where it is done.
-            job: what is done.
-            after: what the job needs; it fails as that does.
-        """
-        if (place, job) not in self._jobs:
+        """Queues a job, unless it is queued or done; it fails as what it needs to come `after`."""
+        key = (place, job)
+        if key not in self._jobs:
             self.expect(place, job)
-            self._jobs[place, job] = self._executor(place).submit(self._run, place, job, after)
-        return self._jobs[place, job]
+            self._jobs[key] = self._executor(place).submit(self._run, place, job, after)
+        return self._jobs[key]
 
     def do(self, place: Place, job: Job[R], after: Future[Any] | None = None) -> R:
-        """Returns the result of a job, done now or ahead; the arguments are `submit`'s.
-
-        Raises:
-            JobError: if it failed.
-        """
+        """Returns the result of a job, done now or ahead, or raises its `JobError`."""
         return self._progress.wait(self.submit(place, job, after))
 
     def planned(self, place: Place, job: Job[R]) -> Future[R] | None:
@@ -86,7 +75,7 @@ class Crew:
         with self._lock:
             threads = self._threads.pop(place, None)
             ended = [self._workers.pop(key) for key in list(self._workers) if key[0] == place]
-        if threads is not None:
+        if threads:
             threads.shutdown(wait=False, cancel_futures=True)
         for worker in ended:
             worker.stop()
