@@ -175,8 +175,9 @@ def test_a_backend_that_was_asked_for_must_be_there(
 def test_a_backend_that_is_not_installed_is_absent(
     started: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    session = started()
     monkeypatch.setattr("cnnbench.machine.backends.missing", lambda name: f"no {name}")
-    assert started().why_absent("openvino", "cpu") == "no openvino"
+    assert session.why_absent("openvino", "cpu") == "no openvino"
 
 
 # Pictures
