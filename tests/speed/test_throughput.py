@@ -21,7 +21,7 @@ from cnnbench.records.journal import decode
 from cnnbench.records.records import Placement, Row
 from cnnbench.speed import throughput
 from cnnbench.speed.engines.engine import is_out_of_memory
-from cnnbench.speed.engines.on_tensorflow import TensorFlowEngine, TensorFlowProgram
+from cnnbench.speed.engines.on_tensorflow import TensorflowEngine, TensorflowProgram
 from cnnbench.speed.reference import make_reference
 from cnnbench.speed.throughput import measure_row
 from cnnbench.verdicts.checks.speed import (
@@ -182,7 +182,7 @@ def test_a_batch_larger_than_the_set_repeats_pictures_and_has_no_reference(
 
 
 def test_a_fast_wrong_answer_is_red(tiny_splits, reference, monkeypatch):
-    real = TensorFlowEngine.program
+    real = TensorflowEngine.program
 
     def forgets_its_weights(self, model, workload):
         *others, kernel, bias = model.get_weights()
@@ -190,7 +190,7 @@ def test_a_fast_wrong_answer_is_red(tiny_splits, reference, monkeypatch):
         model.set_weights([*others, wrong, bias])
         return real(self, model, workload)
 
-    monkeypatch.setattr(TensorFlowEngine, "program", forgets_its_weights)
+    monkeypatch.setattr(TensorflowEngine, "program", forgets_its_weights)
     verdict = judged(
         check_same_answers(engine_runs.measured("tensorflow", tiny_splits, reference, "inference"))
     )
@@ -199,7 +199,7 @@ def test_a_fast_wrong_answer_is_red(tiny_splits, reference, monkeypatch):
 
 
 def test_training_that_does_nothing_is_red(tiny_splits, reference, monkeypatch):
-    real = TensorFlowProgram.run
+    real = TensorflowProgram.run
 
     def loss_alone(self, pictures, targets):
         before = self.model.get_weights()
@@ -207,7 +207,7 @@ def test_training_that_does_nothing_is_red(tiny_splits, reference, monkeypatch):
         self.model.set_weights(before)
         return loss
 
-    monkeypatch.setattr(TensorFlowProgram, "run", loss_alone)
+    monkeypatch.setattr(TensorflowProgram, "run", loss_alone)
     result = engine_runs.measured("tensorflow", tiny_splits, reference, "train")
     assert judged(check_same_answers(result)).verdict == "fail"
 
@@ -216,7 +216,7 @@ def test_a_full_memory_is_a_row(tiny_splits, monkeypatch):
     def full(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(TensorFlowProgram, "run", full)
+    monkeypatch.setattr(TensorflowProgram, "run", full)
     result = measured(tiny_splits)
     assert result.out_of_memory
     assert (result.round_seconds, result.steps_per_round) == ((), 0)
@@ -229,7 +229,7 @@ def test_any_other_error_is_raised(tiny_splits, monkeypatch):
     def broken(self, outputs):
         raise RuntimeError("the device is gone")
 
-    monkeypatch.setattr(TensorFlowEngine, "synchronize", broken)
+    monkeypatch.setattr(TensorflowEngine, "synchronize", broken)
     with pytest.raises(RuntimeError, match="the device is gone"):
         measured(tiny_splits)
 

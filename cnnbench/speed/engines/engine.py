@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,30 +19,17 @@ from cnnbench.records.records import Placement
 Array = npt.NDArray[Any]
 Tensor = Any  # a tensor of the backend
 
-_ENGINES = {
-    "tensorflow": "TensorFlowEngine",
-    "jax": "JaxEngine",
-    "torch": "TorchEngine",
-    "openvino": "OpenVinoEngine",
-    "onnxruntime": "OnnxRuntimeEngine",
-}
-# What the names and messages of the backends' errors have in common, in lower case.
-_OUT_OF_MEMORY = (
-    "memoryerror",
-    "out of memory",
-    "out_of_memory",
-    "resourceexhausted",
-    "resource_exhausted",
-    "bad_alloc",
-    "failed to allocate",
-    "can't allocate memory",
+# What the names and messages of the backends' errors have in common.
+_OUT_OF_MEMORY = re.compile(
+    "memoryerror|out.of.memory|resource_?exhausted|bad_alloc|(failed to|can't) allocate",
+    re.IGNORECASE,
 )
 
 
 def engine_for(place: Place) -> Any:
     """Returns the `Engine` of this process; it imports the backend."""
     module = importlib.import_module(f"cnnbench.speed.engines.on_{place.backend}")
-    return getattr(module, _ENGINES[place.backend])(place)
+    return getattr(module, f"{place.backend.title()}Engine")(place)
 
 
 class Engine(ABC):
@@ -141,5 +129,4 @@ def placed(
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Returns whether an error of any backend says that the device's memory is full."""
-    text = f"{type(error).__name__}: {error}".lower()
-    return any(part in text for part in _OUT_OF_MEMORY)
+    return bool(_OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"))

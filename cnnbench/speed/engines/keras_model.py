@@ -17,12 +17,7 @@ from cnnbench.records.records import Placement, Workload
 from cnnbench.speed.engines.engine import Array, Engine, Program, Tensor, placed
 
 # Keras' names: weights stay float32, layers compute in the lower precision.
-POLICIES = {
-    "float32": "float32",
-    "bfloat16": "mixed_bfloat16",
-    "float16": "mixed_float16",
-    "int8": "float32",  # quantized afterwards
-}
+POLICIES = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 KERNELS = ("kernel", "embeddings")  # Keras' names of what layers multiply with
 
 
@@ -51,6 +46,11 @@ class KerasProgram(Program):
     def __init__(self, engine: KerasEngine, model: keras.Model, workload: Workload) -> None:
         self.engine, self.model, self.workload = engine, model, workload
 
+    def black(self, count: int) -> Pictures:
+        """Returns pictures for a look at the model, all of the first class."""
+        shape = (count, *self.model.input_shape[1:])
+        return Pictures(np.zeros(shape, np.uint8), np.zeros(count, np.int64))
+
     def inputs(self, batch: Pictures) -> tuple[Tensor, ...]:
         pictures = self.engine.put(batch.pictures)
         if self.workload == "inference":
@@ -67,7 +67,7 @@ class KerasProgram(Program):
     def placement(self) -> Placement:
         """Reads the weights and the layers' outputs, or of a subclassed model, its own output."""
         weights = [self.engine.where(weight.value) for weight in self.model.weights]
-        picture = np.zeros((1, *self.model.input_shape[1:]), np.uint8)
+        picture = self.black(1).pictures
         try:
             layers = [layer.output for layer, _ in _kernels(self.model)]
             outputs = keras.Model(self.model.inputs, layers)([picture], training=False)
@@ -97,7 +97,7 @@ def model_of(
 
     It is compiled without metrics: steps are timed, not judged.
     """
-    model = seeded_model(variant, seed, input_shape, classes, POLICIES[dtype])
+    model = seeded_model(variant, seed, input_shape, classes, POLICIES.get(dtype, "float32"))
     if weights is not None:
         model.set_weights(list(weights))
     # An empty list, since `None` would keep those that the model was compiled with before.

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from cnnbench.machine.backends import Place
-from cnnbench.pictures.batches import Pictures
 from cnnbench.records.records import Placement, Workload
 from cnnbench.speed.engines.engine import Array, Tensor
 from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
@@ -90,8 +89,7 @@ class JaxProgram(KerasProgram):
         return None if two is None or four is None else (four - two) / 2
 
     def _counted(self, pictures: int) -> float | None:
-        shape = (pictures, *self.model.input_shape[1:])
-        batch = Pictures(np.zeros(shape, np.uint8), np.zeros(pictures, np.int64))
+        batch = self.black(pictures)
         # As lowered, before XLA rewrites it: on a GPU, convolutions become calls of cuDNN, which
         # the count of the compiled program leaves out.
         if self.workload == "train":

@@ -25,7 +25,7 @@ _INT8_WEIGHTS = {
 _ERRORS_ONLY = 3  # of ONNX Runtime's severities
 
 
-class OnnxRuntimeEngine(HostEngine):
+class OnnxruntimeEngine(HostEngine):
     """The CPU of this machine, on a number of threads."""
 
     def send(self, array: Array) -> Tensor:
@@ -35,15 +35,15 @@ class OnnxRuntimeEngine(HostEngine):
     def get(self, tensor: Tensor) -> Array:
         return np.array(tensor if isinstance(tensor, np.ndarray) else tensor.numpy())
 
-    def program(self, path: Path, dtype: str, batch_size: int) -> OnnxRuntimeProgram:
+    def program(self, path: Path, dtype: str, batch_size: int) -> OnnxruntimeProgram:
         """Loads and optimizes an ONNX file, which decides the dtype; takes any batch size."""
-        return OnnxRuntimeProgram(self, path)
+        return OnnxruntimeProgram(self, path)
 
 
-class OnnxRuntimeProgram(HostProgram):
+class OnnxruntimeProgram(HostProgram):
     """A session of ONNX Runtime, and the graph that its optimizer made."""
 
-    def __init__(self, engine: OnnxRuntimeEngine, path: Path) -> None:
+    def __init__(self, engine: OnnxruntimeEngine, path: Path) -> None:
         self.engine = engine
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = engine.threads

@@ -22,7 +22,7 @@ _NAMES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "u8": "int8", 
 _PRODUCTS = ("Convolution", "FullyConnected", "MatMul")  # where nearly all operations are
 
 
-class OpenVinoEngine(HostEngine):
+class OpenvinoEngine(HostEngine):
     """The CPU of this machine, on a number of threads."""
 
     def __init__(self, place: Place) -> None:
@@ -43,21 +43,21 @@ class OpenVinoEngine(HostEngine):
     def get(self, tensor: Tensor) -> Array:
         return np.array(tensor if isinstance(tensor, np.ndarray) else tensor.data)
 
-    def program(self, path: Path, dtype: str, batch_size: int) -> OpenVinoProgram:
+    def program(self, path: Path, dtype: str, batch_size: int) -> OpenvinoProgram:
         if dtype not in self.dtypes():
             raise ValueError(
                 "OpenVINO does not compute in this dtype on this CPU. Expected one of "
                 f"{', '.join(self.dtypes())}. Received: dtype={dtype!r}"
             )
-        return OpenVinoProgram(self, path, HINTS[dtype], batch_size)
+        return OpenvinoProgram(self, path, HINTS[dtype], batch_size)
 
 
-class OpenVinoProgram(HostProgram):
+class OpenvinoProgram(HostProgram):
     """A model compiled for a fixed batch size: with an open one it ran a fifth slower or more."""
 
-    engine: OpenVinoEngine
+    engine: OpenvinoEngine
 
-    def __init__(self, engine: OpenVinoEngine, path: Path, hint: str, batch_size: int) -> None:
+    def __init__(self, engine: OpenvinoEngine, path: Path, hint: str, batch_size: int) -> None:
         self.engine, self.path, self.hint, self.batch_size = engine, path, hint, batch_size
         self.requests: dict[int, Any] = {}  # by batch size
         self._bound: Tensor = None

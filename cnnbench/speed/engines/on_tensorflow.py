@@ -14,7 +14,7 @@ from cnnbench.speed.engines.engine import Array, Tensor
 from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
 
 
-class TensorFlowEngine(KerasEngine):
+class TensorflowEngine(KerasEngine):
     def __init__(self, place: Place) -> None:
         self.device = f"/{kind_of(place.device).upper()}:0"
 
@@ -41,14 +41,14 @@ class TensorFlowEngine(KerasEngine):
         graph: Callable[..., Tensor] = tf.function(function, jit_compile=jit)
         return graph
 
-    def program(self, model: keras.Model, workload: Workload) -> TensorFlowProgram:
-        return TensorFlowProgram(self, model, workload)
+    def program(self, model: keras.Model, workload: Workload) -> TensorflowProgram:
+        return TensorflowProgram(self, model, workload)
 
 
-class TensorFlowProgram(KerasProgram):
+class TensorflowProgram(KerasProgram):
     """Graphs of `train_step` and of the model in inference mode."""
 
-    def __init__(self, engine: TensorFlowEngine, model: keras.Model, workload: Workload) -> None:
+    def __init__(self, engine: TensorflowEngine, model: keras.Model, workload: Workload) -> None:
         super().__init__(engine, model, workload)
         # Keras decides in compile() whether XLA is of use on this device.
         jit = bool(model.jit_compile)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import keras
-import numpy as np
 import torch
 
 from cnnbench.machine.backends import Place
-from cnnbench.pictures.batches import Pictures
 from cnnbench.records.records import Workload
 from cnnbench.speed.engines.engine import Array, Tensor
 from cnnbench.speed.engines.keras_model import KerasEngine, KerasProgram
@@ -70,9 +68,7 @@ class TorchProgram(KerasProgram):
         """Counts convolutions and matrix products of one step, which is made."""
         from torch.utils.flop_counter import FlopCounterMode
 
-        shape = (COUNTED_PICTURES, *self.model.input_shape[1:])
-        labels = np.zeros(COUNTED_PICTURES, np.int64)
-        inputs = self.inputs(Pictures(np.zeros(shape, np.uint8), labels))
+        inputs = self.inputs(self.black(COUNTED_PICTURES))
         with FlopCounterMode(display=False) as counter:
             if self.workload == "train":
                 self.train(*inputs)

@@ -21,8 +21,8 @@ from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures
 from cnnbench.records.records import Placement, Row
 from cnnbench.speed.engines import on_openvino as openvino
-from cnnbench.speed.engines.on_onnxruntime import OnnxRuntimeEngine
-from cnnbench.speed.engines.on_openvino import OpenVinoEngine
+from cnnbench.speed.engines.on_onnxruntime import OnnxruntimeEngine
+from cnnbench.speed.engines.on_openvino import OpenvinoEngine
 from cnnbench.speed.engines.onnx_export import export_onnx, quantize_onnx
 from cnnbench.speed.throughput import measure_row
 
@@ -68,7 +68,7 @@ def expected(folder):
     return answers
 
 
-@pytest.fixture(scope="module", params=[OpenVinoEngine, OnnxRuntimeEngine])
+@pytest.fixture(scope="module", params=[OpenvinoEngine, OnnxruntimeEngine])
 def engine(request):
     return request.param(PLACE)
 
@@ -117,7 +117,7 @@ def test_three_classes_answer_as_in_keras(tmp_path, capfd):
     expected = model.predict_on_batch(PICTURES)
     export_onnx(model, tmp_path / "float32.onnx", SHAPE)
     np.testing.assert_array_equal(model.predict_on_batch(PICTURES), expected)  # is as before
-    close(program(OnnxRuntimeEngine(PLACE), tmp_path).answer(PICTURES), expected)
+    close(program(OnnxruntimeEngine(PLACE), tmp_path).answer(PICTURES), expected)
     assert capfd.readouterr().out == ""
 
 
@@ -155,7 +155,7 @@ def test_torch_exports_the_same_answers(tmp_path):
     np.save(tmp_path / "pictures.npy", PICTURES)
     variables = worker_environment(Place("torch", "cpu", 1))
     subprocess.run([sys.executable, "-c", TORCH], cwd=tmp_path, env=variables, check=True)
-    found = program(OnnxRuntimeEngine(PLACE), tmp_path).answer(PICTURES)
+    found = program(OnnxruntimeEngine(PLACE), tmp_path).answer(PICTURES)
     close(found, np.load(tmp_path / "answers.npy"))
     kinds = [node.op_type for node in graph_of(tmp_path / "float32.onnx").node]
     assert "Add" not in kinds  # a bias after a transposition halves OpenVINO's speed
@@ -204,7 +204,7 @@ def test_a_file_of_another_dtype_is_found_out(engine, folder, expected):
 
 @pytest.mark.parametrize("hint", [None, "bf16"])
 def test_openvino_in_bfloat16_says_so_even_if_unasked(folder, expected, monkeypatch, hint):
-    engine = OpenVinoEngine(PLACE)
+    engine = OpenvinoEngine(PLACE)
     if "bfloat16" not in engine.dtypes():
         pytest.skip("this CPU does not compute in bfloat16")
     if hint:
@@ -219,14 +219,14 @@ def test_openvino_does_what_the_cpu_does(folder, dtype, capability):
         def get_property(self, device, name):
             return {"FP32", "BF16", "FP16", "INT8"} - {capability}
 
-    engine = OpenVinoEngine(PLACE)
+    engine = OpenvinoEngine(PLACE)
     engine.core = Core()
     with pytest.raises(ValueError, match=f"on this CPU.*float32, .*Received: dtype='{dtype}'"):
         program(engine, folder, dtype)
 
 
 def test_openvino_has_the_threads_asked_for_and_a_program_for_single_pictures(folder, expected):
-    ready = program(OpenVinoEngine(PLACE), folder)
+    ready = program(OpenvinoEngine(PLACE), folder)
     ready.answer(PICTURES[:1])
     assert sorted(ready.requests) == [1, 8]
     for request in ready.requests.values():
@@ -234,13 +234,13 @@ def test_openvino_has_the_threads_asked_for_and_a_program_for_single_pictures(fo
 
 
 def test_int8_weights_that_are_multiplied_in_float32_are_found_out(folder, expected):
-    ready = program(OnnxRuntimeEngine(PLACE), folder, "int8")
+    ready = program(OnnxruntimeEngine(PLACE), folder, "int8")
     ready.optimized = (folder / "int8.onnx").read_bytes()  # before it was optimized
     assert ready.placement() == Placement(("cpu",), ("int8",), ("float32",))
 
 
 def test_onnxruntime_has_the_threads_that_were_asked_for(folder, expected):
-    session = program(OnnxRuntimeEngine(PLACE), folder).session
+    session = program(OnnxruntimeEngine(PLACE), folder).session
     assert session.get_session_options().intra_op_num_threads == 1
 
 
