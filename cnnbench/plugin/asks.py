@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import product
@@ -15,7 +15,7 @@ from cnnbench.models.variants import Variant, variant_named
 from cnnbench.records.records import Workload
 from cnnbench.session.options import SWEEP, Options
 from cnnbench.verdicts.gates.baselines import Baseline, read_baselines
-from cnnbench.verdicts.targets import Targets, stated_in
+from cnnbench.verdicts.targets import Targets, read_targets, stated_in
 
 if TYPE_CHECKING:
     from cnnbench.machine.backends import Place
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PREFIX = "cnnbench_"
 TARGETS_NAME = "targets.toml"
 OPTIONS_KEY = pytest.StashKey[Options]()
-READ_TARGETS_KEY = pytest.StashKey[Callable[[Path], Targets]]()
+TARGETS_KEY = pytest.StashKey[dict[Path, Targets]]()
 # The parts of what is measured. A backend can't do everything, so they are one parameter.
 SPOT = ("workload", "backend", "device", "dtype", "batch_size")
 WORKLOAD_OF: dict[str, Workload] = {
@@ -78,7 +78,10 @@ def targets_of(item: pytest.Item) -> Targets:
     """Returns what a test's marker states, and the file that is named or beside the test."""
     beside = item.path.parent / TARGETS_NAME
     path = options_of(item).targets or (beside if beside.is_file() else None)
-    targets = item.config.stash[READ_TARGETS_KEY](path) if path else Targets()
+    known = item.config.stash.setdefault(TARGETS_KEY, {})
+    if path and path not in known:
+        known[path] = read_targets(path)
+    targets = known[path] if path else Targets()
     marker = item.get_closest_marker("cnnbench")
     return replace(targets, stated=stated_in(marker.kwargs)) if marker else targets
 

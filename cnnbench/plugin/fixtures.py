@@ -23,12 +23,6 @@ def _cnnbench(request: pytest.FixtureRequest, benchmark: Any) -> Asking:
     return Asking(request, benchmark)
 
 
-@pytest.fixture
-def cnnbench_variant(request: pytest.FixtureRequest) -> Variant:
-    """`Variant` under test; its `name` is in the test's id. The test runs once for each variant."""
-    return variant_of(request.param)
-
-
 def _parameter(words: str) -> Any:
     def parameter(request: pytest.FixtureRequest) -> Any:
         return request.param
@@ -37,6 +31,7 @@ def _parameter(words: str) -> Any:
     return pytest.fixture(parameter)
 
 
+cnnbench_variant = _parameter("`Variant` under test; its `name` is in the test's id")
 cnnbench_seed = _parameter("`int`: seed of the training run")
 cnnbench_workload = _parameter('`"train"` or `"inference"`')
 cnnbench_backend = _parameter('`str`: backend to measure, such as `"tensorflow"`')
@@ -92,11 +87,9 @@ def cnnbench_run(
 
 
 @pytest.fixture
-def cnnbench_runs(
-    request: pytest.FixtureRequest, _cnnbench: Asking, cnnbench_variant: Variant
-) -> tuple[records.TrainingRun, ...]:
+def cnnbench_runs(_cnnbench: Asking, cnnbench_variant: Variant) -> tuple[records.TrainingRun, ...]:
     """`tuple` of `TrainingRun`: the trainings of this variant, one per seed."""
-    seeds = options_of(request.node).seeds
+    seeds = options_of(_cnnbench.node).seeds
     return tuple(_cnnbench.training_run(cnnbench_variant, seed) for seed in seeds)
 
 
@@ -117,9 +110,7 @@ def cnnbench_shuffled_labels(_cnnbench: Asking, cnnbench_variant: Variant) -> re
 
 
 def _gate(question: str) -> Any:
-    def gate(
-        request: pytest.FixtureRequest, _cnnbench: Asking, cnnbench_variant: Variant
-    ) -> records.CheckResult:
+    def gate(request: Any, _cnnbench: Asking, cnnbench_variant: Variant) -> records.CheckResult:
         return _cnnbench.gate(cnnbench_variant, str(request.fixturename))
 
     gate.__doc__ = f"`CheckResult`, for `cnnbench_judge`: {question}?"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,10 +15,10 @@ from cnnbench.plugin.asks import GATES, PREFIX, SPOT, WORKLOAD_OF, fixtures_of, 
 from cnnbench.plugin.running import CLOCK_KEY, RUNNING_KEY, RecordedClock, Running, in_full
 from cnnbench.plugin.terminal import GROUPS, Screen, shown
 from cnnbench.session.options import MARKER_FIELDS, OPTIONS, Options, options_from
-from cnnbench.verdicts.targets import Targets, read_targets
 
 if TYPE_CHECKING:
     from cnnbench.session.session import Session
+    from cnnbench.verdicts.gates.jury import Gate
 
 EXIT_INCONCLUSIVE = 10
 EXIT_ERROR = 11
@@ -49,8 +47,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[asks.OPTIONS_KEY] = asks.checked(options_from(texts))
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-    read: Callable[[Path], Targets] = cache(read_targets)
-    config.stash[asks.READ_TARGETS_KEY] = read
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -78,16 +74,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _is_asked(metafunc: pytest.Metafunc, name: str) -> bool:
-    """Returns whether a test has a fixture whose value no parameter or fixture of the user states.
-
-    pytest has no public way to ask which fixture a test gets.
-    """
+    """Returns whether a test asks for a value that no parameter or fixture of a user states."""
     if name not in metafunc.fixturenames:
         return False
     for mark in metafunc.definition.iter_markers("parametrize"):
         names = mark.args[0] if mark.args else mark.kwargs["argnames"]
         if name in (names.replace(" ", "").split(",") if isinstance(names, str) else names):
             return False
+    # pytest has no public way to ask which fixture a test gets.
     for definition in reversed(metafunc._arg2fixturedefs.get(name, ())):
         if definition.func.__module__ == "cnnbench.plugin.fixtures":
             return True
@@ -114,11 +108,7 @@ def _spots(options: Options, parts: list[str], fixed: Sequence[str]) -> list[tup
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Gives each cnnbench item its clock and puts the items in the order that costs least.
-
-    Raises:
-        pytest.UsageError: if `--benchmark-only` would skip one of them in silence.
-    """
+    """Gives each cnnbench item its clock and puts the items in the order that costs least."""
     ours = [item for item in items if asks.uses_cnnbench(item)]
     without = [item.nodeid for item in ours if "benchmark" not in fixtures_of(item)]
     if without and config.getoption("benchmark_only", False):
@@ -128,21 +118,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             "or run without --benchmark-only:\n  " + "\n  ".join(without)
         )
     for item in ours:
-        _give_clock(item)
+        clock = item.stash[CLOCK_KEY] = RecordedClock()
+        # Unused on purpose by a check on records that another test has shown already (a second row
+        # with the same numbers would only be noise), and by a test whose training failed.
+        item.add_marker(pytest.mark.filterwarnings("ignore:Benchmark fixture was not used"))
+        group = next((GROUPS[name] for name in fixtures_of(item) if name in GROUPS), None)
+        if group is not None:
+            given = item.get_closest_marker("benchmark")
+            settings = {"group": group, **(given.kwargs if given else {}), "timer": clock.timer}
+            item.add_marker(pytest.mark.benchmark(**settings), append=False)
     if ours:
         items.sort(key=_stage)  # stable
-
-
-def _give_clock(item: pytest.Item) -> None:
-    clock = item.stash[CLOCK_KEY] = RecordedClock()
-    # Unused on purpose by a check on records that another test has shown already (a second row
-    # with the same numbers would only be noise), and by a test whose training failed.
-    item.add_marker(pytest.mark.filterwarnings("ignore:Benchmark fixture was not used"))
-    group = next((GROUPS[name] for name in fixtures_of(item) if name in GROUPS), None)
-    if group is not None:
-        given = item.get_closest_marker("benchmark")
-        settings = {"group": group, **(given.kwargs if given else {}), "timer": clock.timer}
-        item.add_marker(pytest.mark.benchmark(**settings), append=False)
 
 
 def _stage(item: pytest.Item) -> int:
@@ -160,11 +146,8 @@ def _stage(item: pytest.Item) -> int:
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Opens pictures and workers and starts the trainings that the selected tests need."""
     config = session.config
-    ours = [
-        item
-        for item in session.items
-        if asks.uses_cnnbench(item) and item.get_closest_marker("skip") is None
-    ]
+    selected = [item for item in session.items if item.get_closest_marker("skip") is None]
+    ours = list(filter(asks.uses_cnnbench, selected))
     failed_collection = session.testsfailed and not config.option.continue_on_collection_errors
     is_in_xdist = hasattr(config, "workerinput")  # each test says so itself
     if not ours or config.option.collectonly or failed_collection or is_in_xdist:
@@ -184,51 +167,39 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         bench.start()
         if not bench.leaks:
             running.gates = asks.Gates(bench, ours)
-            _plan(bench, ours, running.gates)
+            _plan(bench, ours, running.gates.gates)
     except (ValueError, OSError, JobError) as error:
         raise pytest.UsageError(in_full(error)) from None
 
 
-def _plan(bench: Session, ours: Sequence[pytest.Item], gates: asks.Gates) -> None:
+def _plan(bench: Session, ours: Sequence[pytest.Item], gates: Sequence[Gate]) -> None:
     from cnnbench.session.workers.process import WorkerDied
 
-    params = [asks.params_of(item) for item in ours]
-    variants = dict.fromkeys(known["variant"] for known in params if "variant" in known)
+    variants = dict.fromkeys(filter(None, (asks.params_of(one).get("variant") for one in ours)))
     if variants:  # pictures alone need no backend, whose import takes seconds
         # A model that crashes its worker is reported by that model's own tests.
         with suppress(WorkerDied):
             bench.check_models(variants)
     jobs = dict.fromkeys(job for item in ours for job in asks.trainings_of(bench, item))
     bench.plan(jobs)
-    bench.plan_measurements(
-        dict.fromkeys(row for item in ours for row in asks.measurements_of(bench, item))
-    )
-    for line in _plan_in_words(bench, gates, len(jobs)):
-        bench.progress.note(line)
-
-
-def _plan_in_words(bench: Session, gates: asks.Gates, trainings: int) -> list[str]:
-    data, options = bench.data_set, bench.options
-    gpus = options.device_names() if options.devices == ("auto",) else ()
-    lines = [
+    rows = dict.fromkeys(row for item in ours for row in asks.measurements_of(bench, item))
+    bench.plan_measurements(rows)
+    data, options, note = bench.data_set, bench.options, bench.progress.note
+    lacks_gpu = options.devices == ("auto",) and options.device_names() == ("cpu",)
+    note(
         f"{data.name}: {data.train_pictures} training and {len(data.validation_labels)} held-out "
-        f"pictures{'; no GPU found' if gpus == ('cpu',) else ''}; report: {shown(bench.directory)}"
-    ]
-    if trainings:
+        f"pictures{'; no GPU found' if lacks_gpu else ''}; report: {shown(bench.directory)}"
+    )
+    if jobs:
         protocol = options.training_protocol()
-        lines.append(
-            f"{_counted(trainings, 'training')} planned ({protocol.name}, "
-            f"{_counted(protocol.epochs, 'epoch')})"
-        )
-    if gates.gates:
-        seeds = {gate.variant: len(gate.seeds) for gate in gates.gates}
+        epochs = _counted(protocol.epochs, "epoch")
+        note(f"{_counted(len(jobs), 'training')} planned ({protocol.name}, {epochs})")
+    if gates:
+        seeds = {gate.variant: len(gate.seeds) for gate in gates}
         more = sum(max(0, options.max_seeds - count) for count in seeds.values())
         added = f"; if undecided, up to {_counted(more, 'more training')}" if more else ""
-        lines.append(
-            f"{_counted(len(gates.gates), 'gate')}; chance of any false alarm: at most "
-            f"{options.alpha:.2g}{added}"
-        )
-    return lines
+        alpha = f"chance of any false alarm: at most {options.alpha:.2g}"
+        note(f"{_counted(len(gates), 'gate')}; {alpha}{added}")
 
 
 def _counted(count: int, thing: str) -> str:

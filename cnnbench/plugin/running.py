@@ -11,7 +11,6 @@ import pytest
 from cnnbench.models.variants import Variant
 from cnnbench.plugin.asks import Gates, Spot, variant_of
 from cnnbench.records import records
-from cnnbench.session.options import SWEEP
 
 if TYPE_CHECKING:
     from cnnbench.session.session import Session
@@ -21,10 +20,7 @@ JUNIT = ("check", "verdict", "observed", "threshold", "low", "high", "p_value", 
 
 
 class RecordedClock:
-    """A timer for pytest-benchmark that is put forward by what a worker timed.
-
-    It brings the worker's own seconds, around nothing but the work, into table and JSON.
-    """
+    """A timer that brings a worker's own seconds into the tables and JSON of pytest-benchmark."""
 
     now = 0.0
 
@@ -39,12 +35,12 @@ class RecordedClock:
 class Running:
     """What a pytest session has of cnnbench's.
 
-    `gates` is `None` if the pictures can't be trained on. `reds` has a verdict for each failed test
+    `gates` are there if the pictures can be trained on. `reds` has a verdict for each failed test
     that was undecided or could not be judged, `errors` the test that showed an error in full.
     """
 
     session: Session
-    gates: Gates | None = None
+    gates: Gates = field(init=False)
     reds: list[records.Verdict] = field(default_factory=list)
     errors: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -63,13 +59,12 @@ class Asking:
                 "cnnbench starts processes of its own and measures on an idle machine: run this "
                 "test without xdist (-n 0)."
             )
-        self._request, self._node, self._benchmark = request, request.node, benchmark
-        self.running = running
+        self.node, self._benchmark, self.running = request.node, benchmark, running
 
     def leaks(self) -> tuple[str, ...]:
         """Returns a line for each picture that is on both sides; ends the session if any is."""
         if self.running.session.leaks:
-            self._request.session.shouldfail = "the held-out set is not held out"
+            self.node.session.shouldfail = "the held-out set is not held out"
         return self.running.session.leaks
 
     def session(self) -> Session:
@@ -80,7 +75,7 @@ class Asking:
 
     def show(self, seconds: Sequence[float], **extra_info: object) -> None:
         """Shows recorded seconds as the rounds of this test's benchmark."""
-        clock, rounds = self._node.stash[CLOCK_KEY], iter(seconds)
+        clock, rounds = self.node.stash[CLOCK_KEY], iter(seconds)
         # pytest-benchmark may ask for a further call (under --benchmark-cprofile, say).
         self._benchmark.pedantic(lambda: clock.advance(next(rounds, 0.0)), rounds=len(seconds))
         self._benchmark.extra_info.update(extra_info)
@@ -100,13 +95,13 @@ class Asking:
         """Returns a measurement per process, or per batch size of a sweep."""
         if why := self.session().why_absent(spot.backend, spot.device):
             pytest.skip(why)
-        place, job = spot.job(self.session(), self._node, workload)
+        place, job = spot.job(self.session(), self.node, workload)
 
         def measured(session: Session) -> tuple[records.Measurement, ...]:
             measurer = session.measurer()
             measurer.peak(place, spot.dtype)
-            sweep = spot.batch_size == SWEEP
-            return measurer.sweep(place, job) if sweep else measurer.measurements(place, job)
+            measure = measurer.measurements if job.row.batch_size else measurer.sweep
+            return measure(place, job)
 
         return self._answer(spot.variant, measured)
 
@@ -133,10 +128,9 @@ class Asking:
 
     def gate(self, value: Variant | str, fixture: str) -> records.CheckResult:
         """Returns the verdict on the gate behind a fixture; without a gate, skips."""
-        self.session()
+        self.session()  # without leaks
         variant, gates = variant_of(value), self.running.gates
-        assert gates is not None  # since the pictures are usable
-        gate = gates.asked.get((self._node.nodeid, fixture))
+        gate = gates.asked.get((self.node.nodeid, fixture))
         if isinstance(gate, str):
             pytest.skip(gate)
         if gate is None or gate.variant != variant.name:
@@ -168,7 +162,7 @@ class Asking:
     def _keep(self, result: records.CheckResult) -> None:
         self.running.session.keep(result)
         values = [(name, getattr(result, name)) for name in JUNIT]
-        self._node.user_properties += [(name, value) for name, value in values if value is not None]
+        self.node.user_properties += [(name, value) for name, value in values if value is not None]
 
     def _answer(self, variant: Variant, question: Callable[[Session], T]) -> T:
         from cnnbench.session.workers.process import JobError
@@ -181,8 +175,8 @@ class Asking:
     def _in_full_once(self, variant: Variant, error: Exception) -> str:
         """Returns an error in full for the first test of a variant, and for others where it is."""
         known = (variant.name, getattr(error, "reason", str(error)))
-        first = self.running.errors.setdefault(known, self._node.nodeid)
-        if first != self._node.nodeid:
+        first = self.running.errors.setdefault(known, self.node.nodeid)
+        if first != self.node.nodeid:
             return f"{variant.name} can't be used: see {first}"
         return in_full(error)
 

@@ -26,7 +26,6 @@ GROUPS = {
     "cnnbench_inference_throughput": "inference: one picture (OPS = pictures/s)",
 }
 Groups = list[tuple[str, list[dict[str, Any]]]]
-COLUMNS = ["min", "median", "ops", "rounds"]
 
 
 class Screen:
@@ -82,16 +81,15 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
-def pytest_benchmark_group_stats(config: pytest.Config) -> Generator[None, Groups, Groups]:
+def pytest_benchmark_group_stats(config: Any) -> Generator[None, Groups, Groups]:
     """Makes pytest-benchmark's tables of cnnbench's tests narrow; what a user chose stays.
 
     Its session has read the option for columns before any test is known to be one of cnnbench's.
     """
     groups = yield
     ours = [benchmarks for group, benchmarks in groups if group in GROUPS.values()]
-    session = getattr(config, "_benchmarksession", None)
-    if ours and session is not None and not config.getoption("benchmark_columns", None):
-        session.columns = COLUMNS
+    if ours and not config.getoption("benchmark_columns"):
+        config._benchmarksession.columns = ["min", "median", "ops", "rounds"]
     for benchmarks in ours:
         names = [one["name"].removeprefix("test_") for one in benchmarks]
         places = [name.partition("[")[2].removesuffix("]") for name in names]

@@ -10,7 +10,7 @@ import pytest
 from made_workers import World
 
 from cnnbench.machine.backends import Place
-from cnnbench.plugin import hooks
+from cnnbench.plugin import asks
 from cnnbench.report.frames import load_report
 from cnnbench.session.workers.jobs import CheckModels, MakeReference, Measure, Sanity, Train
 from cnnbench.session.workers.process import JobError, WorkerDied
@@ -111,8 +111,8 @@ def test_a_gate_that_cant_be_judged_has_the_same_properties(world, own):
 
 
 def test_files_are_read_once(world, own, pytester, monkeypatch):
-    read, real = [], hooks.read_targets
-    monkeypatch.setattr(hooks, "read_targets", lambda path: read.append(path) or real(path))
+    read, real = [], asks.read_targets
+    monkeypatch.setattr(asks, "read_targets", lambda path: read.append(path) or real(path))
     (pytester.path / "targets.toml").write_text("[default]\naccuracy = 0.1\n")
     tests = "def test_it(cnnbench_accuracy, cnnbench_target): cnnbench_target('accuracy')\n"
     assert own(tests, "--cnnbench-variants=wide,dropout", "--cnnbench-seeds=0-2").code == 0
