@@ -68,8 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if not rows:
             reason = f"not what {', '.join(options.backend_names())} can do in these dtypes"
             skipped = pytest.mark.skip(reason=f"{reason}: {', '.join(options.dtypes)}")
-            rows = [pytest.param(*[None] * len(parts), marks=skipped)]
-            ids = ["nowhere"]
+            rows, ids = [pytest.param(*[None] * len(parts), marks=skipped)], ["nowhere"]
         metafunc.parametrize([PREFIX + part for part in parts], rows, ids=ids, indirect=True)
 
 
