@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 LEVEL = 0.95  # of every interval
+ROUNDING = 1e-9  # below it a standard deviation is that of equal values
 # The points are sinh of even steps: a t distribution of 1 degree of freedom has far tails.
 _STEP = 0.05
 _STEPS = np.arange(-400, 401) * _STEP
@@ -125,10 +126,14 @@ def spread_of(values: Sequence[float]) -> Spread:
     return Spread(float(np.std(values, ddof=1)), n - 1) if n > 1 else Spread()
 
 
-def mean_of(values: Sequence[float], known: Spread = UNKNOWN) -> Estimate:
-    """Returns the mean with its standard error; a `known` spread of earlier samples is pooled."""
+def mean_of(values: Sequence[float], known: Spread = UNKNOWN, least: float = 0.0) -> Estimate:
+    """Returns the mean with its standard error; a `known` spread of earlier samples is pooled.
+
+    Values that are all alike have the standard deviation `least`: few are no proof that all are.
+    """
     pooled = spread_of(values).pooled(known)
-    return Estimate(float(np.mean(values)), pooled.sd / math.sqrt(len(values)), pooled.df)
+    sd = least if least and pooled.sd < ROUNDING else pooled.sd
+    return Estimate(float(np.mean(values)), sd / math.sqrt(len(values)), pooled.df)
 
 
 def difference_of(first: Sequence[float], second: Sequence[float]) -> Estimate:

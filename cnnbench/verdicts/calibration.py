@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnbench.pictures.batches import random_stream
 from cnnbench.records.records import CheckResult, TrainingRun
-from cnnbench.stats.intervals import Spread, spread_of
+from cnnbench.stats.intervals import ROUNDING, Spread, spread_of
 from cnnbench.verdicts.gates import evidence, rules
 from cnnbench.verdicts.gates.baselines import baseline_of
 from cnnbench.verdicts.gates.evidence import Levels, Rule, Runs
@@ -121,7 +121,7 @@ class Calibrator:
     def known(self, check: str) -> Spread:
         """Returns the spread that the gate is given; seeds that are all alike have the least."""
         spread = spread_of(self.values(check))
-        return spread if spread.sd >= evidence.ROUNDING else Spread(self.floor, spread.df)
+        return spread if spread.sd >= ROUNDING else Spread(self.floor, spread.df)
 
     def proposed(self, check: str) -> Gated:
         """Returns the strictest round threshold that leaves clean sessions green."""

@@ -24,16 +24,12 @@ DEFAULTS: dict[str, float] = {
 }
 # Have no default: accuracies, the drop from a baseline that must be found, and seeds' spread in
 # earlier runs (`_sd`, measured with `_seeds` seeds).
+SPREAD = ("accuracy", "train_accuracy", "generalization_gap")
 STATED = (
     "accuracy",
-    "accuracy_sd",
-    "accuracy_seeds",
     "accuracy_drop",
     "train_accuracy",
-    "train_accuracy_sd",
-    "train_accuracy_seeds",
-    "generalization_gap_sd",
-    "generalization_gap_seeds",
+    *(f"{name}_{part}" for name in SPREAD for part in ("sd", "seeds")),
 )
 PROPERTIES = (*STATED, *DEFAULTS)
 
@@ -64,8 +60,7 @@ class Targets:
 def stated_in(arguments: Mapping[str, Any]) -> dict[str, float]:
     """Returns the thresholds among a marker's arguments."""
     stated = {name: value for name, value in arguments.items() if name in PROPERTIES}
-    problems: list[str] = []
-    _check_table("@pytest.mark.cnnbench", stated, problems, deeper=False)
+    problems = _problems("@pytest.mark.cnnbench", stated, deeper=False)
     if problems:
         raise ValueError("\n".join(problems))
     return {name: float(value) for name, value in stated.items()}
@@ -79,10 +74,10 @@ def read_targets(path: Path) -> Targets:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no TOML: {error}") from error
-    problems: list[str] = []
+    problems = []
     for section, table in content.items():
         if isinstance(table, dict):
-            _check_table(section, table, problems, deeper=True)
+            problems += _problems(section, table)
         else:
             problems.append(f"{section}: expected a table such as [drawn] or [drawn.documented]")
     if problems:
@@ -90,11 +85,13 @@ def read_targets(path: Path) -> Targets:
     return Targets(content)
 
 
-def _check_table(where: str, table: Mapping[str, Any], problems: list[str], deeper: bool) -> None:
+def _problems(where: str, table: Mapping[str, Any], deeper: bool = True) -> list[str]:
+    found = []
     for key, value in table.items():
         if isinstance(value, dict) and deeper:
-            _check_table(f"{where}.{key}", value, problems, deeper=False)
+            found += _problems(f"{where}.{key}", value, deeper=False)
         elif key not in PROPERTIES:
-            problems.append(f"[{where}] {key}: unknown, expected one of {', '.join(PROPERTIES)}")
+            found.append(f"[{where}] {key}: unknown, expected one of {', '.join(PROPERTIES)}")
         elif isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-            problems.append(f"[{where}] {key}: expected a number, received {value!r}")
+            found.append(f"[{where}] {key}: expected a number, received {value!r}")
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist, fmean, median
 from typing import Protocol
@@ -14,17 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnbench.records.records import TrainingRun, Verdict
-from cnnbench.stats import intervals
 from cnnbench.stats.answers import classes_of
-from cnnbench.stats.intervals import UNKNOWN, Estimate, Interval, Spread
+from cnnbench.stats.intervals import Estimate, Interval, spread_of, widened
 from cnnbench.stats.power import values_needed
 
 Runs = Sequence[TrainingRun]
 Labels = Sequence[int]
-# Standard errors above chance that luck exceeds in 1 % of cases.
-LUCK = NormalDist().inv_cdf(0.99)
-ROUNDING = 1e-9  # below it a standard deviation is that of equal values
-NO_PICTURES = (0.0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -96,7 +91,7 @@ def is_constant(run: TrainingRun) -> bool:
 
 def luck_of(share: float, pictures: int) -> float:
     """Returns by how much luck exceeds a share in 1 % of cases (the normal approximation)."""
-    return LUCK * math.sqrt(share * (1 - share) / pictures)
+    return NormalDist().inv_cdf(0.99) * math.sqrt(share * (1 - share) / pictures)
 
 
 def collapsed_seeds(runs: Runs, labels: Labels) -> list[int]:
@@ -108,18 +103,12 @@ def collapsed_seeds(runs: Runs, labels: Labels) -> list[int]:
     chance = max(Counter(labels).values()) / len(labels)
     luck = luck_of(chance, len(labels))
     others_learn = median(run.val_accuracy for run in runs) > chance + 2 * luck
-    return [
-        run.seed
-        for run in runs
-        if is_constant(run) or (others_learn and run.val_accuracy <= chance + luck)
-    ]
+    weak = chance + luck if others_learn else -math.inf
+    return [run.seed for run in runs if is_constant(run) or run.val_accuracy <= weak]
 
 
 def living(runs: Runs, labels: Labels) -> tuple[Runs, str]:
-    """Returns the runs that did not collapse, or all where all did, and a clause on those that did.
-
-    The clause is empty where none did.
-    """
+    """Returns the runs that did not collapse, or all where all did, and a clause on the others."""
     dead = collapsed_seeds(runs, labels)
     alive = [run for run in runs if run.seed not in dead]
     if not dead:
@@ -140,17 +129,6 @@ def least_sd(accuracies: Sequence[float], pictures: int) -> float:
     return math.sqrt((wrong + 1) / (pictures + 2) / (2 * pictures))
 
 
-def seed_mean(values: Sequence[float], known: Spread = UNKNOWN, least: float = 0.0) -> Estimate:
-    """Returns the mean over seeds, with a `known` spread from earlier runs pooled with theirs.
-
-    Values that are all alike have the standard deviation `least`: few are no proof that all are.
-    """
-    estimate = intervals.mean_of(values, known)
-    if least and estimate.error < ROUNDING:
-        return replace(estimate, error=least / math.sqrt(len(values)))
-    return estimate
-
-
 def mean_rule(
     seeds: Estimate,
     values: int,
@@ -158,14 +136,14 @@ def mean_rule(
     levels: Levels,
     *,
     good: int,
-    pictures: tuple[float, float] = NO_PICTURES,
+    pictures: tuple[float, float] = (0.0, math.inf),
 ) -> Evidence:
     """Compares a mean over seeds with a threshold, by Student's t.
 
     `good` is 1 if the mean should be at least the threshold, -1 if at most; `pictures` the variance
     that other held-out pictures would add, and its degrees of freedom.
     """
-    estimate = intervals.widened(seeds, *pictures)
+    estimate = widened(seeds, *pictures)
     below, above = estimate.p_below(threshold), estimate.p_above(threshold)
     p_fail, p_pass = (below, above) if good > 0 else (above, below)
     sd, distance = seeds.error * math.sqrt(values), (seeds.value - threshold) * good
@@ -183,8 +161,8 @@ def mean_sd(values: Sequence[float]) -> str:
     """Returns mean, standard deviation and number of seeds in words."""
     if len(values) == 1:
         return f"{values[0]:.4f} (n=1 seed)"
-    sd = intervals.spread_of(values).sd
-    return f"{fmean(values):.4f} ± {sd:.4f} (mean ± sd, n={len(values)} seeds)"
+    mean, sd = fmean(values), spread_of(values).sd
+    return f"{mean:.4f} ± {sd:.4f} (mean ± sd, n={len(values)} seeds)"
 
 
 def in_seeds(needed: int | None, values: int) -> str:

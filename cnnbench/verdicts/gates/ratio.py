@@ -53,26 +53,18 @@ def judge_ratios(seen: Sequence[Sequence[Estimate]], rule: RatioRule) -> list[Ra
     Fail: "not slower" is refuted at `alpha` by all ratios together (Holm), and the estimate is at
     least the margin. Pass: "slower by the margin" is refuted at `beta`.
     """
-    looks, margin = rule.looks or (1,), rule.log_margin
+    looks, margin, found = rule.looks or (1,), rule.log_margin, []
     slower = [sequential_p_value([one.p_above(0.0) for one in each], looks) for each in seen]
-    by_margin = [sequential_p_value([one.p_below(margin) for one in each], looks) for each in seen]
-    return [
-        RatioVerdict(_verdict(each, p_slower, p_margin, rule), p_slower, p_margin)
-        for each, p_slower, p_margin in zip(seen, holm(slower), by_margin, strict=True)
-    ]
-
-
-def _verdict(
-    seen: Sequence[Estimate], p_slower: float, p_margin: float, rule: RatioRule
-) -> Decision:
-    if not seen:
-        return "inconclusive"
-    wide = rule.narrow and seen[-1].interval().half_width > rule.log_margin
-    if p_margin <= rule.beta and not wide:
-        return "pass"
-    if p_slower <= rule.alpha and seen[-1].value >= rule.log_margin:
-        return "fail"
-    return "inconclusive"
+    for each, p_slower in zip(seen, holm(slower), strict=True):
+        p_margin = sequential_p_value([one.p_below(margin) for one in each], looks)
+        wide = rule.narrow and bool(each) and each[-1].interval().half_width > margin
+        verdict: Decision = "inconclusive"
+        if p_margin <= rule.beta and not wide:
+            verdict = "pass"
+        elif p_slower <= rule.alpha and each[-1].value >= margin:
+            verdict = "fail"
+        found.append(RatioVerdict(verdict, p_slower, p_margin))
+    return found
 
 
 def ratio_values_needed(value: float, sd: float, rule: RatioRule, ratios: int = 1) -> int | None:

@@ -11,14 +11,14 @@ import numpy as np
 from scipy import special
 
 from cnnbench.records.records import TrainingRun
-from cnnbench.stats.intervals import UNKNOWN, Interval, Spread, picture_error, spread_of, widened
+from cnnbench.stats import intervals
+from cnnbench.stats.intervals import ROUNDING, UNKNOWN, Interval, Spread
 from cnnbench.stats.power import smallest_difference
 from cnnbench.stats.two_samples import EFFICIENCY, p_lower, shift
 from cnnbench.verdicts.gates import evidence
 from cnnbench.verdicts.gates.baselines import Baseline, identity_of
-from cnnbench.verdicts.gates.evidence import ROUNDING, Evidence, Labels, Levels, Runs
+from cnnbench.verdicts.gates.evidence import Evidence, Labels, Levels, Runs
 
-POWER = 0.9
 MOST_NEW = 200  # seeds beside a baseline: where advice stops looking
 
 
@@ -36,17 +36,17 @@ class AccuracyTarget:
     def evidence(self, runs: Runs, labels: Labels, levels: Levels) -> Evidence:
         alive, collapsed = evidence.living(runs, labels)
         values = [run.val_accuracy for run in alive]
-        seeds = evidence.seed_mean(values, self.known, evidence.least_sd(values, len(labels)))
+        seeds = intervals.mean_of(values, self.known, evidence.least_sd(values, len(labels)))
         found = evidence.mean_rule(seeds, len(values), self.target, levels, good=1)
-        own = found.interval
-        wider = widened(seeds, *picture_error(evidence.correct_of(alive, labels))).interval()
+        error = intervals.picture_error(evidence.correct_of(alive, labels))
+        own, wider = found.interval, intervals.widened(seeds, *error).interval()
         # With three seeds the pictures' part adds more degrees of freedom than variance, but an
         # interval that includes more uncertainty must not be the narrower one.
         everywhere = Interval(min(own.low, wider.low), max(own.high, wider.high))
         noise = ""
         floor = math.sqrt((1 - fmean(values)) / (2 * len(labels)))  # Jordan's, see `least_sd`
         if len(values) > 1 and floor > 0:
-            noise = f"; seed sd is {spread_of(values).sd / floor:.2f} of sqrt(err/2n)"
+            noise = f"; seed sd is {intervals.spread_of(values).sd / floor:.2f} of sqrt(err/2n)"
         detail = (
             f"held-out accuracy {evidence.mean_sd(values)}, {own} for this recipe on these "
             f"{len(labels)} pictures, {everywhere} on new pictures of their kind; target at least "
@@ -69,7 +69,7 @@ class TrainAccuracyTarget:
 
     def evidence(self, runs: Runs, labels: Labels, levels: Levels) -> Evidence:
         values = [run.train_accuracy for run in runs]
-        seeds = evidence.seed_mean(values, self.known)
+        seeds = intervals.mean_of(values, self.known)
         found = evidence.mean_rule(seeds, len(values), self.target, levels, good=1)
         detail = (
             f"training accuracy {evidence.mean_sd(values)}, {found.interval}; target at least "
@@ -95,8 +95,8 @@ class GeneralizationGapLimit:
         alive, collapsed = evidence.living(runs, labels)
         values = [run.generalization_gap for run in alive]
         least = evidence.least_sd([run.val_accuracy for run in alive], len(labels))
-        seeds = evidence.seed_mean(values, self.known, least)
-        error = picture_error(evidence.correct_of(alive, labels))
+        seeds = intervals.mean_of(values, self.known, least)
+        error = intervals.picture_error(evidence.correct_of(alive, labels))
         found = evidence.mean_rule(seeds, len(values), self.limit, levels, good=-1, pictures=error)
         train, over = fmean(run.train_accuracy for run in alive), found.observed - self.limit
         detail = (
@@ -126,7 +126,7 @@ class ValidationLossRiseLimit:
             detail = f"the validation loss is not finite in {len(runs)} seeds: rises {rises}"
             return Evidence(math.nan, self.limit, nowhere, 0.0, 1.0, detail, settled="fail")
         logs = [math.log1p(max(rise, -1 + ROUNDING)) for rise in rises]
-        limit, seeds = math.log1p(self.limit), evidence.seed_mean(logs)
+        limit, seeds = math.log1p(self.limit), intervals.mean_of(logs)
         found = evidence.mean_rule(seeds, len(logs), limit, levels, good=-1)
         low, high = special.expm1([found.interval.low, found.interval.high]).tolist()
         best = [1 + int(np.argmin(run.history["val_loss"])) for run in runs]
@@ -181,13 +181,13 @@ class AccuracyDrop:
         before = self.baseline.accuracies
         alive, collapsed = evidence.living(runs, labels)
         values = [run.val_accuracy for run in alive]
-        sd = spread_of(before).pooled(spread_of(values)).sd
+        sd = intervals.spread_of(before).pooled(intervals.spread_of(values)).sd
         if sd < ROUNDING:
             sd = evidence.least_sd((*before, *values), len(labels))
         sd /= math.sqrt(EFFICIENCY)
 
         def smallest(seeds: int) -> float:
-            return smallest_difference(sd, len(before), seeds, levels.alpha, POWER)
+            return smallest_difference(sd, len(before), seeds, levels.alpha)
 
         drop, interval = shift(before, values)
         seen, allowed, stated = smallest(len(values)), self.margin, ""

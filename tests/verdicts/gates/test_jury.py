@@ -262,12 +262,6 @@ def test_the_first_verdict_decides_all():
         assert len(trainer.asked) == 3
 
 
-def test_a_gate_that_nobody_announced_is_refused():
-    message = "request the gate's fixture as an argument of the test. Received: gate='said of thin'"
-    with pytest.raises(ValueError, match=message):
-        Jury([gate(GOOD)], Levels(), (0, 1), Trainer()).verdict(gate(GOOD, variant="thin"))
-
-
 def test_a_spent_budget_adds_no_seed_and_says_so():
     trainer, asked = Trainer(), []
     gates = [
