@@ -11,25 +11,26 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cnnbench.ab.bench import open_bench
 from cnnbench.ab.pairs import COLUMNS, ClockName, Pair
 from cnnbench.ab.sides import Settings, Side
-from cnnbench.ab.verdict import Result, Verdict, in_words, judge
 from cnnbench.machine.environment import describe
 from cnnbench.pictures.data_set import Splits
 from cnnbench.report.folder import new_report_folder
 from cnnbench.speed.timing import Clock
-from cnnbench.stats.intervals import mean_of
+from cnnbench.stats.intervals import mean_of, spread_of
 from cnnbench.stats.sequential import look_plan
-from cnnbench.verdicts.gates.ratio import RatioRule
+from cnnbench.verdicts.gates.ratio import RatioRule, judge_ratios, ratio_values_needed
 
 PAIRS_NAME = "pairs.csv"
 RESULT_NAME = "ab.json"
+
+Verdict = Literal["pass", "fail", "inconclusive", "undecided"]
 
 
 def compare_sides(
@@ -84,7 +85,7 @@ def compare_sides(
             say=say,
         )
     text = f"{in_words(result, rule)} {clocks_in_words(pairs, settings.clock)}"
-    write_result(folder, {**content, "result": result.to_dict(), "text": text})
+    write_result(folder, {**content, "result": asdict(result), "text": text})
     say(text)
     say(f"report: {folder}")
     return result.verdict
@@ -102,8 +103,8 @@ def measure_until_decided(
 ) -> tuple[list[Pair], Result]:
     """Measures pairs, by number, and seeks a verdict where the rule says so.
 
-    With a `budget` in seconds no pair but the first is started that would end later. Each pair is
-    kept before the next one. The last result is never `undecided`.
+    With a `budget` in seconds no pair but the first two, without which nothing is known, is started
+    that would end later. Each is kept before the next one. The last result is never `undecided`.
     """
     start = now()
     pairs: list[Pair] = []
@@ -117,6 +118,7 @@ def measure_until_decided(
             plan = f"about {least * each:.0f} s for {least} pairs, {most * each:.0f} s for {most}"
             at_most = "" if budget is None else f", at most {budget:g} s"
             say(f"first pair: {each:.1f} s; {plan}{at_most}")
+            continue
         last = budget is not None and spent + each > budget
         result = judge([pair.log_ratio(clock) for pair in pairs], rule, last=last)
         if len(pairs) in rule.looks:
@@ -139,6 +141,78 @@ def clocks_in_words(pairs: Sequence[Pair], clock: ClockName) -> str:
         f"Decided by {names[clock]}; {names[other]} says {change:+.1%}. The processes used "
         f"{cpus:.2f} CPUs while they worked."
     )
+
+
+@dataclass(frozen=True)
+class Result:
+    """A verdict, `undecided` if more pairs are to come, and everything that it rests on.
+
+    `change` (`low` to `high`) is the mean change of time per picture as a share of A's: above 0 B
+    is slower. The p values, of "B is not slower" and "B is slower by the margin or more", hold over
+    all looks. `sd` is that of the pairs' log ratios; `more_pairs` would be needed to decide.
+    """
+
+    verdict: Verdict
+    pairs: int
+    looks: tuple[int, ...]
+    change: float
+    low: float
+    high: float
+    p_slower: float
+    p_margin: float
+    sd: float
+    more_pairs: int | None
+
+
+def judge(log_ratios: Sequence[float], rule: RatioRule, *, last: bool = False) -> Result:
+    """Seeks a verdict after two pairs or more, by `judge_ratios`.
+
+    With `last` no more pairs will come (a budget); looks that were not reached are not taken.
+    """
+    pairs = len(log_ratios)
+    looks = tuple(look for look in rule.looks if look <= pairs)
+    (found,) = judge_ratios([[mean_of(log_ratios[:look]) for look in looks]], rule)
+    verdict: Verdict = found.verdict if pairs in looks else "inconclusive"
+    if verdict == "inconclusive" and not last and pairs < rule.looks[-1]:
+        verdict = "undecided"
+    mean, spread = mean_of(log_ratios), spread_of(log_ratios)
+    interval = mean.interval()
+    needed = ratio_values_needed(mean.value, spread.sd, rule)
+    return Result(
+        verdict=verdict,
+        pairs=pairs,
+        looks=looks,
+        change=math.expm1(mean.value),
+        low=math.expm1(interval.low),
+        high=math.expm1(interval.high),
+        p_slower=found.p_slower,
+        p_margin=found.p_margin,
+        sd=spread.sd,
+        more_pairs=None if needed is None else max(1, needed - pairs),
+    )
+
+
+def in_words(result: Result, rule: RatioRule) -> str:
+    """Returns a result that is not `undecided` in one paragraph."""
+    headline = {
+        "pass": f"PASS: B is not slower by {rule.margin:.1%} or more.",
+        "fail": f"FAIL: B is slower, by an estimated {rule.margin:.1%} or more.",
+        "inconclusive": "INCONCLUSIVE: the pairs neither show a slowdown nor rule one out.",
+    }[result.verdict]
+    text = (
+        f"{headline} B's time per picture is {result.change:+.1%} relative to A's (95 % interval "
+        f"{result.low:+.1%} to {result.high:+.1%}), from {result.pairs} pairs of fresh processes "
+        f"with a spread of {result.sd:.1%}. "
+        f"Looks after {', '.join(map(str, result.looks)) or 'none'}. "
+        f"p = {result.p_slower:.2g} that B is not slower (fails at {rule.alpha:g}), "
+        f"p = {result.p_margin:.2g} that B is slower by {rule.margin:.1%} or more (passes at "
+        f"{rule.beta:g}); both hold over all looks together."
+    )
+    if result.verdict != "inconclusive":
+        return text
+    if result.more_pairs is None:
+        return f"{text} Not even 1000 pairs would decide."
+    return f"{text} About {result.more_pairs} more pairs would be needed to decide."
 
 
 def append_pair(folder: Path, pair: Pair) -> None:

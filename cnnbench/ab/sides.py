@@ -37,7 +37,7 @@ class Settings:
     pairs: int = option(5, at_least(3), "N", "pairs before the first look")
     max_pairs: int = option(30, at_least(3), "N", "most pairs")
     budget: float | None = option(
-        None, seconds, "SECONDS", "no pair is started that would end later"
+        None, seconds, "SECONDS", "after two pairs, none is started that would end later"
     )
     seed: int = option(0, at_least(0), "SEED", "of weights, batches and orders")
 

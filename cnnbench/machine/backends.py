@@ -65,26 +65,18 @@ def can_run(backend: str, workload: str, device: str, dtype: str) -> bool:
 def missing(backend: str) -> str | None:
     """Returns what is wrong if a backend is not installed, with the extra that installs it."""
     absent = [name for name in PACKAGES[backend] if importlib.util.find_spec(name) is None]
-    if not absent:
-        return None
-    return (
+    text = (
         f"The backend {backend!r} is not installed (no {', '.join(absent)}). In cnnbench's "
         f"clone, install it with pip install '.[{backend}]'."
     )
+    return text if absent else None
 
 
 def require_backends(backends: Iterable[str]) -> None:
-    """Checks that backends are known and installed, without importing them.
-
-    Raises:
-        ValueError: names every one that is not, and what to do.
-    """
-    problems = []
+    """Raises a `ValueError` that names each backend that is unknown or not installed."""
+    unknown, problems = f"Unknown backend. Expected one of {', '.join(BACKENDS)}.", []
     for backend in backends:
-        valid = ", ".join(BACKENDS)
-        known = backend in BACKENDS
-        problem = missing(backend) if known else f"Unknown backend. Expected one of {valid}."
-        if problem is not None:
+        if problem := missing(backend) if backend in BACKENDS else unknown:
             problems.append(f"{problem} Received: backend={backend!r}")
     if problems:
         raise ValueError("\n".join(problems))
@@ -114,16 +106,21 @@ def worker_environment(place: Place) -> dict[str, str]:
             variables["XLA_FLAGS"] = f"{own} --xla_cpu_multi_thread_eigen=false".strip()
     elif index:
         # The worker sees this GPU alone, counted in the list that the user set, if there is one.
-        seen = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
-        listed = dict(enumerate(filter(None, seen)))
+        listed = dict(enumerate(visible_gpus() or ()))
         variables["CUDA_VISIBLE_DEVICES"] = listed.get(int(index), index)
     return variables
+
+
+def visible_gpus() -> list[str] | None:
+    """Returns the GPUs that the user lets CUDA see; `None`: all."""
+    text = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return None if text is None else [one.strip() for one in text.split(",") if one.strip()]
 
 
 def switch_off_telemetry() -> None:
     """Keeps OpenVINO from reporting its use to a host; comes before anything imports OpenVINO.
 
-    Importing OpenVINO starts a process that reports, and writes an id into the user's home.
-    Where `openvino_telemetry` can't be imported, OpenVINO uses a stub of its own.
+    Importing it would start a process that reports, and write an id into the user's home. Where
+    `openvino_telemetry` can't be imported, OpenVINO uses a stub of its own.
     """
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # Python's "not there"

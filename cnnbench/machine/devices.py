@@ -9,23 +9,19 @@ import sys
 from math import nan
 from pathlib import Path
 
-from cnnbench.machine.backends import TRAINING_BACKENDS, Place, kind_of
+from cnnbench.machine.backends import TRAINING_BACKENDS, Place, kind_of, visible_gpus
 from cnnbench.machine.environment import may_have_gpu, usable_cpus
 
 
 def auto_devices() -> tuple[str, ...]:
     """Returns the devices that this machine may have; only a backend knows for sure."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:  # NVIDIA's driver makes a file for each GPU
-        gpus = [path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()]
-        count = len(gpus)
-    else:
-        count = len([one for one in visible.split(",") if one.strip() not in ("", "-1")])
-    if not may_have_gpu() or (visible is not None and count == 0):
+    visible = visible_gpus()
+    if not may_have_gpu() or visible in ([], ["-1"]):
         return ("cpu",)
-    if count < 2:
-        return ("cpu", "gpu")
-    return ("cpu", *(f"gpu:{index}" for index in range(count)))
+    # NVIDIA's driver makes a file for each GPU.
+    files = [path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()]
+    count = len(files if visible is None else visible)
+    return ("cpu", "gpu") if count < 2 else ("cpu", *(f"gpu:{index}" for index in range(count)))
 
 
 def limit_threads(backend: str, threads: int) -> None:

@@ -13,30 +13,17 @@ import subprocess
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-PACKAGES = [
-    "cnnbench",
-    "keras",
-    "tensorflow",
-    "tensorflow-cpu",
-    "jax",
-    "jaxlib",
-    "torch",
-    "openvino",
-    "onnxruntime",
-    "onnx",
-    "tf2onnx",
-    "nvidia-ml-py",
-    "numpy",
-    "pillow",
-    "pandas",
-    "pytest",
-    "pytest-benchmark",
-]
+PACKAGES = (
+    ("cnnbench", "keras", "numpy", "pandas", "pillow", "pytest", "pytest-benchmark"),
+    ("tensorflow", "tensorflow-cpu", "jax", "jaxlib", "torch", "nvidia-ml-py"),
+    ("openvino", "onnxruntime", "onnx", "tf2onnx"),
+)
 # Of environment variables that change what backends do.
 FLAG_PREFIXES = ("TF_", "XLA_", "KERAS_", "CUDA_", "OMP_", "MKL_", "ONEDNN_", "JAX_", "TORCH_")
 # Set inside a git hook, where they would point git at another checkout.
@@ -48,6 +35,10 @@ GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
 def describe(root: Path) -> dict[str, Any]:
     """Returns the identity of a run started in `root`, as plain data."""
     commit, dirty = git_state(root)
+    packages = {}
+    for name in chain.from_iterable(PACKAGES):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            packages[name] = importlib.metadata.version(name)
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
@@ -60,7 +51,7 @@ def describe(root: Path) -> dict[str, Any]:
             "memory_mb": round(psutil.virtual_memory().total / 1e6),
         },
         "python": platform.python_version(),
-        "packages": _packages(),
+        "packages": packages,
         "flags": {
             # Each path is left out, up to the next flag.
             name: re.sub(r"[/\\~].*?(?=\s--|$)", "<path>", value, flags=re.DOTALL)
@@ -74,19 +65,17 @@ def describe(root: Path) -> dict[str, Any]:
 
 def usable_cpus() -> int:
     """Returns how many CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    can_say = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if can_say else os.cpu_count() or 1
 
 
 def cpu_model() -> str:
     """Returns the processor's name, or its architecture where the system does not report it."""
-    try:
+    with suppress(OSError):
         text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        text = ""
-    named = re.search(r"^model name\s*: *(.*)$", text, flags=re.MULTILINE)
-    return named[1] if named else platform.processor() or platform.machine()
+        if named := re.search(r"^model name\s*: *(.*)$", text, flags=re.MULTILINE):
+            return named[1]
+    return platform.processor() or platform.machine()
 
 
 def git_state(root: Path) -> tuple[str | None, bool | None]:
@@ -113,17 +102,6 @@ def git(folder: Path, *arguments: str, timeout: float | None = None) -> str:
     return done.stdout.strip()
 
 
-def _packages() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
-
-
 def may_have_gpu() -> bool:
-    """Returns whether this machine shows any sign of a GPU.
-
-    Only a backend knows for sure, and asking it takes seconds.
-    """
+    """Returns whether there is any sign of a GPU; only a backend knows, and needs seconds."""
     return sys.platform == "darwin" or any(map(os.path.exists, GPU_FILES))

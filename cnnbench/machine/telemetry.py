@@ -6,18 +6,15 @@ come from psutil, an NVIDIA GPU's from NVML (`nvidia-ml-py`, the extra `nvml`).
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from statistics import mean
 from typing import Any
 
 import psutil
 
-from cnnbench.machine.backends import kind_of
-
-Reading = dict[str, float]
+from cnnbench.machine.backends import kind_of, visible_gpus
 
 CLOCK_FALL = 0.10  # of the first clock
 STEAL_SHARE = 0.05  # of the time of all CPUs
@@ -36,50 +33,42 @@ NVML_REASONS = {
 
 
 class Telemetry:
-    """Watches one measurement.
+    """Watches a measurement on a device, from now on; of GPUs, the first that the process may use.
 
-    `start` once after the warm-up, `sample` between rounds while no clock runs, `stop` at the end.
-
-    Args:
-        device: `cpu` or `gpu`; the GPU is the first that the process may use.
+    `sample` between rounds while no clock runs, `stop` at the end.
     """
 
     def __init__(self, device: str) -> None:
         self._read = _read_cpu if kind_of(device) == "cpu" else _gpu_reader()
-
-    def start(self) -> None:
-        self._readings: list[Reading] = []
+        self._readings = [self._read()]
         self._before = _cpu_seconds()
 
     def sample(self) -> None:
         self._readings.append(self._read())
 
     def stop(self) -> dict[str, float | str]:
-        """Returns all that was reported since the start.
-
-        Returns:
-            Of `clock_mhz_first`, `clock_mhz_last`, `clock_mhz_min`, `watts` (mean), `throttled`
-            (reasons, or empty), `steal_share` and `other_cpu_share` those that are known.
-        """
+        """Returns what is known; `throttled` has the reasons, shares are of the CPUs' time."""
+        clocks, watts, reasons = (
+            [reading[name] for reading in self._readings if name in reading]
+            for name in ("clock_mhz", "watts", "reasons")
+        )
         values: dict[str, float | str] = {}
-        if clocks := self._of("clock_mhz"):
+        if clocks:
             values["clock_mhz_first"] = clocks[0]
             values["clock_mhz_last"] = clocks[-1]
             values["clock_mhz_min"] = min(clocks)
-        if watts := self._of("watts"):
+        if watts:
             values["watts"] = mean(watts)
-        if reasons := self._of("reasons"):
-            seen = {bit for bit in NVML_REASONS for each in reasons if int(each) & bit}
-            values["throttled"] = ", ".join(NVML_REASONS[bit] for bit in sorted(seen))
+        if reasons:
+            values["throttled"] = ", ".join(
+                text for bit, text in NVML_REASONS.items() if any(int(x) & bit for x in reasons)
+            )
         after = _cpu_seconds()
         total, steal, others = (new - old for old, new in zip(self._before, after, strict=True))
         if total > 0:
             values["steal_share"] = steal / total
             values["other_cpu_share"] = max(0.0, others) / total
         return values
-
-    def _of(self, name: str) -> list[float]:
-        return [reading[name] for reading in self._readings if name in reading]
 
 
 def _cpu_seconds() -> tuple[float, float, float]:
@@ -92,54 +81,52 @@ def _cpu_seconds() -> tuple[float, float, float]:
     return total, steal, busy - own.user - own.system
 
 
-def _read_cpu() -> Reading:
+def _read_cpu() -> dict[str, float]:
     # Not every system has clocks. The highest counts: idle CPUs are slow of their own will.
-    with contextlib.suppress(AttributeError, NotImplementedError, OSError, ValueError):
+    with suppress(AttributeError, NotImplementedError, OSError, ValueError):
         return {"clock_mhz": max(each.current for each in psutil.cpu_freq(percpu=True))}
     return {}
 
 
-def _gpu_reader() -> Callable[[], Reading]:
+def _gpu_reader() -> Callable[[], dict[str, float]]:
     """Returns what reads the GPU; nothing is read where NVML is not installed or finds no GPU."""
     try:
         nvml: Any = importlib.import_module("pynvml")
         nvml.nvmlInit()
         # NVML counts GPUs by their place on the bus; CUDA with CUDA_DEVICE_ORDER=PCI_BUS_ID.
-        name = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip() or "0"
+        name = (visible_gpus() or ["0"])[0]
         by = nvml.nvmlDeviceGetHandleByIndex if name.isdigit() else nvml.nvmlDeviceGetHandleByUUID
         gpu = by(int(name) if name.isdigit() else name)
     except Exception:  # NVML's errors have a type that only its module knows
         return dict
+    asked: dict[str, Callable[[], float]] = {
+        "clock_mhz": lambda: float(nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM)),
+        "watts": lambda: nvml.nvmlDeviceGetPowerUsage(gpu) / 1000,
+        "reasons": lambda: nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu),
+    }
 
-    def read() -> Reading:
-        found: Reading = {}
-        with contextlib.suppress(nvml.NVMLError):
-            found["clock_mhz"] = float(nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM))
-        with contextlib.suppress(nvml.NVMLError):
-            found["watts"] = nvml.nvmlDeviceGetPowerUsage(gpu) / 1000
-        with contextlib.suppress(nvml.NVMLError):
-            found["reasons"] = nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu)
+    def read() -> dict[str, float]:
+        found = {}
+        for name, ask in asked.items():
+            with suppress(nvml.NVMLError):
+                found[name] = ask()
         return found
 
     return read
 
 
 def concerns(telemetry: Mapping[str, Any]) -> list[str]:
-    """Returns what makes a measurement doubtful, a sentence each.
-
-    Args:
-        telemetry: what `Telemetry.stop` returned.
-    """
+    """Returns what makes a measurement doubtful, a sentence each."""
     found = []
-    if telemetry.get("throttled"):
-        found.append(f"The device was throttled: {telemetry['throttled']}.")
-    first, least = telemetry.get("clock_mhz_first"), telemetry.get("clock_mhz_min")
-    if first and least is not None and least < (1 - CLOCK_FALL) * first:
-        fall = 1 - least / first
-        found.append(f"The clock fell from {first:.0f} to {least:.0f} MHz ({fall:.0%}).")
-    steal, other = telemetry.get("steal_share", 0.0), telemetry.get("other_cpu_share", 0.0)
-    if steal > STEAL_SHARE:
+    if reasons := telemetry.get("throttled"):
+        found.append(f"The device was throttled: {reasons}.")
+    first = telemetry.get("clock_mhz_first", 0.0)
+    least = telemetry.get("clock_mhz_min", first)
+    if least < (1 - CLOCK_FALL) * first:
+        fall = f"{1 - least / first:.0%}"
+        found.append(f"The clock fell from {first:.0f} to {least:.0f} MHz ({fall}).")
+    if (steal := telemetry.get("steal_share", 0.0)) > STEAL_SHARE:
         found.append(f"The hypervisor took {steal:.0%} of the CPU time for other machines.")
-    if other > OTHER_CPU_SHARE:
+    if (other := telemetry.get("other_cpu_share", 0.0)) > OTHER_CPU_SHARE:
         found.append(f"Other processes used {other:.0%} of the CPUs.")
     return found

@@ -146,8 +146,6 @@ def _measured(
     for _ in range(blank.warmup_rounds):
         time_steps(step, steps, engine.synchronize)
     watch = Telemetry(blank.place.device)
-    watch.start()
-    watch.sample()
     round_seconds = []
     for _ in range(rounds):
         round_seconds.append(time_steps(step, steps, engine.synchronize))

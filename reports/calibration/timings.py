@@ -21,7 +21,7 @@ import numpy as np
 from rates import Rate, write_rates
 from scipy import stats
 
-from cnnbench.ab.verdict import judge
+from cnnbench.ab.run import judge
 from cnnbench.machine.environment import describe
 from cnnbench.stats.sequential import look_plan
 from cnnbench.verdicts.gates.ratio import RatioRule

@@ -61,7 +61,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def test_one_pair_of_two_revisions_is_measured_and_reported(
+def test_two_pairs_of_two_revisions_is_measured_and_reported(
     checkout: Path,
     tiny_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -82,7 +82,7 @@ def test_one_pair_of_two_revisions_is_measured_and_reported(
     with (report / "pairs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     a, b = ([float(row["cpu_seconds"]) for row in rows if row["side"] == side] for side in "AB")
-    assert len(a) == len(b) == 12
+    assert len(a) == len(b) == 24
     assert sum(b) > 3 * sum(a)
     assert {row["order"] for row in rows if row["side"] == "A"} == {"0", "1"}
     assert {(row["side"], row["batch_size"]) for row in rows} == {("A", "32"), ("B", "16")}

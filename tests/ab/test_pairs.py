@@ -47,11 +47,8 @@ def timed(machine: Machine, seed: int = 0) -> tuple[Round, ...]:
 
 def pair_of(a: Sequence[float], b: Sequence[float], number: int = 0, batch_b: int = 32) -> Pair:
     """A pair whose rounds took these seconds, of which a quarter on the CPU; A and B take turns."""
-    rounds = tuple(
-        Round("AB"[at % 2], Taken(x, x / 4), Taken(y, y / 4))
-        for at, (x, y) in enumerate(zip(a, b, strict=True))
-    )
-    return Pair(number, 2, 32, batch_b, rounds)
+    taken = [[Taken(each, each / 4) for each in side] for side in (a, b)]
+    return Pair(number, 2, 32, batch_b, tuple(map(Round, "AB" * 3, *taken)))
 
 
 # One pair
@@ -181,7 +178,7 @@ def test_pairs_are_measured_until_a_look_decides(noise: float, outcome: object) 
     assert Session(noise).run() == outcome
 
 
-@pytest.mark.parametrize(("budget", "count"), [(0.1, 1), (5.9, 2), (8.0, 4), (9.9, 4), (99.0, 6)])
+@pytest.mark.parametrize(("budget", "count"), [(0.1, 2), (5.9, 2), (8.0, 4), (9.9, 4), (99.0, 6)])
 def test_no_pair_is_started_that_would_end_too_late(budget: float, count: int) -> None:
     assert Session(noise=0.5).run(budget)[:2] == ("inconclusive", count)
 
@@ -222,6 +219,12 @@ def test_rows_say_who_was_first(tmp_path: Path) -> None:
         "1,A,1,2,32,1.0,0.25",
         "1,B,0,2,32,2.0,0.5",
     )
+    rounds = [
+        "0,A,0,2,32,1.0,0.25",
+        "0,B,1,2,32,2.0,0.5",
+        "1,A,1,2,32,1.0,0.25",
+        "1,B,0,2,32,2.0,0.5",
+    ]
     assert lines == [f"{pair},{each}" for pair in "01" for each in rounds]
 
 

@@ -9,17 +9,16 @@ import pytest
 from scipy import stats
 
 from cnnbench.ab.pairs import ROUNDS
-from cnnbench.ab.verdict import Verdict, in_words, judge
+from cnnbench.ab.run import Verdict, in_words, judge
 from cnnbench.stats.power import values_needed
 from cnnbench.verdicts.gates.ratio import RatioRule
 
 RULE = RatioRule(0.03, looks=(5, 8, 12), narrow=True)
-SPREAD = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
 def around(change: float, sd: float, pairs: int) -> list[float]:
     """Log ratios with about this change and spread, the same at every call."""
-    shape = [SPREAD[number % 5] for number in range(pairs)]
+    shape = [(number % 5 - 2) / 2 for number in range(pairs)]
     return [math.log1p(change) + sd * value / 0.79 for value in shape]
 
 
@@ -34,7 +33,7 @@ def test_a_clear_change_is_decided_at_the_first_look(change: float, verdict: Ver
     assert result.sd == pytest.approx(0.005, rel=0.01)
 
 
-@pytest.mark.parametrize("pairs", [1, 2, 3, 4, 6, 7, 11])
+@pytest.mark.parametrize("pairs", [2, 3, 4, 6, 7, 11])
 def test_between_looks_nothing_is_decided(pairs: int) -> None:
     assert judge(around(0.2, 0.005, pairs), RULE).verdict == "undecided"
 
@@ -49,13 +48,7 @@ def test_a_spent_budget_is_inconclusive_and_takes_no_look_of_its_own() -> None:
     result = judge(around(0.2, 0.005, 7), RULE, last=True)
     assert (result.verdict, result.looks) == ("inconclusive", (5,))
     assert result.p_slower < RULE.alpha
-
-
-def test_a_budget_of_one_pair_says_what_it_can() -> None:
-    result = judge([0.1], RULE, last=True)
-    assert (result.verdict, result.looks, result.more_pairs) == ("inconclusive", (), None)
-    assert "(95 % interval unknown from so few pairs)" in in_words(result, RULE)
-    assert (result.to_dict()["sd"], result.to_dict()["high"]) == (None, None)
+    assert "Looks after none." in in_words(judge([0.1, 0.2], RULE, last=True), RULE)
 
 
 def test_it_says_how_many_more_pairs_would_decide() -> None:
@@ -63,11 +56,9 @@ def test_it_says_how_many_more_pairs_would_decide() -> None:
     needed = values_needed(math.log1p(slow.change), slow.sd, RULE.alpha)
     assert needed is not None
     assert slow.more_pairs == needed - 5 > 0
-    assert in_words(slow, RULE).endswith(
-        f" About {slow.more_pairs} more pairs would be needed to decide."
-    )
-    decided = judge(around(0.2, 0.001, 6), RULE, last=True)
-    assert decided.more_pairs == 1
+    words = f" About {slow.more_pairs} more pairs would be needed to decide."
+    assert in_words(slow, RULE).endswith(words)
+    assert judge(around(0.2, 0.001, 6), RULE, last=True).more_pairs == 1
     never = judge(around(0.03 - 1e-9, 0.2, 10), RULE, last=True)
     assert in_words(never, RULE).endswith(" Not even 1000 pairs would decide.")
 
@@ -82,17 +73,10 @@ def test_words_hold_every_number() -> None:
         f"p = {result.p_margin:.2g} that B is slower by 3.0% or more (passes at 0.05); both hold "
         "over all looks together."
     )
-
-
-@pytest.mark.parametrize(
-    ("values", "start"),
-    [
-        (around(0.0, 0.005, 5), "PASS: B is not slower by 3.0% or more."),
-        (around(0.0, 0.3, 12), "INCONCLUSIVE: the pairs neither"),
-    ],
-)
-def test_words_start_with_the_verdict(values: list[float], start: str) -> None:
-    assert in_words(judge(values, RULE), RULE).startswith(start)
+    passed = judge(around(0.0, 0.005, 5), RULE)
+    assert in_words(passed, RULE).startswith("PASS: B is not slower by 3.0% or more. ")
+    unsure = judge(around(0.0, 0.3, 12), RULE)
+    assert in_words(unsure, RULE).startswith("INCONCLUSIVE: the pairs neither ")
 
 
 # On a busy machine, where a share of the rounds runs at half speed: measured beside a neighbour.

@@ -112,7 +112,7 @@ def test_a_side_that_cant_be_measured_is_exit_code_11_with_its_log(
         ((1.04,), ["--min-effect=0.05"], 0, "PASS: B is not slower by 5.0%"),
         ((1.04,), ["--alpha=0.02", "--beta=0.03"], 1, "(fails at 0.02)"),
         ((1.5,), ["--clock=cpu", "--beta=0.03"], 0, "(passes at 0.03)"),
-        ((1.0,), ["--budget=1e-9"], 10, "from 1 pairs"),
+        ((1.0,), ["--budget=1e-9"], 10, "from 2 pairs"),
         ((0.4, 0.5, 0.6), [], 10, "from 3 pairs"),  # sure, but the interval is not narrow
     ],
 )

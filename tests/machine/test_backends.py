@@ -15,18 +15,6 @@ from cnnbench.machine.backends import (
 )
 
 
-@pytest.fixture
-def installed(monkeypatch):
-    """Says which packages can be imported."""
-
-    def only(*names):
-        monkeypatch.setattr(
-            backends.importlib.util, "find_spec", lambda name: name if name in names else None
-        )
-
-    return only
-
-
 @pytest.mark.parametrize(
     ("device", "kind", "needed"),
     [("cpu", "cpu", 0), ("gpu", "gpu", 1), ("gpu:0", "gpu", 1), ("gpu:3", "gpu", 4)],
@@ -42,47 +30,38 @@ def test_what_is_no_device_says_what_is(name):
         check_device(name)
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 @pytest.mark.parametrize("device", ["cpu", "gpu", "gpu:1"])
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_kerass_backends_train_and_infer(backend, device):
     for dtype in DTYPES:
         assert can_run(backend, "inference", device, dtype)
         assert can_run(backend, "train", device, dtype) == (dtype != "int8")
 
 
-def test_exported_models_infer_on_a_cpu():
-    for backend in ("openvino", "onnxruntime"):
-        assert can_run(backend, "inference", "cpu", "float32")
-        assert can_run(backend, "inference", "cpu", "int8")
-        assert not can_run(backend, "train", "cpu", "float32")
-        assert not can_run(backend, "inference", "gpu", "float32")
-    assert can_run("openvino", "inference", "cpu", "bfloat16")
-    assert not can_run("onnxruntime", "inference", "cpu", "bfloat16")
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_exported_models_infer_on_a_cpu(backend):
+    assert can_run(backend, "inference", "cpu", "float32")
+    assert can_run(backend, "inference", "cpu", "int8")
+    assert not can_run(backend, "train", "cpu", "float32")
+    assert not can_run(backend, "inference", "gpu", "float32")
+    assert can_run(backend, "inference", "cpu", "bfloat16") == (backend == "openvino")
 
 
-# What is installed
-
-
-def test_what_is_missing_names_the_extra(installed):
-    installed("onnx", "jax")
-    assert missing("jax") is None
-    assert missing("openvino") == (
-        "The backend 'openvino' is not installed (no openvino, onnxruntime). In cnnbench's clone, "
-        "install it with pip install '.[openvino]'."
+def test_every_backend_that_cant_be_used_is_named_with_the_extra_that_installs_it(monkeypatch):
+    installed = {"tensorflow", "onnx"}
+    monkeypatch.setattr(
+        backends.importlib.util, "find_spec", lambda name: name if name in installed else None
     )
-
-
-def test_every_problem_is_named_at_once(installed):
-    installed("tensorflow")
     require_backends(["tensorflow"])
+    assert missing("tensorflow") is None
     with pytest.raises(ValueError, match="Unknown backend") as caught:
-        require_backends(["theano", "tensorflow", "jax"])
-    unknown, absent = str(caught.value).splitlines()
-    assert unknown == (
+        require_backends(["theano", "tensorflow", "openvino"])
+    assert str(caught.value).splitlines() == [
         "Unknown backend. Expected one of tensorflow, jax, torch, openvino, onnxruntime. "
-        "Received: backend='theano'"
-    )
-    assert absent.endswith("install it with pip install '.[jax]'. Received: backend='jax'")
+        "Received: backend='theano'",
+        "The backend 'openvino' is not installed (no openvino, onnxruntime). In cnnbench's clone, "
+        "install it with pip install '.[openvino]'. Received: backend='openvino'",
+    ]
 
 
 # The environment of a worker

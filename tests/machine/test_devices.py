@@ -40,44 +40,48 @@ def test_exported_models_see_no_gpu():
     assert gpus("openvino") == gpus("onnxruntime") == ()
 
 
-def module(backend: str, resets: list[str]) -> SimpleNamespace:
-    """Stands for a backend with a GPU whose peak is 5 MB."""
-    jax = SimpleNamespace(
-        device_kind="H", platform="gpu", memory_stats=lambda: {"peak_bytes_in_use": 5e6}
-    )
-    tensorflow = SimpleNamespace(
-        list_physical_devices=lambda kind: [SimpleNamespace(name=kind)],
-        experimental=SimpleNamespace(
-            get_device_details=lambda device: {"device_name": "H"},
-            reset_memory_stats=resets.append,
-            get_memory_info=lambda name: {"peak": 5e6},
-        ),
-    )
-    torch = SimpleNamespace(
-        device_count=lambda: 1,
-        get_device_name=lambda index: "H",
-        reset_peak_memory_stats=lambda: resets.append("all"),
-        max_memory_allocated=lambda: 5_000_000,
-    )
-    cpu = SimpleNamespace(platform="cpu")
-    return {
-        "jax": SimpleNamespace(devices=lambda: [jax, cpu]),
-        "tensorflow": SimpleNamespace(config=tensorflow),
-        "torch": SimpleNamespace(cuda=torch),
-    }[backend]
+RESETS: list[str] = []
+MODULES = {  # of backends with a GPU whose peak is 5 MB
+    "jax": SimpleNamespace(
+        devices=lambda: [
+            SimpleNamespace(
+                device_kind="H", platform="gpu", memory_stats=lambda: {"peak_bytes_in_use": 5e6}
+            ),
+            SimpleNamespace(platform="cpu"),
+        ]
+    ),
+    "tensorflow": SimpleNamespace(
+        config=SimpleNamespace(
+            list_physical_devices=lambda kind: [SimpleNamespace(name=kind)],
+            experimental=SimpleNamespace(
+                get_device_details=lambda device: {"device_name": "H"},
+                reset_memory_stats=RESETS.append,
+                get_memory_info=lambda name: {"peak": 5e6},
+            ),
+        )
+    ),
+    "torch": SimpleNamespace(
+        cuda=SimpleNamespace(
+            device_count=lambda: 1,
+            get_device_name=lambda index: "H",
+            reset_peak_memory_stats=lambda: RESETS.append("all"),
+            max_memory_allocated=lambda: 5_000_000,
+        )
+    ),
+}
 
 
 @pytest.mark.parametrize(
     ("backend", "expected"), [("jax", []), ("tensorflow", ["GPU:0"]), ("torch", ["all"])]
 )
 def test_backends_name_their_gpus_and_the_memory_used(monkeypatch, backend, expected):
-    resets: list[str] = []
-    monkeypatch.setitem(sys.modules, backend, module(backend, resets))
+    RESETS.clear()
+    monkeypatch.setitem(sys.modules, backend, MODULES[backend])
     assert gpus(backend) == ("H",)
     place = Place(backend, "gpu:1", 1)
     reset_peak_memory(place)
     assert peak_memory_mb(place) == 5.0
-    assert resets == expected
+    assert expected == RESETS
 
 
 def test_peak_memory_starts_anew():

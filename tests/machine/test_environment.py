@@ -54,32 +54,25 @@ def test_without_git_there_is_no_commit(checkout, monkeypatch):
 @pytest.mark.parametrize(
     ("hangs", "state"), [("rev-parse", (None, None)), ("status", ("abc", None))]
 )
-def test_a_git_that_hangs_is_given_up(checkout, monkeypatch, hangs, state):
+def test_a_git_that_hangs_is_given_up(tmp_path, monkeypatch, hangs, state):
     def run(command, timeout, **options):
         if hangs in command:
             raise subprocess.TimeoutExpired("git", timeout)
         return subprocess.CompletedProcess(command, 0, "abc\n")
 
     monkeypatch.setattr(environment.subprocess, "run", run)
-    assert git_state(checkout) == state
+    assert git_state(tmp_path) == state
 
 
 # Identity
 
 
 def test_the_identity_is_plain_data(tmp_path, monkeypatch):
-    monkeypatch.setattr(environment, "PACKAGES", ("pytest", "no-such-package-at-all"))
+    monkeypatch.setattr(environment, "PACKAGES", (("pytest", "no-such-package-at-all"),))
     identity = describe(tmp_path)
     assert json.loads(json.dumps(identity)) == identity
-    assert set(identity) == {
-        "started",
-        "machine",
-        "python",
-        "packages",
-        "flags",
-        "commit",
-        "dirty",
-    }
+    names = {"started", "machine", "python", "packages", "flags", "commit", "dirty"}
+    assert set(identity) == names
     assert datetime.fromisoformat(identity["started"]).utcoffset().total_seconds() == 0
     assert identity["python"] == platform.python_version()
     assert identity["packages"] == {"pytest": pytest.__version__}
