@@ -5,19 +5,10 @@ import random
 import re
 from pathlib import Path
 
+import factories
 import pandas as pd
 import pytest
-from factories import (
-    agreement,
-    check_result,
-    data_set,
-    measurement,
-    peak,
-    placement,
-    sanity_run,
-    timing_proof,
-    training_run,
-)
+from factories import check_result, data_set, measurement, training_run
 
 from cnnbench.records.journal import JOURNAL_NAME, Journal
 from cnnbench.records.records import Environment
@@ -32,13 +23,12 @@ RECORDS = (
     Environment({"commit": "abc", "machine": {"cpu": "Zählwerk"}, "gpus": []}),
     data_set(),
     training_run(),
-    sanity_run(),
+    factories.sanity_run(),
     measurement(workload="train", latency_seconds=()),
-    measurement(
-        agreement=agreement(), timing=timing_proof(), placement=placement(), flops_per_picture=1e9
-    ),
+    measurement(agreement=factories.agreement(), timing=factories.timing_proof()),
+    measurement(placement=factories.placement(), flops_per_picture=1e9, process=1),
     measurement(batch_size=64, out_of_memory=True, round_seconds=(), latency_seconds=()),
-    peak(),
+    factories.peak(),
     check_result(),
     check_result(check="training_finished", seed=1, batch_size=None),
 )
@@ -77,41 +67,22 @@ def test_a_report_has_the_schema_and_is_read_as_it_was_written(read_back, record
         assert frame.dtypes.to_dict() == expected
 
 
-@pytest.mark.parametrize("value", AWKWARD)
-def test_every_bit_of_a_float_is_read_back(read_back, value):
-    run = training_run(
-        val_loss=value,
-        history={"loss": (value, 1.0), "val_loss": (0.5, -value)},
-        val_probabilities=((value, 0.5),) * 4,
-    )
-    read_back(data_set(), run, check_result(observed=value, threshold=-value))
-
-
-def test_thousands_of_random_floats_are_read_back(read_back):
+def test_every_bit_of_a_float_is_read_back(read_back):
     rng = random.Random(0)
-    read_back(
-        measurement(
-            round_seconds=tuple(rng.random() * 10.0 ** rng.randrange(-20, 20) for _ in range(5000))
-        )
-    )
+    drawn = [rng.random() * 10.0 ** rng.randrange(-20, 20) for _ in range(5000)]
+    read_back(*(check_result(observed=value, threshold=-value) for value in (*AWKWARD, *drawn)))
 
 
 @pytest.mark.parametrize("name", [*LIKE_NUMBERS, *ODD])
 def test_every_name_is_read_back(read_back, name):
-    data = data_set(
-        name=name, classes=(name, "7"), validation_names=(name, f"{name}/{name}", "x", "y")
-    )
-    check = check_result(variant=name, detail=name)
-    read = read_back(data, training_run(variant=name), check)
+    names = (name, f"{name}/{name}", "x", "y")
+    data = data_set(name=name, classes=(name, "7"), validation_names=names)
+    read = read_back(data, training_run(variant=name), check_result(variant=name, detail=name))
     assert read.predictions["true_class"].tolist() == [name, name, "7", "7"]
 
 
 def test_a_missing_number_is_no_number(read_back):
-    read = read_back(
-        check_result(seed=None),
-        check_result(seed=3),
-        measurement(workload="train", latency_seconds=()),
-    )
+    read = read_back(check_result(seed=None), check_result(seed=3), measurement(latency_seconds=()))
     assert read.checks["seed"].tolist() == [pd.NA, 3]
     assert math.isnan(read.throughput["latency_p99_ms"][0])
 
@@ -150,27 +121,15 @@ def test_a_killed_run_is_read_from_its_journal(killed):
     assert_same(load_report(killed), report_of(RECORDS[:-1]))
 
 
-def test_a_damaged_journal_is_named(killed):
-    path = killed / JOURNAL_NAME
-    path.write_bytes(b"broken\n" + path.read_bytes())
-    with pytest.raises(ValueError, match=f"Damaged journal {re.escape(str(path))}, line 1"):
-        load_report(killed)
-
-
 # What is no report
 
 
 def test_what_is_no_report_is_named(tmp_path):
     (tmp_path / "runs.csv").touch()
     for path in (tmp_path / "none", tmp_path / "runs.csv"):
-        message = re.escape(f"No such report folder. Received: path='{path}'")
-        with pytest.raises(FileNotFoundError, match=message):
+        with pytest.raises(FileNotFoundError, match=f"No such .*. Received: path='{path}'"):
             load_report(path)
-    tables = ", ".join(f"{name}.csv" for name in SCHEMA)
-    message = re.escape(
-        f"No report in this folder. Expected {JOURNAL_NAME} or the tables {tables}. "
-        f"Received: path='{tmp_path}'"
-    )
+    message = f"Expected journal.jsonl or the tables runs.csv, .*. Received: path='{tmp_path}'"
     with pytest.raises(FileNotFoundError, match=message):
         load_report(tmp_path)
 
