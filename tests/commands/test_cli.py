@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -14,14 +15,13 @@ from suite_runs import run_command
 
 from cnnbench.cli import main
 from cnnbench.commands import pack, predict
+from cnnbench.commands.flags import add_flags, options_of
 from cnnbench.report.frames import report_of, write_report
+from cnnbench.session.options import Options
 from cnnbench.session.workers.process import JobError
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = sorted((ROOT / "reports/examples").iterdir())[0]
-
-
-# init and run
 
 
 def test_init_writes_the_suites_their_thresholds_and_a_workflow(tmp_path):
@@ -31,8 +31,8 @@ def test_init_writes_the_suites_their_thresholds_and_a_workflow(tmp_path):
     assert set(written) == expected | {"targets.toml"}
     assert all(text == (ROOT / "suites" / name).read_text() for name, text in written.items())
     assert tomllib.loads(written["targets.toml"])["default"]
-    workflow = (tmp_path / ".github/workflows/cnnbench.yml").read_text()
-    assert "pytest suites --benchmark-only" in workflow
+    workflow = tmp_path / ".github/workflows/cnnbench.yml"
+    assert "pytest suites --benchmark-only" in workflow.read_text()
 
 
 def test_init_writes_nothing_where_a_file_exists(tmp_path, capsys):
@@ -203,3 +203,26 @@ def test_a_command_ends_in_silence_when_nobody_reads_on():
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+# Options
+
+NAMES = ("seeds", "image_size", "data")
+
+
+def parsed(*arguments: str, **defaults: str) -> Options:
+    parser = argparse.ArgumentParser()
+    add_flags(parser, NAMES, **defaults)
+    return options_of(parser.parse_args(arguments), NAMES)
+
+
+def test_what_is_given_goes_before_a_commands_default_and_that_before_the_option_s():
+    given = parsed("--seeds", "7-7", "--data", "x", "--image-size", "16", seeds="0,1")
+    assert given == Options(seeds=(7,), data=Path("x"), image_size=16)
+    assert parsed(seeds="1-2") == Options(seeds=(1, 2))
+    assert parsed() == Options()
+
+
+def test_all_bad_values_are_reported_at_once():
+    with pytest.raises(ValueError, match=r"(?s)seeds: expected.*'x'.*image-size: expected.*'7'"):
+        parsed("--seeds", "x", "--image-size", "7")

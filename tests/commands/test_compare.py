@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+from answered import run_of
 from factories import data_set, measurement, training_run
 
 from cnnbench.cli import main
@@ -12,31 +13,15 @@ from cnnbench.report.frames import report_of, write_report
 
 NAMES = tuple(f"val/{kind}/{number}.jpg" for kind in ("cats", "dogs") for number in range(20))
 DATA = data_set(validation_names=NAMES, validation_labels=(0,) * 20 + (1,) * 20)
-STEADY, SLOW = (1.0, 1.01, 0.99), (2.0, 2.01, 1.99)
-DROPOUT = "--variants=documented,dropout"
-
-
-@pytest.fixture
-def written(tmp_path):
-    """Returns the folder of a report of these records."""
-
-    def write(name, *records):
-        folder = tmp_path / name
-        folder.mkdir(parents=True)
-        write_report(report_of(records), folder)
-        return folder
-
-    return write
+OTHER_PICTURES = data_set(validation_names=NAMES[::-1], validation_labels=DATA.validation_labels)
 
 
 def run_with(wrong, variant="documented", **changes):
     """Returns a run that is wrong on these pictures."""
-    sure = [0.125 if at < 20 else 0.875 for at in range(40)]
-    given = tuple((1 - p if at in wrong else p,) for at, p in enumerate(sure))
-    return training_run(variant=variant, val_probabilities=given, **changes)
+    return run_of(wrong, DATA.validation_labels, variant=variant, **changes)
 
 
-def of_processes(*seconds, **changes):
+def times(*seconds, **changes):
     """Returns measurements of processes whose rounds took these seconds."""
     return [
         measurement(process=number, round_seconds=(each,) * 3, **changes)
@@ -44,32 +29,53 @@ def of_processes(*seconds, **changes):
     ]
 
 
-@pytest.fixture
-def before(written):
-    """A report in which dropout is better than documented, and wide is no better."""
-    bad = [run_with(range(seed, 14 + seed), seed=seed) for seed in range(3)]
-    good = [run_with(range(seed), "dropout", seed=seed, fingerprint="d0") for seed in range(3)]
-    like = [run_with(range(seed, 13 + 2 * seed), "wide", seed=seed) for seed in range(3)]
-    classes = Environment({"data": {"classes": list(DATA.classes)}})
-    return written("before", classes, DATA, *bad, *good, *like)
+STEADY = times(1.0, 1.01, 0.99)
+BOTH = [data_set(), training_run(), training_run(seed=1), measurement()]
+REPORTS = {
+    # Dropout is better than documented, and wide is no better.
+    "before": [
+        Environment({"data": {"classes": list(DATA.classes)}}),
+        DATA,
+        *(run_with(range(seed, 14 + seed), seed=seed) for seed in range(3)),
+        *(run_with(range(seed), "dropout", seed=seed, fingerprint="d0") for seed in range(3)),
+        *(run_with(range(seed, 13 + 2 * seed), "wide", seed=seed) for seed in range(3)),
+    ],
+    "after": [
+        DATA,
+        *(run_with(range(20 - n), "documented", seed=4 + n, backend="jax") for n in range(3)),
+        *(run_with(range(20 - n), "wide", seed=4 + n, backend="jax") for n in range(3)),
+        run_with((), "own", seed=4),
+    ],
+    "lone": [DATA, run_with((), seed=8)],
+    "own": [DATA, run_with((), "mine")],
+    "others": [OTHER_PICTURES, run_with((), data_hash="beef")],
+    "steady": STEADY,
+    "slow": times(2.0, 2.01, 1.99),
+    "two": [*STEADY, *times(1.0, 1.01, 0.99, batch_size=64)],
+    "other": [measurement(device="gpu"), measurement(variant="wide")],
+    "a": BOTH,
+    "b": BOTH,
+    "more/steady": [measurement()],
+}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports")
+    for name, records in REPORTS.items():
+        (folder / name).mkdir(parents=True)
+        write_report(report_of(records), folder / name)
+    pack(folder / "steady", folder / "x.zip")
+    return folder
 
 
 @pytest.fixture
-def steady(written):
-    return written("steady", *of_processes(*STEADY))
-
-
-@pytest.fixture
-def slow(written):
-    return written("slow", *of_processes(*SLOW))
-
-
-@pytest.fixture
-def compared(capsys):
+def compared(reports, monkeypatch, capsys):
     """Returns what the command prints; nothing but a message where it fails."""
+    monkeypatch.chdir(reports)
 
-    def run(*arguments, code=0):
-        assert main(["compare", *map(str, arguments)]) == code
+    def run(arguments, code=0):
+        assert main(["compare", *arguments.split()]) == code
         found = capsys.readouterr()
         assert not (found.out and found.err)
         return found.err if code == 2 else found.out
@@ -80,8 +86,8 @@ def compared(capsys):
 # Answers
 
 
-def test_each_answer_is_under_its_question(before, compared):
-    text = compared(before, DROPOUT)
+def test_each_answer_is_under_its_question(compared):
+    text = compared("before --variants documented,dropout")
     head, networks = text.split("1. Do these trained networks answer these pictures differently?")
     networks, parts = networks.split("2. Is the recipe better, on these pictures, under new seeds?")
     seeds, everywhere = parts.split("3. Is it also better on new pictures of this kind?")
@@ -97,42 +103,36 @@ def test_each_answer_is_under_its_question(before, compared):
     assert "yes, B is better: B - A is +0.3250, 95 % interval +0.1" in everywhere
 
 
-def test_a_worse_recipe_is_called_worse_and_an_undecided_one_undecided(before, compared):
-    text = compared(before, "--variants", "dropout,documented,wide")
+def test_a_worse_recipe_is_called_worse_and_an_undecided_one_undecided(compared):
+    text = compared("before --variants dropout,documented,wide")
     assert text.count("no, B is worse: B - A is -0.3") == 4
-    text = compared(before, "--variants", "documented,wide")
+    text = compared("before --variants documented,wide")
     assert "   no difference was found" in text
     assert text.count("   undecided: B - A") == 2
 
 
 @pytest.mark.parametrize(("count", "named", "more"), [(0, 0, 0), (3, 2, 1), (99, 14, 0)])
-def test_changed_pictures_are_named_as_far_as_asked(before, compared, count, named, more):
-    text = compared(before, DROPOUT, "--pictures", count)
+def test_changed_pictures_are_named_as_far_as_asked(compared, count, named, more):
+    text = compared(f"before --variants documented,dropout --pictures {count}")
     assert ("val/cats/0.jpg: A right" in text) == (count > 0)
     assert text.count(".jpg: B right") == named
     assert text.count("... and 12 more") == more
 
 
-def test_two_reports_share_all_their_variants_or_those_asked_for(before, written, compared):
-    runs = [
-        run_with(range(20 - n), name, seed=4 + n, backend="jax")
-        for name in ("documented", "wide", "own")
-        for n in range(3)
-    ]
-    after = written("after", DATA, *runs)
-    text = compared(before, after)
+def test_two_reports_share_all_their_variants_or_those_asked_for(compared):
+    text = compared("before after")
     heads = [line.split(":")[0] for line in text.splitlines() if line.startswith(("A ", "B "))]
     assert heads[:2] == ["A documented of before", "B documented of after"]
     assert heads[2:] == ["A wide of before", "B wide of after"]
     assert "no seed in common" in text
     assert "; one answer to all pictures: seeds 4" in text
     assert "differs, A and B: backend: tensorflow and jax" in text
-    assert "documented" not in compared(before, after, "--variants", "wide")
+    assert "documented" not in compared("before after --variants wide")
 
 
-def test_a_table_has_a_row_per_question(before, written, tmp_path, compared):
+def test_a_table_has_a_row_per_question(tmp_path, compared):
     path = tmp_path / "out.csv"
-    text = compared(before, "--variants", "documented,dropout,wide", "--csv", path)
+    text = compared(f"before --variants documented,dropout,wide --csv {path}")
     assert text.endswith(f"table: {path}\n")
     rows = list(csv.DictReader(path.read_text().splitlines()))
     assert [row["question"] for row in rows] == ["networks", "seeds", "everywhere"] * 2
@@ -144,7 +144,7 @@ def test_a_table_has_a_row_per_question(before, written, tmp_path, compared):
     assert float(seeds["low"]) == pytest.approx(0.2849, abs=1e-4)
     assert float(everywhere["low"]) < float(seeds["low"]) < float(seeds["high"])
     assert (seeds["first"], seeds["votes_differ"]) == ("documented", "15")
-    compared(before, written("after", DATA, run_with((), seed=8)), "--csv", path)
+    compared(f"before lone --csv {path}")
     row = next(csv.DictReader(path.read_text().splitlines()))
     assert (row["difference"], row["p_value"], row["common_seeds"]) == ("", "", "0")
 
@@ -152,46 +152,40 @@ def test_a_table_has_a_row_per_question(before, written, tmp_path, compared):
 # Speed
 
 
-def test_speed_is_compared_where_reports_have_it(steady, slow, compared):
-    text = compared(steady, slow)
+def test_speed_is_compared_where_reports_have_it(compared):
+    text = compared("steady slow")
     assert "Speed of slow relative to steady" in text
     assert "Answers are not compared. The reports have no trained variant in common" in text
     assert "steady: none; slow: none" in text
 
 
-def test_both_parts_are_printed(written, tmp_path, compared):
-    records = data_set(), training_run(), training_run(seed=1), measurement()
-    both = [written(name, *records) for name in ("a", "b")]
-    text = compared(*both, "--csv", tmp_path / "x.csv")
+def test_both_parts_are_printed(tmp_path, compared):
+    text = compared(f"a b --csv {tmp_path / 'x.csv'}")
     assert text.index("Speed of b relative to a") < text.index("2. Is the recipe better")
     assert "ratio" in (tmp_path / "x.csv").read_text()
     assert "question" in (tmp_path / "x-answers.csv").read_text()
 
 
-def test_a_pack_is_a_report_and_reports_of_one_name_are_told_apart(
-    written, tmp_path, steady, compared
-):
-    pack(steady, tmp_path / "x.zip")
-    text = compared(steady, tmp_path / "x.zip", written("more/steady", measurement()))
+def test_a_pack_is_a_report_and_reports_of_one_name_are_told_apart(compared):
+    text = compared("steady x.zip more/steady")
     assert "Speed of x relative to steady (1)" in text
     assert "Speed of steady (3) relative to steady (1)" in text
 
 
-def test_columns_may_differ_and_variants_be_chosen(written, steady, compared):
-    other = written("other", measurement(device="gpu"), measurement(variant="wide"))
-    assert "no row in common" in compared(steady, other)
-    text = compared(steady, other, "--across", "device, dtype", "--variants", "documented")
+def test_columns_may_differ_and_variants_be_chosen(compared):
+    assert "no row in common" in compared("steady other")
+    text = compared("steady other --across device,dtype --variants documented")
     assert "cpu → gpu" in text
     assert "wide" not in text
-    within = compared(other, "--across", "device,variant")
+    within = compared("other --across device,variant")
     assert "Speed within other" in within
     assert "Answers" not in within
 
 
-def test_files_are_written(steady, slow, tmp_path, compared):
+def test_files_are_written(tmp_path, compared):
     pytest.importorskip("matplotlib")
     table, picture = tmp_path / "x.csv", tmp_path / "x.svg"
-    text = compared(steady, slow, "--csv", table, "--picture", picture)
+    text = compared(f"steady slow --csv {table} --picture {picture}")
     assert f"\npicture: {picture}\ntable: {table}\n" in text
     (row, *_) = csv.DictReader(table.read_text().splitlines())
     assert float(row["ratio"]) == pytest.approx(0.5, rel=0.01)
@@ -199,47 +193,34 @@ def test_files_are_written(steady, slow, tmp_path, compared):
 
 
 @pytest.mark.parametrize(
-    ("reports", "options", "code", "word"),
+    ("arguments", "code", "word"),
     [
-        ("steady slow", "", 1, "FAIL: 0 of 1 compared"),
-        ("steady steady", "", 0, "PASS: 1 of 1 compared"),
-        ("steady slow", "--alpha 0.0000001", 10, "alpha 1e-07"),
-        ("both steady", "", 10, "can't pass without --allow-missing"),
-        ("both steady", "--allow-missing", 0, "PASS"),
+        ("steady slow", 1, "FAIL: 0 of 1 compared"),
+        ("steady steady", 0, "PASS: 1 of 1 compared"),
+        ("steady slow --alpha 0.0000001", 10, "alpha 1e-07"),
+        ("two steady", 10, "can't pass without --allow-missing"),
+        ("two steady --allow-missing", 0, "PASS"),
     ],
 )
-def test_the_gate_has_an_exit_code(
-    tmp_path, written, steady, slow, compared, reports, options, code, word
-):
-    written("both", *of_processes(*STEADY), *of_processes(*STEADY, batch_size=64))
-    folders = [tmp_path / name for name in reports.split()]
-    assert word in compared(*folders, "--fail-on=5%", *options.split(), code=code)
-
-
-# Bad input
+def test_the_gate_has_an_exit_code(compared, arguments, code, word):
+    assert word in compared(f"{arguments} --fail-on 5%", code=code)
 
 
 @pytest.mark.parametrize(
-    ("reports", "options", "message"),
+    ("arguments", "message"),
     [
-        ("steady slow", "--alpha 0.5", "--alpha: expected a number between 0 and 0.5, such as"),
-        ("steady slow", "--fail-on 5", "--fail-on: expected a number between 0 and 1, such as"),
-        ("steady slow", "--pictures -1", "--pictures: expected a whole number of at least 0"),
-        ("steady before", "--alpha 0.1", "No throughput was measured. Received: reports=before"),
-        ("steady slow", "--variants x --allow-missing", "No throughput was measured"),
-        ("steady slow", "--across threads", "Expected columns among variant, backend"),
-        ("before", "", "--variants names at least two of its variants: documented, dropout, wide"),
-        ("before", "--variants documented", "--variants names at least two of its variants"),
-        ("before", "--variants documented,x", "documented, dropout, wide. Received: variant='x'"),
-        ("before own", "", "Received: before: documented, dropout, wide; own: mine"),
-        ("before others", "", "Not comparable: the pictures differ: pets c0ffee and pets beef. "),
+        ("steady slow --alpha 0.5", "--alpha: expected a number between 0 and 0.5, such as"),
+        ("steady slow --fail-on 5", "--fail-on: expected a number between 0 and 1, such as"),
+        ("steady slow --pictures -1", "--pictures: expected a whole number of at least 0"),
+        ("steady before --alpha 0.1", "No throughput was measured. Received: reports=before"),
+        ("steady slow --variants x --allow-missing", "No throughput was measured"),
+        ("steady slow --across threads", "Expected columns among variant, backend"),
+        ("before", "--variants names at least two of its variants: documented, dropout, wide"),
+        ("before --variants documented", "--variants names at least two of its variants"),
+        ("before --variants documented,x", "documented, dropout, wide. Received: variant='x'"),
+        ("before own", "Received: before: documented, dropout, wide; own: mine"),
+        ("before others", "Not comparable: the pictures differ: pets c0ffee and pets beef. "),
     ],
 )
-def test_bad_input_is_one_message(
-    tmp_path, written, before, steady, slow, compared, reports, options, message
-):
-    written("own", DATA, run_with((), "mine"))
-    changed = data_set(validation_names=NAMES[::-1], validation_labels=DATA.validation_labels)
-    written("others", changed, run_with((), data_hash="beef"))
-    folders = [tmp_path / name for name in reports.split()]
-    assert message in compared(*folders, *options.split(), code=2)
+def test_bad_input_is_one_message(compared, arguments, message):
+    assert message in compared(arguments, code=2)
