@@ -127,7 +127,7 @@ def _compiled(model: keras.Model, variant: Variant) -> keras.Model:
     return model
 
 
-def targets_for(model: keras.Model, labels: np.ndarray, classes: int) -> np.ndarray:
+def targets_for(model: keras.Model, labels: np.ndarray) -> np.ndarray:
     """Returns int64 labels `(n,)` in the form that the loss of a compiled model takes.
 
     That is float32 `(n, 1)` for a sigmoid, one-hot float32 `(n, classes)` for a categorical
@@ -137,7 +137,7 @@ def targets_for(model: keras.Model, labels: np.ndarray, classes: int) -> np.ndar
         return labels.astype("float32")[:, None]
     loss = model.loss if isinstance(model.loss, str) else type(model.loss).__name__
     if loss.lower().replace("_", "") == "categoricalcrossentropy":
-        one_hot: np.ndarray = np.eye(classes, dtype="float32")[labels]
+        one_hot: np.ndarray = np.eye(model.output_shape[-1], dtype="float32")[labels]
         return one_hot
     return labels
 
@@ -160,7 +160,7 @@ def try_model(variant: Variant, splits: Splits) -> None:
         own_models.require_shape(own_models.shape_of(answers), classes, blamed)
         _require_probabilities(model, pictures, blamed)
         labels = splits.train.labels[: own_models.PROBE_PICTURES]
-        model.train_on_batch(pictures, targets_for(model, labels, classes))
+        model.train_on_batch(pictures, targets_for(model, labels))
         kernels = [weight for weight in model.trainable_weights if len(weight.shape) > 1]
         # An untrained network without a sigmoid may answer from 0 to 1 by chance; not any more when
         # its last layer multiplies with large numbers of either sign, which a sigmoid can stand.

@@ -152,7 +152,9 @@ class Options:
     def training_protocol(self) -> Protocol:
         """Returns the named protocol, scaled by the options that say so."""
         return protocol_named(self.protocol).scaled(
-            self.epochs, self.steps_per_epoch, self.validation_steps
+            epochs=self.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            validation_steps=self.validation_steps,
         )
 
     def to_dict(self) -> dict[str, object]:

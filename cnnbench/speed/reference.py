@@ -158,8 +158,7 @@ def make_reference(
         # As trainings do it, and not by the step of an engine, which is what is compared.
         for number in numbers:
             batch = drawn_batch(side, batch_size, seed, number, purpose)
-            targets = targets_for(model, batch.labels, classes)
-            model.train_on_batch(batch.pictures, targets)
+            model.train_on_batch(batch.pictures, targets_for(model, batch.labels))
 
     def answers() -> Probabilities:
         return evaluate_side(model, held_out).probabilities.astype(np.float32)

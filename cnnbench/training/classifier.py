@@ -57,11 +57,7 @@ class Classifier:
 
     @cached_property
     def model(self) -> keras.Model:
-        """The Keras model with the saved weights.
-
-        Raises:
-            ValueError: if the weights are not those of the variant.
-        """
+        """The Keras model with the saved weights."""
         from cnnbench.models.network import build_model
 
         known = self.description
@@ -75,11 +71,7 @@ class Classifier:
         return model
 
     def predict(self, paths: Sequence[Path]) -> list[tuple[str, float]]:
-        """Returns the likeliest class of each picture file and its probability.
-
-        Raises:
-            ValueError: if a picture is damaged.
-        """
+        """Returns the likeliest class of each picture file and its probability."""
         pictures = decode_pictures(paths, self.description.input_shape[:2])
         answers = np.asarray(self.model.predict_on_batch(pictures), dtype=np.float64)
         if answers.shape[1] == 1:
@@ -108,8 +100,7 @@ def save(trained: Trained, folder: str | Path) -> None:
     )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {f"{i:03d}": weight for i, weight in enumerate(trained.model.get_weights())}
-    np.savez(folder / WEIGHTS_NAME, **weights)
+    np.savez(folder / WEIGHTS_NAME, *trained.model.get_weights())
     text = json.dumps(asdict(description), indent=2) + "\n"
     (folder / MODEL_NAME).write_text(text, encoding="utf-8")
 
@@ -137,7 +128,7 @@ def load_classifier(folder: str | Path) -> Classifier:
         name = WEIGHTS_NAME
         # Numbers only: without pickles a file can't bring code along.
         with (folder / name).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            weights = tuple(file[weight] for weight in sorted(file.files))
+            weights = tuple(file.values())
     except (ValueError, TypeError, OSError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"Damaged {folder / name}: {error}") from error
     return Classifier(description, weights)

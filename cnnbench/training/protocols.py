@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,9 @@ class Protocol:
     steps_per_epoch: int | None = None
     validation_steps: int | None = None
 
-    def scaled(
-        self, epochs: int | None, steps_per_epoch: int | None, validation_steps: int | None
-    ) -> Protocol:
+    def scaled(self, **numbers: Any) -> Protocol:
         """Returns the protocol with those numbers replaced that are not `None`."""
-        return replace(
-            self,
-            epochs=epochs or self.epochs,
-            steps_per_epoch=steps_per_epoch or self.steps_per_epoch,
-            validation_steps=validation_steps or self.validation_steps,
-        )
+        return replace(self, **{name: one for name, one in numbers.items() if one is not None})
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -45,11 +39,7 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def protocol_named(name: str) -> Protocol:
-    """Returns the protocol of that name.
-
-    Raises:
-        ValueError: if there is none; the message lists the valid names.
-    """
+    """Returns the protocol of that name, or raises a `ValueError` that lists the valid names."""
     if name not in PROTOCOLS:
         raise ValueError(
             f"Unknown protocol. Expected one of {', '.join(PROTOCOLS)}. Received: protocol={name!r}"

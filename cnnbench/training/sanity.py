@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from itertools import zip_longest
 
 import keras
 import numpy as np
@@ -29,16 +30,15 @@ def memorize(variant: Variant, splits: Splits, seed: int, place: Place) -> Sanit
     """Trains on one tiny batch until it is known by heart or the steps are spent.
 
     A network that can't learn 16 pictures has a broken gradient, optimizer or label path.
-    Accuracy and loss are those on the batch itself, in inference mode.
     """
-    classes = len(splits.classes)
     side = _tiny_batch(splits, seed)
-    model = seeded_model(variant, seed, splits.input_shape, classes)
-    targets = targets_for(model, side.labels, classes)
+    model = seeded_model(variant, seed, splits.input_shape, len(splits.classes))
+    targets = targets_for(model, side.labels)
     start = time.perf_counter()
-    steps = 0
-    result = evaluate_side(model, side)
-    while steps < MEMORIZATION_STEPS and not _by_heart(result.accuracy, result.loss):
+    steps, result = 0, evaluate_side(model, side)
+    while steps < MEMORIZATION_STEPS and not (
+        result.accuracy == 1.0 and result.loss < MEMORIZED_LOSS
+    ):
         for _ in range(STEPS_BETWEEN_LOOKS):
             model.train_on_batch(side.pictures, targets)
         steps += STEPS_BETWEEN_LOOKS
@@ -111,17 +111,11 @@ def with_shuffled_labels(splits: Splits, seed: int) -> Splits:
     return replace(splits, train=replace(splits.train, labels=mixed))
 
 
-def _by_heart(accuracy: float, loss: float) -> bool:
-    return accuracy == 1.0 and loss < MEMORIZED_LOSS
-
-
 def _tiny_batch(splits: Splits, seed: int) -> Pictures:
     """Returns a few training pictures, the classes in turn."""
     rng = random_stream(seed, "tiny_batch")
     labels = splits.train.labels
-    per_class = [list(rng.permutation(np.flatnonzero(labels == k))) for k in np.unique(labels)]
-    rows: list[int] = []
-    while len(rows) < MEMORIZED_PICTURES and any(per_class):
-        rows += [group.pop() for group in per_class if group]
-    chosen = np.array(rows[: max(MEMORIZED_PICTURES, len(per_class))])
+    classes = [rng.permutation(np.flatnonzero(labels == k))[::-1] for k in np.unique(labels)]
+    rows = [row for turn in zip_longest(*classes) for row in turn if row is not None]
+    chosen = np.array(rows[: max(MEMORIZED_PICTURES, len(classes))])
     return Pictures(splits.train_pictures()[chosen], labels[chosen])

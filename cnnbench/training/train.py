@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,12 +40,6 @@ class Trained:
     protocol: Protocol = field(repr=False)
     classes: tuple[str, ...] = field(repr=False)
     input_shape: tuple[int, int, int] = field(repr=False)
-
-
-class _Fitted(NamedTuple):
-    history: dict[str, tuple[float, ...]]  # a value per epoch, as in Keras' History
-    steps: int  # per epoch
-    non_finite: tuple[int, int] | None  # epoch and batch, from 1, where training stopped
 
 
 def train(
@@ -84,23 +78,22 @@ def train(
     protocol = protocol_named(protocol) if isinstance(protocol, str) else protocol
     protocol = replace(protocol, epochs=protocol.epochs if epochs is None else epochs)
     place = place or place_of_this_process()
-    classes = len(splits.classes)
     train_side = Pictures(splits.train_pictures(), splits.train.labels)
     held_out = Pictures(splits.validation_pictures(), splits.validation.labels)
-    model = seeded_model(variant, seed, splits.input_shape, classes)
-    first = train_side.taken(_spread(len(train_side.labels), INITIAL_LOSS_PICTURES))
-    initial_loss = evaluate_side(model, first).loss
+    model = seeded_model(variant, seed, splits.input_shape, len(splits.classes))
+    initial_loss = evaluate_side(model, _spread(train_side, INITIAL_LOSS_PICTURES)).loss
     before = [np.array(weight) for weight in model.get_weights()]
 
     start = time.perf_counter()
-    fitted = _fit(model, variant, train_side, held_out, seed, protocol, classes, progress)
+    history, steps_per_epoch, non_finite = _fit(
+        model, variant, train_side, held_out, seed, protocol, progress
+    )
     seconds = time.perf_counter() - start
 
     start = time.perf_counter()
     on_train, on_held_out = evaluate_side(model, train_side), evaluate_side(model, held_out)
     difference = prediction_difference(model, held_out.pictures, on_held_out.probabilities)
-    looked_at = held_out.taken(_spread(len(held_out.labels), INSPECTED_PICTURES))
-    dead = dead_units(model, looked_at.pictures)
+    dead = dead_units(model, _spread(held_out, INSPECTED_PICTURES).pictures)
     evaluation_seconds = time.perf_counter() - start
     after = model.get_weights()
     run = TrainingRun(
@@ -112,8 +105,8 @@ def train(
         batch_size=protocol.batch_size,
         protocol=protocol.name,
         threads=place.threads,
-        epochs=len(fitted.history["loss"]),
-        steps_per_epoch=fitted.steps,
+        epochs=len(history["loss"]),
+        steps_per_epoch=steps_per_epoch,
         parameters=model.count_params(),
         initial_loss=initial_loss,
         train_accuracy=on_train.accuracy,
@@ -129,11 +122,11 @@ def train(
         ),
         prediction_difference=difference,
         dead_units=dead,
-        weights_sha256=_hash(after),
+        weights_sha256=hashlib.sha256(b"".join(one.tobytes() for one in after)).hexdigest(),
         data_hash=splits.content_hash,
         fingerprint=variant.fingerprint(),
-        non_finite=fitted.non_finite,
-        history=fitted.history,
+        non_finite=non_finite,
+        history=history,
         val_probabilities=tuple(tuple(map(float, row)) for row in on_held_out.probabilities),
     )
     return Trained(run, model, variant, protocol, splits.classes, splits.input_shape)
@@ -146,10 +139,12 @@ def _fit(
     held_out: Pictures,
     seed: int,
     protocol: Protocol,
-    classes: int,
     progress: Progress,
-) -> _Fitted:
+) -> tuple[dict[str, tuple[float, ...]], int, tuple[int, int] | None]:
     """Does what Keras' `fit` and `EarlyStopping` do, step by step.
+
+    Returns Keras' history, the steps per epoch, and the epoch and batch, from 1, at which a loss
+    that was not finite stopped it.
 
     `fit` itself passes Python's batches to TensorFlow through tf.data, whose tuning thread
     sometimes sleeps on when a pipeline ends: one in five trainings took twice its time for it.
@@ -159,11 +154,11 @@ def _fit(
         train_side, monitor = _monitor_split(train_side, seed)
     count, batch_size = len(train_side.labels), protocol.batch_size
     steps = protocol.steps_per_epoch or math.ceil(count / batch_size)
-    targets = targets_for(model, train_side.labels, classes)
+    targets = targets_for(model, train_side.labels)
     shown = np.arange(len(held_out.labels))
     if protocol.validation_steps is not None:
         shown = np.resize(shown, protocol.validation_steps * batch_size)
-    history: dict[str, list[float]] = {}
+    epochs: list[dict[str, float]] = []
     best_loss, best_epoch, best_weights = math.inf, 0, None
     non_finite: tuple[int, int] | None = None
     for epoch in range(protocol.epochs):
@@ -185,37 +180,28 @@ def _fit(
             if best_weights is None or values["monitor_loss"] < best_loss:
                 best_loss, best_epoch = values["monitor_loss"], epoch
                 best_weights = [np.array(weight) for weight in model.get_weights()]
-        for name, value in values.items():
-            history.setdefault(name, []).append(value)
+        epochs.append(values)
         progress({"epoch": epoch + 1, "epochs": protocol.epochs, **values})
         if non_finite or (patience is not None and epoch - best_epoch >= patience):
             break
     if best_weights is not None:
         model.set_weights(best_weights)
-    return _Fitted({name: tuple(curve) for name, curve in history.items()}, steps, non_finite)
+    return {name: tuple(one[name] for one in epochs) for name in epochs[0]}, steps, non_finite
 
 
 def _monitor_split(side: Pictures, seed: int) -> tuple[Pictures, Pictures]:
     """Takes a stratified share out of the training set for early stopping to watch."""
     rng = random_stream(seed, "monitor_split")
-    watched = np.concatenate(
-        [
-            rng.permutation(rows)[: max(1, round(MONITOR_SHARE * len(rows)))]
-            for label in np.unique(side.labels)
-            for rows in [np.flatnonzero(side.labels == label)]
-        ]
-    )
+    watched: list[int] = []
+    for label in np.unique(side.labels):
+        rows = rng.permutation(np.flatnonzero(side.labels == label))
+        watched.extend(rows[: max(1, round(MONITOR_SHARE * len(rows)))])
     kept = np.setdiff1d(np.arange(len(side.labels)), watched)
     return side.taken(kept), side.taken(np.sort(watched))
 
 
-def _spread(count: int, most: int) -> np.ndarray:
-    """Returns up to `most` row numbers spread evenly, so that every class is among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
-
-
-def _hash(weights: list[np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for weight in weights:
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()
+def _spread(side: Pictures, most: int) -> Pictures:
+    """Returns up to `most` pictures spread evenly, so that every class is among them."""
+    count = len(side.labels)
+    rows = np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+    return side.taken(np.unique(rows))

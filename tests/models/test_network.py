@@ -139,6 +139,6 @@ def test_targets_fit_the_loss() -> None:
     softmax = build_model(VARIANTS["documented"], (24, 24, 3), classes=3)
     one_hot = build_model(variant_named("faults:three_classes"), (24, 24, 3), classes=3)
     one_hot.compile(loss=keras.losses.CategoricalCrossentropy())
-    assert targets_for(binary, labels[:2], 2).tolist() == [[0.0], [1.0]]
-    assert targets_for(softmax, labels, 3).tolist() == [0, 1, 2]
-    assert targets_for(one_hot, labels, 3).tolist() == np.eye(3).tolist()
+    assert targets_for(binary, labels[:2]).tolist() == [[0.0], [1.0]]
+    assert targets_for(softmax, labels).tolist() == [0, 1, 2]
+    assert targets_for(one_hot, labels).tolist() == np.eye(3).tolist()

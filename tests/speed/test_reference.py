@@ -114,7 +114,7 @@ def test_training_is_that_of_a_new_network_step_by_step(tiny_splits, trained):
     side = Pictures(tiny_splits.train_pictures(), tiny_splits.train.labels)
     for number in range(found.first_batch, found.first_batch + found.steps):
         batch = drawn_batch(side, 8, 0, number)
-        model.train_on_batch(batch.pictures, targets_for(model, batch.labels, 2))
+        model.train_on_batch(batch.pictures, targets_for(model, batch.labels))
     np.testing.assert_array_equal(found.probabilities, answers_of(model, tiny_splits))
     assert found.rounding <= ROUNDING
     assert trained.flops["train"] > 2 * trained.flops["inference"] > 0

@@ -138,7 +138,7 @@ def test_curves_are_those_of_keras_fit(variant: Variant, tiny_splits: Splits) ->
     run = train(variant, tiny_splits, protocol=protocol).run
     model = seeded_model(variant, 0, tiny_splits.input_shape, 2)
     pictures = tiny_splits.train_pictures()
-    targets = targets_for(model, tiny_splits.train.labels, 2)
+    targets = targets_for(model, tiny_splits.train.labels)
     batches = [rows for epoch in (0, 1) for rows in epoch_batches(96, 36, 3, 0, epoch)]
     fitted = model.fit(
         ((pictures[rows], targets[rows]) for rows in batches),
@@ -147,7 +147,7 @@ def test_curves_are_those_of_keras_fit(variant: Variant, tiny_splits: Splits) ->
         epochs=2,
         validation_data=(
             tiny_splits.validation_pictures(),
-            targets_for(model, tiny_splits.validation.labels, 2),
+            targets_for(model, tiny_splits.validation.labels),
         ),
         verbose=0,
     )

@@ -55,8 +55,7 @@ class KerasProgram(Program):
         pictures = self.engine.put(batch.pictures)
         if self.workload == "inference":
             return (pictures,)
-        targets = targets_for(self.model, batch.labels, self.model.output_shape[-1])
-        return pictures, self.engine.put(targets)
+        return pictures, self.engine.put(targets_for(self.model, batch.labels))
 
     def run(self, pictures: Tensor, targets: Tensor | None = None) -> Tensor:
         return self.infer(pictures) if targets is None else self.train(pictures, targets)

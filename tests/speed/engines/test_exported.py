@@ -49,7 +49,7 @@ def trained(variant, classes):
     """A model after one step, so that batch normalization has statistics of its own."""
     keras.utils.set_random_seed(1)
     model = build_model(variant, SHAPE, classes)
-    model.train_on_batch(PICTURES, targets_for(model, LABELS, classes))
+    model.train_on_batch(PICTURES, targets_for(model, LABELS))
     return model
 
 
