@@ -16,8 +16,8 @@ from cnnbench.machine.backends import TRAINING_BACKENDS, Place, require_backends
 from cnnbench.machine.environment import git
 from cnnbench.models.variants import VARIANTS, Variant, variant_named
 from cnnbench.records.records import Workload
-from cnnbench.session import option_table
-from cnnbench.session.option_table import at_least, fraction, one_of, option, rate, seconds
+from cnnbench.session import options
+from cnnbench.session.options import at_least, fraction, one_of, option, rate, seconds
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Settings:
     seed: int = option(0, at_least(0), "SEED", "of weights, batches and orders")
 
 
-AB_OPTIONS = option_table.options_in(Settings)
-BACKEND = option_table.Option("backend", one_of(TRAINING_BACKENDS), "NAME", "of Keras")
+AB_OPTIONS = options.options_in(Settings)
+BACKEND = options.Option("backend", one_of(TRAINING_BACKENDS), "NAME", "of Keras")
 OWN_HARNESS = Path(__file__).resolve().parents[2]
 KEYS = "rev, variant, batch_size, threads, backend"
 
@@ -51,7 +51,7 @@ KEYS = "rev, variant, batch_size, threads, backend"
 def settings_from(texts: Mapping[str, str | None]) -> Settings:
     """Returns the settings for the texts that were given; `None` means the default."""
     given = {name: text for name, text in texts.items() if text is not None}
-    settings = Settings(**option_table.parse_all(AB_OPTIONS, given, prefix="--"))
+    settings = Settings(**options.parse_all(AB_OPTIONS, given, prefix="--"))
     if settings.max_pairs < settings.pairs:
         raise ValueError(
             "--max-pairs: expected at least as many as --pairs. "

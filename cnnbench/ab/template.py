@@ -151,7 +151,7 @@ def _forked(place: Place, setup: dict[str, Any], paths: list[str]) -> int:
 def become_worker(place: Place, setup: dict[str, Any]) -> None:
     """Does jobs in the folder, with the modules and, from the start in JAX, on the CPUs given."""
     from cnnbench.ab.steps import pin
-    from cnnbench.session.workers.child import serve
+    from cnnbench.session.workers.process import serve
 
     sys.path[:] = setup["sys_path"]
     os.chdir(setup["folder"])

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnnbench.commands.flags import EXIT_CODES, add_flags
-from cnnbench.session import option_table
-from cnnbench.session.option_table import at_least, fraction, option, rate, words
+from cnnbench.session import options
+from cnnbench.session.options import at_least, fraction, option, rate, words
 
 if TYPE_CHECKING:
     from cnnbench.comparing.speeds import ReportSpeeds
@@ -47,7 +47,7 @@ class Asked:
     picture: Path | None = option(None, Path, "FILE", "draw the ratios: a .png or .svg file")
 
 
-OPTIONS = option_table.options_in(Asked)
+OPTIONS = options.options_in(Asked)
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +71,7 @@ def run(parsed: argparse.Namespace) -> int:
     from cnnbench.report.frames import load_report, report_name
 
     given = {name: text for name in OPTIONS if (text := getattr(parsed, name)) is not None}
-    asked = Asked(**option_table.parse_all(OPTIONS, given, prefix="--"))
+    asked = Asked(**options.parse_all(OPTIONS, given, prefix="--"))
     names = [report_name(path) for path in parsed.reports]
     reports = [
         (f"{name} ({number})" if names.count(name) > 1 else name, load_report(path))

@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, require_backends
-from cnnbench.session.option_table import Option
-from cnnbench.session.options import OPTIONS, Options, options_from
+from cnnbench.session.options import OPTIONS, Option, Options, options_from
 
 DATA = ("data", "split_seed", "validation_fraction", "image_size", "cache_dir", "backends")
 TRAINING = (*DATA, "epochs", "protocol", "steps_per_epoch", "validation_steps")

@@ -36,10 +36,11 @@ class Place:
         return f"{self.backend} on {self.device}"
 
 
-def check_device(name: str) -> None:
-    """Raises a `ValueError` unless a name is that of a device: `cpu`, `gpu` or `gpu:1`."""
+def check_device(name: str) -> str:
+    """Returns the name, or raises a `ValueError` unless it is `cpu`, `gpu` or `gpu:1`."""
     if not re.fullmatch("cpu|gpu(:[0-9]+)?", name):
         raise ValueError("expected cpu, gpu, or gpu:0, gpu:1 and so on")
+    return name
 
 
 def kind_of(device: str) -> str:

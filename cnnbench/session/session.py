@@ -88,9 +88,6 @@ class Session:
         identity = environment.describe(self._root)
         self.directory = new_report_folder(self._root / options.report_dir, identity["commit"])
         self._journal = Journal(self.directory / JOURNAL_NAME)
-        if not environment.may_have_gpu():
-            # They import the backend, which takes seconds, while pictures are read.
-            self._crew.warm_up(self._training_place())
         self._open_pictures()
         self._require_devices()
         self.environment = {

@@ -39,10 +39,6 @@ class Crew:
         self._lock = threading.RLock()
         self._is_closed = False
 
-    def warm_up(self, place: Place) -> None:
-        """Starts a worker at a place, so that it imports its backend ahead."""
-        self._executor(place).submit(self._worker, place)
-
     def expect(self, place: Place, job: Job[Any]) -> None:
         """Counts a job that will be submitted later among those that are to be done."""
         if job.is_recorded() and (place, job) not in self._expected:

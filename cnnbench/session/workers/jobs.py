@@ -70,7 +70,7 @@ def _open(manifest: Path) -> Splits:
 
 @dataclass(frozen=True)
 class FindGpus(Job[tuple[str, ...]]):
-    """Asks the backend for the names of the GPUs that it sees."""
+    """The names of the GPUs that the backend sees."""
 
     words = "looking for GPUs of {place.backend}"
 
@@ -120,13 +120,9 @@ class Train(Job[records.TrainingRun]):
         from cnnbench.training.classifier import save
         from cnnbench.training.train import train
 
+        splits = _open(self.splits)
         trained = train(
-            self.variant,
-            _open(self.splits),
-            self.seed,
-            protocol=self.protocol,
-            place=place,
-            progress=report,
+            self.variant, splits, self.seed, protocol=self.protocol, place=place, progress=report
         )
         if self.weights is not None:
             save_weights(trained.model.get_weights(), self.weights)
