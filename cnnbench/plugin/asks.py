@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cnnbench.machine.backends import Place
+from cnnbench.machine.environment import usable_cpus
 from cnnbench.models.variants import Variant, variant_named
-from cnnbench.records.records import Workload
+from cnnbench.records.records import Row, Workload
 from cnnbench.session.options import SWEEP, Options
+from cnnbench.session.workers.jobs import Measure
 from cnnbench.verdicts.gates.baselines import Baseline, read_baselines
 from cnnbench.verdicts.targets import Targets, read_targets, stated_in
 
 if TYPE_CHECKING:
-    from cnnbench.machine.backends import Place
     from cnnbench.session.session import Session
-    from cnnbench.session.workers.jobs import Measure, Sanity, Train
+    from cnnbench.session.workers.jobs import Sanity, Train
     from cnnbench.verdicts.gates.evidence import Rule
     from cnnbench.verdicts.gates.jury import Gate
 
@@ -135,17 +137,14 @@ class Spot:
 
     def job(self, session: Session, node: pytest.Item, workload: Workload) -> tuple[Place, Measure]:
         """Returns what is measured and where."""
-        options = options_of(node)
-        once = node.config.getoption("benchmark_disable", False)  # to see whether it runs at all
-        job = session.measure_job(
-            variant=self.variant,
-            workload=workload,
-            dtype=self.dtype,
-            batch_size=0 if self.batch_size == SWEEP else int(self.batch_size),
-            rounds=1 if once else options.rounds,
-            warmup_rounds=0 if once else options.warmup_rounds,
-        )
-        return session.measuring_place(self.backend, self.device), job
+        options, seed = options_of(node), session.options.seeds[0]
+        if node.config.getoption("benchmark_disable", False):  # to see whether it runs at all
+            options = replace(options, rounds=1, warmup_rounds=0)
+        batch_size = 0 if self.batch_size == SWEEP else int(self.batch_size)
+        row = Row(self.variant.name, workload, self.dtype, batch_size, seed)
+        place = Place(self.backend, self.device, options.threads or usable_cpus())
+        rounds, warmup_rounds = options.rounds, options.warmup_rounds
+        return place, Measure(self.variant, row, session.manifest, rounds, warmup_rounds)
 
 
 def measurements_of(session: Session, item: pytest.Item) -> list[tuple[Place, Measure]]:

@@ -11,7 +11,7 @@ from cnnbench.machine.backends import EXPORTERS, TRAINING_BACKENDS, Place, missi
 from cnnbench.models.variants import Variant
 from cnnbench.records.records import Measurement, Peak, TrainingRun
 from cnnbench.session.workers.crew import Crew
-from cnnbench.session.workers.jobs import Export, MakeReference, Measure, MeasurePeak, Quantize
+from cnnbench.session.workers.jobs import Export, MakeReference, Measure, MeasurePeak
 from cnnbench.session.workers.process import JobError
 
 SWEEP_FROM = 1
@@ -103,19 +103,17 @@ class Measurer:
         job = replace(job, row=row, reference=reference.target)
         if place.backend in TRAINING_BACKENDS:
             return job, made
+        dtype = "int8" if row.dtype == "int8" else "float32"
         export = Export(
             variant=job.variant,
             splits=job.splits,
-            seed=job.row.seed,
+            seed=row.seed,
             reference=reference.target,
-            target=self._scratch / f"{job.variant.fingerprint()}.onnx",
+            dtype=dtype,
+            target=self._scratch / f"{job.variant.fingerprint()}-{dtype}.onnx",
         )
         made = self._crew.submit(self._export_place, export, after=made)
-        if job.row.dtype != "int8":
-            return replace(job, exported=export.target), made
-        quantize = Quantize(job.splits, export.target, export.target.with_suffix(".int8.onnx"))
-        made = self._crew.submit(self._export_place, quantize, after=made)
-        return replace(job, exported=quantize.target), made
+        return replace(job, exported=export.target), made
 
     def _reference(self, job: Measure) -> MakeReference:
         row = job.row

@@ -70,7 +70,7 @@ class Session:
         # The manifest for the workers names paths of this machine: nothing for a report.
         self._scratch = tempfile.TemporaryDirectory(prefix="cnnbench-")
         scratch = Path(self._scratch.name)
-        self._manifest = scratch / "pictures.json"
+        self.manifest = scratch / "pictures.json"
         self._crew = Crew(self.progress, self._finished, self._size)
         self._measurer = Measurer(
             self._crew, options.training_backend(), options.processes, scratch, self._planned_run
@@ -112,7 +112,7 @@ class Session:
         except LeakError as error:
             self.leaks = tuple(str(error).splitlines())
         else:
-            self.splits.save(self._manifest)
+            self.splits.save(self.manifest)
         self.load_seconds = time.perf_counter() - start
         if not self.leaks:
             self.data_set = data_set_of(self.splits, self.load_seconds)
@@ -128,13 +128,13 @@ class Session:
 
     def check_models(self, variants: Iterable[Variant]) -> None:
         """Builds each model once: a `ValueError` names the problems of all before any training."""
-        if problems := self.trained(CheckModels(tuple(variants), self._manifest)):
+        if problems := self.trained(CheckModels(tuple(variants), self.manifest)):
             raise ValueError("\n".join(problems))
 
     def train_job(self, variant: Variant, seed: int) -> Train:
         # The network of the first seed answers when speeds are measured, too.
         kept = self._measurer.trained_weights(variant) if seed == self.options.seeds[0] else None
-        return Train(variant, self._manifest, seed, self.options.training_protocol(), kept)
+        return Train(variant, self.manifest, seed, self.options.training_protocol(), kept)
 
     def _planned_run(self, variant: Variant) -> Future[records.TrainingRun] | None:
         job = self.train_job(variant, self.options.seeds[0])
@@ -142,7 +142,7 @@ class Session:
 
     def sanity_job(self, kind: records.SanityKind, variant: Variant) -> Sanity:
         protocol, seed = self.options.training_protocol(), self.options.seeds[0]
-        return Sanity(kind, variant, self._manifest, seed, protocol)
+        return Sanity(kind, variant, self.manifest, seed, protocol)
 
     def plan(self, jobs: Iterable[Train | Sanity]) -> None:
         """Submits trainings ahead, in order; each distinct one once."""
@@ -178,26 +178,11 @@ class Session:
     def finished_runs(self, variant: Variant | None = None) -> list[records.TrainingRun]:
         """Returns the training runs, of a variant or of all, that are finished by now."""
         with self._lock:
-            kept = list(self._journal.records) if self._journal else []
-        runs = [record for record in kept if isinstance(record, records.TrainingRun)]
+            kept = self._journal.records if self._journal else []
+            runs = [one for one in kept if isinstance(one, records.TrainingRun)]
         return [run for run in runs if variant is None or run.variant == variant.name]
 
     # Measurements
-
-    def measuring_place(self, backend: str, device: str) -> Place:
-        return Place(backend, device, self.options.threads or environment.usable_cpus())
-
-    def measure_job(
-        self,
-        variant: Variant,
-        workload: records.Workload,
-        dtype: str,
-        batch_size: int,
-        rounds: int,
-        warmup_rounds: int,
-    ) -> Measure:
-        row = records.Row(variant.name, workload, dtype, batch_size, self.options.seeds[0])
-        return Measure(variant, row, self._manifest, rounds, warmup_rounds)
 
     def plan_measurements(self, wanted: Iterable[tuple[Place, Measure]]) -> None:
         """Queues what measurements need behind the trainings, on the same workers."""
@@ -225,8 +210,7 @@ class Session:
 
     def why_absent(self, backend: str, device: str) -> str | None:
         """Returns why a backend, or a device, can't be measured here; `None` if it can."""
-        problem = backends.missing(backend)
-        if problem is not None:
+        if problem := backends.missing(backend):
             return problem
         needed = backends.gpus_needed(device)
         found = len(self.gpus(backend)) if needed else 0
@@ -304,16 +288,7 @@ class Session:
 
 
 def read_splits(options: Options, say: Callable[[str], None]) -> Splits:
-    """Lists, decodes (or takes from the cache) and splits the pictures that the options name.
-
-    Args:
-        options: name the folder; none is the embedded drawn set.
-        say: called every other second while pictures are decoded.
-
-    Raises:
-        LeakError: if a picture is in both sets.
-        ValueError, OSError: if the folder or a picture is unusable; names what and why.
-    """
+    """Lists, decodes (or takes from the cache) and splits the pictures that the options name."""
     from cnnbench.pictures.data_set import load_splits
 
     if options.data is None:

@@ -11,11 +11,11 @@ from made_workers import World
 
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import VARIANTS
-from cnnbench.records.records import Measurement
+from cnnbench.records.records import Measurement, Row
 from cnnbench.session import measurer
 from cnnbench.session.measurer import SWEEP_TO
 from cnnbench.session.session import Session
-from cnnbench.session.workers.jobs import Export, MakeReference, Measure, MeasurePeak, Quantize
+from cnnbench.session.workers.jobs import Export, MakeReference, Measure, MeasurePeak
 from cnnbench.session.workers.process import JobError
 
 PLACE = Place("tensorflow", "cpu", 2)
@@ -31,7 +31,8 @@ def session(started: Any) -> Session:
 def job_of(
     session: Session, workload: Any = "inference", dtype: str = "float32", size: int = 32
 ) -> Measure:
-    return session.measure_job(VARIANTS["wide"], workload, dtype, size, 3, 1)
+    row = Row("wide", workload, dtype, size, session.options.seeds[0])
+    return Measure(VARIANTS["wide"], row, session.manifest, 3, 1)
 
 
 def test_a_row_is_measured_once_after_its_reference(world: World, session: Session) -> None:
@@ -96,15 +97,13 @@ def test_exported_models_are_made_where_keras_can(
     monkeypatch.setattr("cnnbench.machine.backends.missing", lambda name: None)
     session = started(backends=backends)
     session.measurer().measurements(OPENVINO, job_of(session, dtype=dtype))
-    quantized = [(Quantize, exporter)] if dtype == "int8" else []
     assert [(type(job), place.backend) for place, job in world.done] == [
         (MakeReference, backends),
         (Export, exporter),
-        *quantized,
         (Measure, "openvino"),
     ]
     (_, file), (_, job) = world.done[-2:]
-    assert job.exported == file.target
+    assert (job.exported, file.dtype) == (file.target, dtype)
 
 
 # Processes

@@ -14,6 +14,7 @@ from cnnbench.machine import environment
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import VARIANTS
 from cnnbench.records.journal import JOURNAL_NAME, read_journal
+from cnnbench.records.records import Row
 from cnnbench.report.frames import load_report
 from cnnbench.session.options import Options
 from cnnbench.session.session import Session, read_splits
@@ -100,8 +101,8 @@ def test_without_a_budget_there_is_room(started: Any) -> None:
 
 def test_measurements_wait_for_trainings_whose_weights_answer(world: World, started: Any) -> None:
     session = started(threads="2", seeds="7-7")
-    place = session.measuring_place("tensorflow", "cpu")
-    job = session.measure_job(WIDE, "inference", "float32", 32, rounds=3, warmup_rounds=1)
+    place = Place("tensorflow", "cpu", 2)
+    job = Measure(WIDE, Row("wide", "inference", "float32", 32, 7), session.manifest, 3, 1)
     session.plan([session.train_job(WIDE, 7)])
     session.plan_measurements([(place, job)])
     (measured,) = session.measurer().measurements(place, job)
@@ -114,8 +115,8 @@ def test_measurements_wait_for_trainings_whose_weights_answer(world: World, star
 
 def test_what_is_absent_is_not_planned(world: World, started: Any) -> None:
     session = started()
-    job = session.measure_job(WIDE, "inference", "float32", 32, rounds=3, warmup_rounds=1)
-    session.plan_measurements([(session.measuring_place("tensorflow", "gpu"), job)])
+    job = Measure(WIDE, Row("wide", "inference", "float32", 32, 7), session.manifest, 3, 1)
+    session.plan_measurements([(Place("tensorflow", "gpu", 2), job)])
     session.measurer()
     assert world.done == []
 

@@ -153,10 +153,7 @@ class Sanity(Job[records.SanityRun]):
 
 @dataclass(frozen=True)
 class MakeReference(Job[None]):
-    """Writes the answers of float32 on a CPU, which measurements are compared with.
-
-    `weights` is the file of a training's, if there was one.
-    """
+    """Writes float32's answers on a CPU to compare with; `weights` is a training's, if any ran."""
 
     words = "reference answers of {job.variant.name}"
     variant: Variant
@@ -182,18 +179,19 @@ class MakeReference(Job[None]):
 
 @dataclass(frozen=True)
 class Export(Job[None]):
-    """Writes the ONNX file of a reference's weights."""
+    """Writes an ONNX file of a reference's weights, in float32 or in int8."""
 
-    words = "exporting {job.variant.name}"
+    words = "exporting {job.variant.name} in {job.dtype}"
     variant: Variant
     splits: Path
     seed: int
     reference: Path
+    dtype: str
     target: Path
 
     def run(self, place: Place, report: Report) -> None:
         from cnnbench.speed.engines.keras_model import model_of
-        from cnnbench.speed.engines.onnx_export import export_onnx
+        from cnnbench.speed.engines.onnx_export import export_onnx, quantize_onnx
         from cnnbench.speed.reference import Reference
 
         splits = _open(self.splits)
@@ -201,22 +199,9 @@ class Export(Job[None]):
         classes = len(splits.classes)
         model = model_of(self.variant, self.seed, splits.input_shape, classes, "float32", weights)
         export_onnx(model, self.target, splits.input_shape)
-
-
-@dataclass(frozen=True)
-class Quantize(Job[None]):
-    """Writes an ONNX file again in int8."""
-
-    words = "quantizing {job.source.name}"
-    splits: Path
-    source: Path
-    target: Path
-
-    def run(self, place: Place, report: Report) -> None:
-        from cnnbench.speed.engines.onnx_export import quantize_onnx
-
-        pictures = _open(self.splits).train_pictures()[:CALIBRATION]
-        quantize_onnx(self.source, self.target, pictures)
+        if self.dtype == "int8":
+            source = self.target.rename(self.target.with_suffix(".float32.onnx"))
+            quantize_onnx(source, self.target, splits.train_pictures()[:CALIBRATION])
 
 
 @dataclass(frozen=True)

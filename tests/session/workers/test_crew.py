@@ -78,9 +78,3 @@ def test_a_job_is_done_once(crew: Crew) -> None:
     assert crew.planned(PLACE, SECOND) is None
     one = crew.submit(PLACE, SECOND)
     assert crew.submit(PLACE, SECOND) is one is crew.planned(PLACE, SECOND)
-
-
-def test_a_worker_that_was_warmed_up_does_the_job(crew: Crew) -> None:
-    crew.warm_up(OTHER)
-    crew.submit(OTHER, SECOND).result(10)
-    assert Worker.started == [OTHER]

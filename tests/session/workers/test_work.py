@@ -33,8 +33,7 @@ JOBS: list[tuple[Job[Any], str]] = [
     (jobs.Train(VARIANTS["early-stopping"], A, 3, SHORT), "training early-stopping seed 3"),
     (jobs.Sanity("memorization", OWN, A, 0, SHORT), "memorization a.b:c"),
     (jobs.MakeReference(OWN, A, "train", 32, 0, A, B), "reference answers of a.b:c"),
-    (jobs.Export(OWN, A, 0, A, B), "exporting a.b:c"),
-    (jobs.Quantize(A, A, B), "quantizing a"),
+    (jobs.Export(OWN, A, 0, A, "int8", B), "exporting a.b:c in int8"),
     (
         jobs.Measure(DOCUMENTED, ROW, A, 10, 2, B),
         "timing train of documented, tensorflow on cpu, bfloat16, batch size 32, process 2",
@@ -136,9 +135,9 @@ def test_a_subclassed_model_does_every_job(
         assert (measured.row, measured.warmup_rounds, len(measured.round_seconds)) == (row, 1, 2)
         assert measured.agreement.equal_share == 1.0
     if missing("onnxruntime") is None:
-        exported, quantized = tmp_path / "model.onnx", tmp_path / "int8.onnx"
-        do(jobs.Export(variant, tiny_manifest, 0, reference, exported))
-        do(jobs.Quantize(tiny_manifest, exported, quantized))
+        exported, quantized = tmp_path / "float32.onnx", tmp_path / "int8.onnx"
+        for target in (exported, quantized):
+            do(jobs.Export(variant, tiny_manifest, 0, reference, target.stem, target))
         assert 0 < quantized.stat().st_size < exported.stat().st_size
 
 
