@@ -2,71 +2,75 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 import keras
 from keras import layers
 
-
-def _network(*, rescale: float = 1 / 255, trainable: bool = True) -> keras.Model:
-    return keras.Sequential(
-        [
-            layers.Rescaling(rescale),
-            layers.Conv2D(16, 3, activation="relu", trainable=trainable),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(16, 3, activation="relu", trainable=trainable),
-            layers.MaxPooling2D(2),
-            layers.Flatten(),
-            layers.Dense(32, activation="relu", trainable=trainable),
-            layers.Dense(1, activation="sigmoid"),
-        ]
-    )
+Shape = tuple[int, int, int]
 
 
-def _built(model: keras.Model, input_shape: tuple[int, int, int]) -> keras.Model:
-    model.build((None, *input_shape))
-    return model
+def _layers(*, rescale: float = 1 / 255, trainable: bool = True) -> list[keras.Layer]:
+    return [
+        layers.Rescaling(rescale),
+        layers.Conv2D(16, 3, activation="relu", trainable=trainable),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(16, 3, activation="relu", trainable=trainable),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(32, activation="relu", trainable=trainable),
+        layers.Dense(1, activation="sigmoid"),
+    ]
 
 
-def healthy(input_shape: tuple[int, int, int]) -> keras.Model:
-    return _built(_network(), input_shape)
+def _network(input_shape: Shape, *first: keras.Layer, **options: Any) -> keras.Model:
+    return keras.Sequential([keras.Input(input_shape), *first, *_layers(**options)])
 
 
-def unscaled(input_shape: tuple[int, int, int]) -> keras.Model:
+def _flat(input_shape: Shape, output: keras.Layer, rescale: float = 1 / 255) -> keras.Model:
+    first = [keras.Input(input_shape), layers.Rescaling(rescale), layers.Flatten()]
+    return keras.Sequential([*first, output])
+
+
+# Faults of training
+
+
+def healthy(input_shape: Shape) -> keras.Model:
+    return _network(input_shape)
+
+
+def unscaled(input_shape: Shape) -> keras.Model:
     """Pictures reach the first convolution as they are stored, up to 255."""
-    return _built(_network(rescale=1.0), input_shape)
+    return _network(input_shape, rescale=1.0)
 
 
-def frozen(input_shape: tuple[int, int, int]) -> keras.Model:
+def frozen(input_shape: Shape) -> keras.Model:
     """Every layer but the last keeps the weights that were drawn."""
-    return _built(_network(trainable=False), input_shape)
+    return _network(input_shape, trainable=False)
 
 
-def constant(input_shape: tuple[int, int, int]) -> keras.Model:
+def constant(input_shape: Shape) -> keras.Model:
     """The answer does not depend on the picture."""
-    inputs = keras.Input(input_shape)
-    nothing = layers.Rescaling(0.0)(inputs)
-    outputs = layers.Dense(1, activation="sigmoid")(layers.Flatten()(nothing))
-    return keras.Model(inputs, outputs)
+    return _flat(input_shape, layers.Dense(1, activation="sigmoid"), rescale=0.0)
 
 
-def hasty(input_shape: tuple[int, int, int]) -> keras.Model:
+def hasty(input_shape: Shape, rate: float = 1.0) -> keras.Model:
     """Learning rate x 1000, in a model that brings its own optimizer."""
-    model = _built(_network(), input_shape)
-    model.compile(optimizer=keras.optimizers.Adam(1.0), loss="binary_crossentropy")
+    model = _network(input_shape)
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss="binary_crossentropy")
     return model
 
 
-def quick(input_shape: tuple[int, int, int]) -> keras.Model:
-    """Learning rate x 100, in a model that brings its own optimizer."""
-    model = _built(_network(), input_shape)
-    model.compile(optimizer=keras.optimizers.Adam(0.1), loss="binary_crossentropy")
-    return model
+def quick(input_shape: Shape) -> keras.Model:
+    """Learning rate x 100."""
+    return hasty(input_shape, 0.1)
 
 
-def dead(input_shape: tuple[int, int, int]) -> keras.Model:
+def dead(input_shape: Shape) -> keras.Model:
     """The relus of the dense layer are zero, whatever the picture, and stay so."""
-    model = _built(_network(), input_shape)
+    model = _network(input_shape)
     kernel, bias = model.layers[-2].get_weights()
     model.layers[-2].set_weights([kernel, bias - 100])
     return model
@@ -85,9 +89,9 @@ class _AlwaysOn(layers.Layer):
         return pictures
 
 
-def augmented(input_shape: tuple[int, int, int]) -> keras.Model:
+def augmented(input_shape: Shape) -> keras.Model:
     """Pictures are turned and mirrored at random in validation as in training."""
-    return _built(keras.Sequential([_AlwaysOn(), *_network().layers]), input_shape)
+    return _network(input_shape, _AlwaysOn())
 
 
 class _NaNOnce(layers.Layer):
@@ -105,53 +109,69 @@ class _NaNOnce(layers.Layer):
         return pictures
 
 
-def nan_once(input_shape: tuple[int, int, int]) -> keras.Model:
+def nan_once(input_shape: Shape) -> keras.Model:
     """The loss of the fifth batch is NaN, and that of no other."""
-    return _built(keras.Sequential([_NaNOnce(5), *_network().layers]), input_shape)
+    return _network(input_shape, _NaNOnce(5))
 
 
-def three_classes(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+# Models that can't be trained, and some that can
+
+
+def three_classes(input_shape: Shape, classes: int) -> keras.Model:
     """A user's own softmax, for any number of classes."""
-    inputs = keras.Input(input_shape)
-    flat = layers.Flatten()(layers.Rescaling(1 / 255)(inputs))
-    outputs = layers.Dense(classes, activation="softmax")(layers.Dense(16, activation="relu")(flat))
-    return keras.Model(inputs, outputs)
+    return _flat(input_shape, layers.Dense(classes, activation="softmax"))
 
 
-def logits(input_shape: tuple[int, int, int]) -> keras.Model:
+def logits(input_shape: Shape) -> keras.Model:
     """Answers that are no probabilities."""
+    return _flat(input_shape, layers.Dense(1))
+
+
+def linear(input_shape: Shape) -> keras.Model:
+    """Answers from 0 to 1 as long as nothing is learnt, but no probabilities."""
+    return _flat(input_shape, layers.Dense(1, kernel_initializer=keras.initializers.Constant(1e-6)))
+
+
+def two_sigmoids(input_shape: Shape) -> keras.Model:
+    """Two answers that don't add up to 1."""
+    return _flat(input_shape, layers.Dense(2, activation="sigmoid"))
+
+
+def wrong_shape(input_shape: Shape) -> keras.Model:
+    return _flat(input_shape, layers.Dense(5, activation="softmax"))
+
+
+def wrong_input(input_shape: Shape) -> keras.Model:
+    """Made for pictures of another size."""
+    return _network((40, 40, 3))
+
+
+def named_outputs(input_shape: Shape) -> keras.Model:
     inputs = keras.Input(input_shape)
-    return keras.Model(inputs, layers.Dense(1)(layers.Flatten()(inputs)))
+    return keras.Model(inputs, {"answer": _network(input_shape)(inputs)})
 
 
-def wrong_shape(input_shape: tuple[int, int, int]) -> keras.Model:
-    inputs = keras.Input(input_shape)
-    return keras.Model(inputs, layers.Dense(5, activation="softmax")(layers.Flatten()(inputs)))
-
-
-def no_model(input_shape: tuple[int, int, int]) -> str:
+def no_model(input_shape: Shape) -> str:
     return "not a model"
 
 
-def raises(input_shape: tuple[int, int, int]) -> keras.Model:
+def raises(input_shape: Shape) -> keras.Model:
     raise RuntimeError("this model can't be made")
 
 
-def crashing(input_shape: tuple[int, int, int]) -> keras.Model:
+def crashing(input_shape: Shape) -> keras.Model:
     """Takes its process along, as a backend that crashes does."""
-    import os
-    import signal
-
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("unreachable")
 
 
-class Subclassed(keras.Model):
-    """The network as a class of its own, which knows its shapes only when it is called."""
+# Classes of their own, which know their shapes only when they are called
 
+
+class Subclassed(keras.Model):
     def __init__(self) -> None:
         super().__init__()
-        self.stack = _network().layers
+        self.stack = _layers()
 
     def call(self, pictures: Any, training: bool = False) -> Any:
         for layer in self.stack:
@@ -159,11 +179,11 @@ class Subclassed(keras.Model):
         return pictures
 
 
-def subclassed(input_shape: tuple[int, int, int]) -> keras.Model:
+def subclassed(input_shape: Shape) -> keras.Model:
     return Subclassed()
 
 
-def subclassed_and_called(input_shape: tuple[int, int, int]) -> keras.Model:
+def subclassed_and_called(input_shape: Shape) -> keras.Model:
     model = Subclassed()
     model(keras.ops.zeros((1, *input_shape)))
     return model
@@ -174,7 +194,7 @@ class RaisesInCall(Subclassed):
         raise RuntimeError("this call fails")
 
 
-def raises_in_call(input_shape: tuple[int, int, int]) -> keras.Model:
+def raises_in_call(input_shape: Shape) -> keras.Model:
     return RaisesInCall()
 
 
@@ -185,7 +205,7 @@ class RaisesInTraining(Subclassed):
         return super().call(pictures)
 
 
-def raises_in_training(input_shape: tuple[int, int, int]) -> keras.Model:
+def raises_in_training(input_shape: Shape) -> keras.Model:
     return RaisesInTraining()
 
 
@@ -198,13 +218,8 @@ class RaisesLater(Subclassed):
         return super().call(pictures)
 
 
-def raises_later(input_shape: tuple[int, int, int]) -> keras.Model:
+def raises_later(input_shape: Shape) -> keras.Model:
     return RaisesLater()
-
-
-def named_outputs(input_shape: tuple[int, int, int]) -> keras.Model:
-    inputs = keras.Input(input_shape)
-    return keras.Model(inputs, {"answer": _network()(inputs)})
 
 
 class NamedOutputs(Subclassed):
@@ -212,25 +227,5 @@ class NamedOutputs(Subclassed):
         return {"answer": super().call(pictures)}
 
 
-def subclassed_with_named_outputs(input_shape: tuple[int, int, int]) -> keras.Model:
+def subclassed_with_named_outputs(input_shape: Shape) -> keras.Model:
     return NamedOutputs()
-
-
-def wrong_input(input_shape: tuple[int, int, int]) -> keras.Model:
-    """Made for pictures of another size."""
-    return _built(_network(), (40, 40, 3))
-
-
-def linear(input_shape: tuple[int, int, int]) -> keras.Model:
-    """Answers from 0 to 1 as long as nothing is learnt, but no probabilities."""
-    inputs = keras.Input(input_shape)
-    flat = layers.Flatten()(layers.Rescaling(1 / 255)(inputs))
-    start = keras.initializers.Constant(1e-6)
-    return keras.Model(inputs, layers.Dense(1, kernel_initializer=start)(flat))
-
-
-def two_sigmoids(input_shape: tuple[int, int, int]) -> keras.Model:
-    """Two answers that don't add up to 1."""
-    inputs = keras.Input(input_shape)
-    flat = layers.Flatten()(layers.Rescaling(1 / 255)(inputs))
-    return keras.Model(inputs, layers.Dense(2, activation="sigmoid")(flat))

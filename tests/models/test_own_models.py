@@ -99,9 +99,7 @@ def test_another_output_shape_is_told_with_the_shapes_that_are_expected(
 ) -> None:
     with pytest.raises(BadModel, match=message) as raised:
         tried(name)
-    assert line_of(f"def {name}(input_shape: tuple[int, int, int]) -> keras.Model:") in str(
-        raised.value
-    )
+    assert line_of(f"def {name}(input_shape: Shape) -> keras.Model:") in str(raised.value)
     assert "(None, 1), or" in str(raised.value)
     assert "(None, 2)." in str(raised.value)
 
