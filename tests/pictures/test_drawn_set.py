@@ -97,12 +97,8 @@ def test_another_set_has_another_folder(tmp_path, change):
     assert drawn_set_directory(tmp_path, TINY) != drawn_set_directory(tmp_path, other)
 
 
-@pytest.mark.parametrize(
-    "version", ["cnnbench.pictures.drawn_set.DRAWING_VERSION", "PIL.__version__"]
-)
-def test_another_version_of_the_drawing_or_of_pillow_has_another_folder(
-    tmp_path, monkeypatch, version
-):
+@pytest.mark.parametrize("version", [f"{module.__name__}.DRAWING_VERSION", "PIL.__version__"])
+def test_another_drawing_or_pillow_has_another_folder(tmp_path, monkeypatch, version):
     before = drawn_set_directory(tmp_path, TINY)
     monkeypatch.setattr(version, "0.0")
     assert drawn_set_directory(tmp_path, TINY) != before
@@ -138,15 +134,11 @@ def test_a_set_that_another_process_finished_meanwhile_is_used(tmp_path, monkeyp
 
 
 def test_colour_alone_does_not_tell_the_animal():
-    cats, dogs = (
-        np.array(
-            [
-                np.asarray(draw_picture(kind, np.random.default_rng([k, i]), 32)).mean((0, 1))
-                for i in range(200)
-            ]
-        )
-        for k, kind in enumerate(("cat", "dog"))
-    )
+    def colour(kind, number):
+        drawn = draw_picture(kind, np.random.default_rng([kind == "dog", number]), 32)
+        return np.asarray(drawn).mean((0, 1))
+
+    cats, dogs = (np.array([colour(kind, i) for i in range(200)]) for kind in ("cat", "dog"))
     # A line through the means of the first half, judged on the second.
     middle = (cats[:100].mean(axis=0) + dogs[:100].mean(axis=0)) / 2
     way = dogs[:100].mean(axis=0) - cats[:100].mean(axis=0)

@@ -1,10 +1,10 @@
+"""Held-out pictures that are trained on in another form are found, and strangers are not."""
+
 import io
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from cnnbench.pictures.data_set import load_splits
 from cnnbench.pictures.drawn_set import draw_picture
@@ -18,13 +18,33 @@ def drawing(number: int) -> Image.Image:
     return draw_picture(("cat", "dog")[number % 2], np.random.default_rng(number), 96)
 
 
-def decoded(pictures, size=(64, 64)):
-    """Returns pictures as a session sees them."""
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder, f"{number}.png") for number in range(len(pictures))]
+@pytest.fixture(scope="module")
+def decoded(tmp_path_factory):
+    """Returns a function that returns pictures as a session sees them."""
+    folder = tmp_path_factory.mktemp("pictures")
+
+    def decoded(pictures, size=(64, 64)):
+        paths = [folder / f"{number}.png" for number in range(len(pictures))]
         for path, picture in zip(paths, pictures, strict=True):
             picture.save(path, compress_level=1)
         return decode_pictures(paths, size)
+
+    return decoded
+
+
+@pytest.fixture(scope="module")
+def drawings():
+    return [drawing(number) for number in range(COUNT)]
+
+
+@pytest.fixture(scope="module")
+def train(decoded, drawings):
+    return decoded(drawings)
+
+
+@pytest.fixture(scope="module")
+def strangers():
+    return [drawing(number) for number in range(1000, 1000 + COUNT)]
 
 
 def saved_again(picture: Image.Image, form: str = "JPEG", **options: int) -> Image.Image:
@@ -56,62 +76,49 @@ FORMS = {
 }
 
 
-@pytest.fixture(scope="module")
-def drawings():
-    return [drawing(number) for number in range(COUNT)]
-
-
-@pytest.fixture(scope="module")
-def train(drawings):
-    return decoded(drawings)
-
-
 def pairs(train, validation):
     """Returns the near-duplicates, without pictures that only look alike."""
     found = find_near_duplicates(train, validation)
     return [(twin.train, twin.validation) for twin in found if twin.is_near_duplicate]
 
 
-# Twins
-
-
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_a_picture_in_another_form_is_found(train, drawings, form):
+def test_a_picture_in_another_form_is_found(decoded, train, drawings, form):
     expected = [(number, number) for number in range(COUNT)]
     assert pairs(train, decoded([form(picture) for picture in drawings])) == expected
 
 
-def test_it_does_not_matter_which_side_is_cropped(train, drawings):
+def test_it_does_not_matter_which_side_is_cropped(decoded, train, drawings):
     cropped = decoded([FORMS["cropped to a corner"](picture) for picture in drawings])
     assert pairs(cropped, train) == [(number, number) for number in range(COUNT)]
 
 
 @pytest.mark.parametrize("size", [(24, 24), (33, 50), (150, 100)])
-def test_pictures_of_any_size_are_compared(drawings, size):
-    train = decoded(drawings, size)
-    mirrored = decoded([ImageOps.mirror(picture) for picture in drawings], size)
-    assert pairs(train, mirrored) == [(number, number) for number in range(COUNT)]
+def test_pictures_of_any_size_are_compared(decoded, drawings, size):
+    train = decoded(drawings[:12], size)
+    mirrored = decoded([ImageOps.mirror(picture) for picture in drawings[:12]], size)
+    assert pairs(train, mirrored) == [(number, number) for number in range(12)]
 
 
-def test_the_twin_most_like_a_picture_is_named(train, drawings):
+def test_the_twin_most_like_a_picture_is_named(decoded, train, drawings):
     poor = decoded([saved_again(drawings[3])])
-    (found,) = find_near_duplicates(np.concatenate([poor, train]), train[3:4])
-    assert found.train == 4
+    assert pairs(np.concatenate([poor, train]), train[3:4]) == [(4, 0)]
 
 
-# Strangers
+@pytest.mark.parametrize("form", ["as it is", "grey", "mirrored, cropped, saved"])
+def test_a_single_pair_is_found_among_strangers(decoded, train, drawings, strangers, form):
+    assert pairs(train, decoded([*strangers, FORMS[form](drawings[5])])) == [(5, COUNT)]
 
 
-def test_strangers_are_no_twins(train):
-    others = decoded([drawing(number) for number in range(1000, 1000 + COUNT)])
-    assert pairs(train, others) == []
+def test_copies_among_the_training_pictures_hide_no_pair(decoded, drawings):
+    copies = [saved_again(picture, quality=q) for picture in drawings[:4] for q in (50, 70)]
+    again = decoded([saved_again(picture) for picture in drawings[:8]])
+    found = pairs(decoded([*drawings, *copies]), again)
+    assert [held_out for _, held_out in found] == list(range(8))
 
 
-def test_the_embedded_set_has_no_near_duplicates(own_cache):
-    from cnnbench.pictures.drawn_set import DrawnSet, drawn_set_directory
-
-    folder = drawn_set_directory(own_cache, DrawnSet(60, 30))
-    assert near_duplicates(load_splits(folder, cache=own_cache)) == NearDuplicates()
+def test_one_training_picture_is_enough(decoded, train, drawings):
+    assert pairs(train[:1], decoded([ImageOps.mirror(drawings[0])])) == [(0, 0)]
 
 
 def fields(kind: str, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -165,67 +172,28 @@ def product_shot(rng: np.random.Generator) -> Image.Image:
     return picture
 
 
-def page(rng: np.random.Generator) -> Image.Image:
-    """Returns a scan of paragraphs of random words."""
-    picture = Image.new("L", (150, 200), 248)
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(8)
-    left, line = rng.integers(12, 18), rng.integers(12, 18)
-    while line < 170:
-        lines = rng.integers(2, 6)
-        letters = rng.choice([*"aeionrst  "], (lines, 32))
-        pen.text((left, line), "\n".join(map("".join, letters)), 0, font)
-        line += 11 * lines + 8
-    return picture.convert("RGB")
-
-
-@pytest.mark.parametrize("draw", [digit, product_shot, page])
-def test_strangers_that_look_alike_are_found_and_are_no_near_duplicates(draw):
+@pytest.mark.parametrize("draw", [digit, product_shot])
+def test_strangers_that_look_alike_are_found_and_are_no_near_duplicates(decoded, draw):
     rng = np.random.default_rng(0)
     pictures = decoded([draw(rng) for _ in range(240)])
     found = find_near_duplicates(pictures[:180], pictures[180:])
     assert [twin for twin in found if twin.is_near_duplicate] == []
-    assert len(found) > 5 or draw is page
+    assert len(found) > 5
 
 
-@pytest.mark.parametrize("draw", [digit, page])
-def test_a_picture_saved_again_is_found_among_strangers_that_look_alike(draw):
+def test_a_picture_saved_again_is_found_among_strangers_that_look_alike(decoded):
     rng = np.random.default_rng(0)
-    drawings = [draw(rng) for _ in range(100)]
+    drawings = [digit(rng) for _ in range(100)]
     again = decoded([*drawings[60:], saved_again(drawings[7], quality=80)])
     assert pairs(decoded(drawings[:60]), again) == [(7, 40)]
 
 
-def test_more_pairs_than_strangers_show_are_found():
+def test_more_pairs_than_strangers_show_are_found(decoded):
     rng = np.random.default_rng(0)
     shots = [product_shot(rng) for _ in range(160)]
     slightly = [kept(picture, 0.01, 0.01, 0.99, 0.99) for picture in shots[:40]]
     found = pairs(decoded(shots[:120]), decoded([*slightly, *shots[120:]]))
     assert sum(train == held_out for train, held_out in found) > 30
-
-
-@pytest.mark.parametrize("form", ["as it is", "grey", "mirrored, cropped, saved"])
-def test_a_single_pair_is_found_among_strangers(train, drawings, form):
-    others = [drawing(number) for number in range(1000, 1000 + COUNT)]
-    validation = decoded([*others, FORMS[form](drawings[5])])
-    assert pairs(train, validation) == [(5, COUNT)]
-
-
-def test_copies_among_the_training_pictures_hide_no_pair(drawings):
-    copies = [
-        saved_again(drawings[number], quality=quality)
-        for number in range(4)
-        for quality in (50, 70)
-    ]
-    train = decoded([*drawings, *copies])
-    again = decoded([saved_again(drawings[number]) for number in range(8)])
-    assert [held_out for _, held_out in pairs(train, again)] == list(range(8))
-
-
-def test_one_training_picture_is_enough(train, drawings):
-    assert pairs(train[:1], decoded([ImageOps.mirror(drawings[0])])) == [(0, 0)]
-
-
-# Folders
 
 
 def test_pairs_are_named(tmp_path, drawings, own_cache):
@@ -235,7 +203,6 @@ def test_pairs_are_named(tmp_path, drawings, own_cache):
         folder.mkdir(parents=True, exist_ok=True)
         picture.save(folder / f"{number}.png")
     drawings[1].save(tmp_path / "validation" / "dogs" / "again.jpg", quality=60)
-    splits = load_splits(tmp_path, cache=own_cache)
-    assert near_duplicates(splits) == NearDuplicates(
+    assert near_duplicates(load_splits(tmp_path, cache=own_cache)) == NearDuplicates(
         pairs=(("train/cats/1.png", "validation/dogs/again.jpg"),)
     )
