@@ -17,11 +17,7 @@ from cnnbench.verdicts.gates.evidence import (
 
 # Four seeds with a standard deviation of 0.02, so a standard error of 0.01.
 SEEN = Estimate(0.80, 0.01, 3)
-LEVELS = Levels()
-
-
-def advice(threshold, good, levels=LEVELS, **changes):
-    return mean_rule(SEEN, 4, threshold, levels, good=good, **changes).advice
+PICTURES = "no number of seeds would decide it; more held-out pictures would"
 
 
 def test_a_mean_has_its_spread_and_the_number_of_seeds():
@@ -31,7 +27,7 @@ def test_a_mean_has_its_spread_and_the_number_of_seeds():
 
 
 @pytest.mark.parametrize(
-    ("threshold", "good", "seeds"),
+    ("threshold", "good", "told"),
     [
         # A pass at 5 %: t(0.95, n - 1) * 0.02 / sqrt(n) <= 0.02 holds from n = 5 (2.132 / 2.236).
         (0.78, 1, "about 1 more seed would"),
@@ -39,20 +35,16 @@ def test_a_mean_has_its_spread_and_the_number_of_seeds():
         # A fail at 1 %: t(0.99, n - 1) / sqrt(n) <= 1 holds from n = 9 (2.896 / 3).
         (0.82, 1, "about 5 more seeds would"),
         (0.78, -1, "about 5 more seeds would"),
-        (0.80, 1, "no number of seeds would decide it; more held-out pictures would"),
+        (0.80, 1, PICTURES),
     ],
 )
-def test_advice_is_the_seeds_that_would_decide(threshold, good, seeds):
-    assert advice(threshold, good).startswith(seeds)
+def test_advice_is_the_seeds_that_would_decide(threshold, good, told):
+    assert mean_rule(SEEN, 4, threshold, Levels(), good=good).advice.startswith(told)
 
 
-def test_pictures_that_are_too_few_are_not_mended_by_seeds():
-    told = advice(0.78, 1, pictures=(0.02**2, 99))
-    assert told == "no number of seeds would decide it; more held-out pictures would"
-
-
-def test_one_seed_says_that_two_are_needed():
-    told = mean_rule(mean_of([0.8]), 1, 0.7, LEVELS, good=1).advice
+def test_advice_is_no_seeds_where_pictures_are_too_few_and_two_where_one_was_seen():
+    assert mean_rule(SEEN, 4, 0.78, Levels(), good=1, pictures=(0.02**2, 99)).advice == PICTURES
+    told = mean_rule(mean_of([0.8]), 1, 0.7, Levels(), good=1).advice
     assert told.startswith("one seed has no spread; at least two seeds or a known spread would")
 
 
@@ -69,36 +61,39 @@ def test_at_least_one_more_seed_is_asked_for(needed, more):
 # in 99 % of cases, and twice as far above chance are 73.3.
 
 
-def test_answers_are_classes():
+def test_answers_are_classes_and_correct_has_a_row_a_run_and_a_column_a_picture():
     rows = ((0.25,), (0.5,), (0.51,), (nan,))
     assert answers_of(training_run(val_probabilities=rows)).tolist() == [0, 0, 1, -1]
-
-
-def test_correct_has_a_row_a_run_and_a_column_a_picture():
     correct = correct_of(runs_of(1, 3), LABELS)
     assert correct.shape == (2, 100)
     assert correct.sum(axis=1).tolist() == [99, 97]
     assert correct[1, :5].tolist() == [False, False, False, True, True]
 
 
-@pytest.mark.parametrize("answer", [0, 1])
-def test_one_answer_for_all_is_a_collapse(answer):
-    assert collapsed_seeds([*runs_of(10, 10), constant_run(answer, seed=7)], LABELS) == [7]
+@pytest.mark.parametrize(
+    "dead",
+    [
+        constant_run(0, seed=7),
+        constant_run(1, seed=7),
+        training_run(seed=7, val_accuracy=0.5, val_probabilities=((nan,),) * 100),
+    ],
+)
+def test_one_answer_for_all_is_a_collapse(dead):
+    assert collapsed_seeds([*runs_of(10, 10), dead], LABELS) == [7]
 
 
-def test_answers_that_are_no_numbers_are_a_collapse():
-    broken = training_run(seed=3, val_accuracy=0.5, val_probabilities=((nan,),) * 100)
-    assert collapsed_seeds([*runs_of(10, 10), broken], LABELS) == [3]
-
-
-@pytest.mark.parametrize(("wrong", "dead"), [(50, [2]), (39, [2]), (38, []), (20, [])])
+@pytest.mark.parametrize(
+    ("wrong", "dead"),
+    [
+        ((10, 12, 50), [2]),
+        ((10, 12, 39), [2]),
+        ((10, 12, 38), []),  # above luck
+        ((26, 26, 45), [2]),
+        ((27, 27, 45), []),  # the others' median is not beyond twice luck
+    ],
+)
 def test_at_chance_while_others_learn_is_a_collapse(wrong, dead):
-    assert collapsed_seeds(runs_of(10, 12, wrong), LABELS) == dead
-
-
-@pytest.mark.parametrize(("others", "dead"), [(26, [2]), (27, [])])
-def test_others_learn_if_their_median_is_beyond_twice_luck(others, dead):
-    assert collapsed_seeds(runs_of(others, others, 45), LABELS) == dead
+    assert collapsed_seeds(runs_of(*wrong), LABELS) == dead
 
 
 def test_chance_is_the_share_of_the_largest_class():

@@ -12,6 +12,7 @@ from cnnbench.stats.sequential import nominal_levels
 from cnnbench.verdicts.gates.ratio import RatioRule, judge_ratios, ratio_values_needed
 
 RULE = RatioRule(0.05)
+NARROW = RatioRule(0.05, narrow=True)
 LOOKS = RatioRule(0.03, looks=(3, 5, 8), narrow=True)
 
 
@@ -25,32 +26,33 @@ def verdict(*seen, rule=RULE):
 
 
 @pytest.mark.parametrize(
-    ("change", "error", "expected"),
+    ("change", "error", "expected", "narrow"),
     [
-        (0.3, 0.01, "fail"),
-        (0.3, 0.2, "inconclusive"),  # not sure that it is slower
-        (0.04, 0.001, "pass"),  # surely slower, but by less than the margin
-        (0.04, 0.01, "inconclusive"),
-        (0.0, 0.01, "pass"),
-        (-0.5, 0.01, "pass"),
-        (0.0, 0.05, "inconclusive"),  # noise neither passes nor fails
+        (0.3, 0.01, "fail", "fail"),
+        (0.3, 0.2, "inconclusive", "inconclusive"),  # not sure that it is slower
+        (0.04, 0.001, "pass", "pass"),  # surely slower, but by less than the margin
+        (0.04, 0.01, "inconclusive", "inconclusive"),
+        (0.0, 0.01, "pass", "pass"),
+        (-0.5, 0.02, "pass", "pass"),
+        (-0.5, 0.05, "pass", "inconclusive"),
+        (0.0, 0.05, "inconclusive", "inconclusive"),  # noise neither passes nor fails
     ],
 )
-def test_one_look_is_judged_by_both_error_rates(change, error, expected):
+def test_one_look_is_judged_by_both_error_rates(change, error, expected, narrow):
     assert verdict(ratio(change, error)) == expected
+    assert verdict(ratio(change, error), rule=NARROW) == narrow
 
 
 def test_p_values_are_students_and_the_levels_are_the_rules():
     (found,) = judge_ratios([[ratio(0.1, 0.03)]], RULE)
     assert found.p_slower == pytest.approx(stats.t.sf(math.log(1.1) / 0.03, 10))
     assert found.p_margin == pytest.approx(stats.t.sf(math.log(1.05 / 1.1) / 0.03, 10))
-    for rate, expected in ((1.01, "fail"), (0.99, "inconclusive")):
-        rule = RatioRule(0.05, alpha=rate * found.p_slower)
-        assert verdict(ratio(0.1, 0.03), rule=rule) == expected
-    (found,) = judge_ratios([[ratio(0.0, 0.03)]], RULE)
-    for rate, expected in ((1.01, "pass"), (0.99, "inconclusive")):
-        rule = RatioRule(0.05, beta=rate * found.p_margin)
-        assert verdict(ratio(0.0, 0.03), rule=rule) == expected
+    (equal,) = judge_ratios([[ratio(0.0, 0.03)]], RULE)
+    for rate, expected in ((1.01, True), (0.99, False)):
+        alpha = RatioRule(0.05, alpha=rate * found.p_slower)
+        beta = RatioRule(0.05, beta=rate * equal.p_margin)
+        assert (verdict(ratio(0.1, 0.03), rule=alpha) == "fail") == expected
+        assert (verdict(ratio(0.0, 0.03), rule=beta) == "pass") == expected
 
 
 def test_ratios_share_alpha_by_holm_and_each_has_its_beta():
@@ -76,23 +78,21 @@ def test_looks_share_both_error_rates():
     assert verdict(rule=LOOKS) == "inconclusive"
 
 
-def test_a_wide_interval_passes_only_where_none_is_asked_to_be_narrow():
-    wide = ratio(-0.5, 0.05)
-    assert verdict(wide) == "pass"
-    assert verdict(wide, rule=RatioRule(0.05, narrow=True)) == "inconclusive"
-    assert verdict(ratio(-0.5, 0.02), rule=RatioRule(0.05, narrow=True)) == "pass"
-
-
-def test_as_many_values_are_needed_as_would_decide():
-    margin = RULE.log_margin
-    assert ratio_values_needed(0.2, 0.1, RULE) == values_needed(0.2, 0.1, 0.01)
-    assert ratio_values_needed(0.2, 0.1, RULE, 5) == values_needed(0.2, 0.1, 0.002)
-    assert ratio_values_needed(0.02, 0.1, RULE, 5) == values_needed(margin - 0.02, 0.1, 0.05)
-    assert ratio_values_needed(margin - 1e-9, 0.1, RULE) is None
-    narrow = RatioRule(0.05, narrow=True)
-    assert ratio_values_needed(-0.5, 0.1, narrow) == values_needed(margin, 0.1, 0.025)
-    assert ratio_values_needed(0.02, 0.1, narrow) == values_needed(margin - 0.02, 0.1, 0.05)
-    assert ratio_values_needed(-0.5, 1.0, narrow) is None
+@pytest.mark.parametrize(
+    ("value", "sd", "ratios", "rule", "needed"),
+    [
+        (0.2, 0.1, 1, RULE, values_needed(0.2, 0.1, 0.01)),
+        (0.2, 0.1, 5, RULE, values_needed(0.2, 0.1, 0.002)),
+        (0.02, 0.1, 5, RULE, values_needed(RULE.log_margin - 0.02, 0.1, 0.05)),
+        (RULE.log_margin - 1e-9, 0.1, 1, RULE, None),
+        (-0.5, 0.1, 1, NARROW, values_needed(RULE.log_margin, 0.1, 0.025)),
+        (0.02, 0.1, 1, NARROW, values_needed(RULE.log_margin - 0.02, 0.1, 0.05)),
+        (-0.5, 1.0, 1, NARROW, None),
+        (0.2, 0.1, 1, NARROW, values_needed(0.2, 0.1, 0.01)),
+    ],
+)
+def test_as_many_values_are_needed_as_would_decide(value, sd, ratios, rule, needed):
+    assert ratio_values_needed(value, sd, rule, ratios) == needed
 
 
 @pytest.mark.parametrize(("slower", "wrong"), [(0.0, "fail"), (0.03, "pass")])
