@@ -14,7 +14,6 @@ from cnnbench.session.workers.crew import Crew
 from cnnbench.session.workers.jobs import Export, MakeReference, Measure, MeasurePeak
 from cnnbench.session.workers.process import JobError
 
-SWEEP_FROM = 1
 SWEEP_TO = 4096
 FLAT = 1.05  # a doubled batch that is not faster by so much twice in a row ends a sweep
 
@@ -75,7 +74,7 @@ class Measurer:
     def sweep(self, place: Place, job: Measure) -> tuple[Measurement, ...]:
         """Doubles the batch size until throughput is flat or memory ends."""
         found: list[Measurement] = []
-        flat, best, batch_size = 0, 0.0, SWEEP_FROM
+        flat, best, batch_size = 0, 0.0, 1
         while batch_size <= SWEEP_TO and flat < 2:
             row = replace(job.row, batch_size=batch_size)
             found.append(self._measure(place, replace(job, row=row)))

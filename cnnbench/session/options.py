@@ -79,9 +79,6 @@ def parse_all(
     return values
 
 
-# Parsers
-
-
 def words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -99,10 +96,7 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
 
 def at_least(least: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
+        value = int(text) if text.strip().isdecimal() else -1
         if value < least:
             raise ValueError(f"expected a whole number of at least {least}")
         return value
@@ -172,9 +166,6 @@ def _seeds(text: str) -> tuple[int, ...]:
         low = at_least(0)(first)
         found += range(low, at_least(low)(last) + 1) if dash else [low]
     return distinct(found, "seed")
-
-
-# The options of pytest and of most commands
 
 
 @dataclass(frozen=True)
@@ -291,7 +282,6 @@ class Options:
         return {**plain, "variants": [variant.name for variant in self.variants]}
 
     def backend_names(self) -> tuple[str, ...]:
-        """Returns the backends to measure."""
         if self.backends == ("auto",):
             return tuple(name for name in BACKENDS if missing(name) is None)
         return self.backends
@@ -304,7 +294,6 @@ class Options:
         return next((name for name in choice if missing(name) is None), choice[0])
 
     def device_names(self) -> tuple[str, ...]:
-        """Returns the devices to measure on."""
         return auto_devices() if self.devices == ("auto",) else self.devices
 
     def overridden(self, marker: Mapping[str, Any]) -> Options:

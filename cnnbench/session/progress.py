@@ -36,7 +36,6 @@ class Progress:
         self._started = self._told = clock()
 
     def plan(self, jobs: int) -> None:
-        """Adds jobs to the number that is expected."""
         self._planned += jobs
 
     def tell(self, title: str, values: dict[str, Any]) -> None:
@@ -54,7 +53,6 @@ class Progress:
         return self._clock() - self._started
 
     def wait(self, future: Future[T]) -> T:
-        """Waits for a job, printing meanwhile, and returns its result or raises its error."""
         self.settle(future)
         return future.result()
 

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from cnnbench.machine import backends, environment
-from cnnbench.machine.backends import Place
+from cnnbench.machine.backends import TRAINING_BACKENDS, Place
 from cnnbench.models.variants import Variant
 from cnnbench.records import records
 from cnnbench.records.journal import JOURNAL_NAME, Journal
@@ -81,10 +81,8 @@ class Session:
 
         A `ValueError` or `OSError` says in one message what the user can mend.
         """
-        options = self.options
-        backends.require_backends(
-            dict.fromkeys([*options.backend_names(), options.training_backend()])
-        )
+        options, trainer = self.options, self.options.training_backend()
+        backends.require_backends(dict.fromkeys([*options.backend_names(), trainer]))
         identity = environment.describe(self._root)
         self.directory = new_report_folder(self._root / options.report_dir, identity["commit"])
         self._journal = Journal(self.directory / JOURNAL_NAME)
@@ -92,9 +90,9 @@ class Session:
         self._require_devices()
         self.environment = {
             **identity,
-            "backend": options.training_backend(),
+            "backend": trainer,
             "backends": list(options.backend_names()),
-            "gpus": list(self.gpus(options.training_backend())),
+            "gpus": list(self.gpus(trainer)),
             "training_device": self.training_device(),
             "options": options.to_dict(),
             "data": None if self.leaks else self.data_set.summary(),
@@ -124,8 +122,6 @@ class Session:
 
         return near_duplicates(self.splits)
 
-    # Trainings
-
     def check_models(self, variants: Iterable[Variant]) -> None:
         """Builds each model once: a `ValueError` names the problems of all before any training."""
         if problems := self.trained(CheckModels(tuple(variants), self.manifest)):
@@ -145,7 +141,6 @@ class Session:
         return Sanity(kind, variant, self.manifest, seed, protocol)
 
     def plan(self, jobs: Iterable[Train | Sanity]) -> None:
-        """Submits trainings ahead, in order; each distinct one once."""
         for job in jobs:
             self._crew.submit(self._training_place(), job)
 
@@ -182,8 +177,6 @@ class Session:
             runs = [one for one in kept if isinstance(one, records.TrainingRun)]
         return [run for run in runs if variant is None or run.variant == variant.name]
 
-    # Measurements
-
     def plan_measurements(self, wanted: Iterable[tuple[Place, Measure]]) -> None:
         """Queues what measurements need behind the trainings, on the same workers."""
         self._measurer.plan(
@@ -200,10 +193,7 @@ class Session:
         self._is_measuring = True
         return self._measurer
 
-    # Where jobs run
-
     def gpus(self, backend: str) -> tuple[str, ...]:
-        """Returns the names of the GPUs that a backend sees."""
         if not environment.may_have_gpu():
             return ()
         return self._crew.do(Place(backend, "gpu", environment.usable_cpus()), FindGpus())
@@ -238,9 +228,7 @@ class Session:
         """Checks devices that were asked for by name: a backend must see them."""
         if self.options.devices == ("auto",):
             return
-        trains = [
-            name for name in self.options.backend_names() if name in backends.TRAINING_BACKENDS
-        ]
+        trains = [name for name in self.options.backend_names() if name in TRAINING_BACKENDS]
         for device in self.options.devices:
             reasons = [self.why_absent(name, device) for name in trains]
             if reasons and all(reasons):
@@ -249,8 +237,6 @@ class Session:
                     " Use auto or cpu, or install the backend's GPU build and driver. "
                     f"Received: {','.join(self.options.devices)!r}"
                 )
-
-    # Records
 
     def keep(self, record: records.Record) -> None:
         """Writes a record into the journal, while the session lasts."""

@@ -58,7 +58,6 @@ class Crew:
         return self._progress.wait(self.submit(place, job, after))
 
     def planned(self, place: Place, job: Job[R]) -> Future[R] | None:
-        """Returns the future of a job that was submitted before."""
         return self._jobs.get((place, job))
 
     def settle(self) -> None:

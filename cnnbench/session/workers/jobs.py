@@ -36,18 +36,15 @@ class Job(Generic[R]):
         raise NotImplementedError
 
     def title(self, place: Place) -> str:
-        """Returns what is done, in words."""
         return self.words.format(job=self, place=place)
 
     @classmethod
     def result(cls) -> Any:
-        """Returns the type `R`."""
         (base,) = vars(cls)["__orig_bases__"]
         return get_args(base)[0]
 
     @classmethod
     def is_recorded(cls) -> bool:
-        """Returns whether it comes to a record."""
         return cls.result() in get_args(records.Record)
 
     def when_killed(self, place: Place) -> R | None:
@@ -70,8 +67,6 @@ def _open(manifest: Path) -> Splits:
 
 @dataclass(frozen=True)
 class FindGpus(Job[tuple[str, ...]]):
-    """The names of the GPUs that the backend sees."""
-
     words = "looking for GPUs of {place.backend}"
 
     def run(self, place: Place, report: Report) -> tuple[str, ...]:
@@ -251,8 +246,6 @@ class Measure(Job[records.Measurement]):
 
 @dataclass(frozen=True)
 class MeasurePeak(Job[records.Peak]):
-    """Measures what the backend reaches at best."""
-
     words = "peak of {place}, {job.dtype}"
     dtype: str
 

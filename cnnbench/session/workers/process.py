@@ -18,16 +18,12 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from queue import SimpleQueue
 from typing import IO, Any, Protocol, Self
 
-from cnnbench.machine.backends import (
-    TRAINING_BACKENDS,
-    Place,
-    switch_off_telemetry,
-    worker_environment,
-)
+from cnnbench.machine import backends
+from cnnbench.machine.backends import TRAINING_BACKENDS, Place
 from cnnbench.machine.devices import limit_threads
 from cnnbench.models.user_errors import BadModel, plain
 from cnnbench.records.journal import from_data
@@ -37,11 +33,7 @@ LOG_END = 4000  # characters of a log that are shown
 
 
 class JobError(RuntimeError):
-    """A job failed.
-
-    `reason` is the message without the job, since other jobs may fail for the same one; `details`
-    holds the worker's traceback, or the end of its log.
-    """
+    """A job failed, for a `reason` that others may share; `details`: a traceback or a log's end."""
 
     def __init__(self, title: str, reason: str, details: str = "") -> None:
         super().__init__(f"{title}: {reason}")
@@ -64,8 +56,7 @@ class Started(Protocol):
     stdin: IO[str] | None
     stdout: IO[str] | None
 
-    @property
-    def returncode(self) -> int | None: ...
+    returncode: Any  # None until it ended
 
     def wait(self) -> int: ...
 
@@ -84,10 +75,9 @@ def start_python(arguments: list[str], environment: Mapping[str, str], log: IO[b
 
 
 class LineProcess:
-    """A process that takes and answers lines of JSON; a context manager.
+    """A process that takes and answers lines of JSON; whatever it starts ends with it.
 
-    It leads a process group: whatever it starts ends with it. `start` starts it, and gets the log,
-    which outlives a crash.
+    `start` starts it as the leader of a process group, with a log that outlives a crash.
     """
 
     def __init__(self, place: Place, start: Callable[[IO[bytes]], Started]) -> None:
@@ -134,10 +124,7 @@ class LineProcess:
 
 
 class WorkerProcess(LineProcess):
-    """A process that does one job after the other at a place.
-
-    `start` starts it, if not as a new Python.
-    """
+    """A process that does one job after the other; `start` starts it if not as a new Python."""
 
     def __init__(self, place: Place, start: Callable[[IO[bytes]], Started] | None = None) -> None:
         super().__init__(place, start or self._start)
@@ -145,18 +132,12 @@ class WorkerProcess(LineProcess):
             self.send({"sys_path": [os.getcwd(), *sys.path]})
 
     def _start(self, log: IO[bytes]) -> Started:
-        place = self.place
-        arguments = ["-m", "cnnbench.session.workers.process"]
-        arguments += [place.backend, place.device, str(place.threads)]
-        return start_python(arguments, worker_environment(place), log)
+        words = map(str, astuple(self.place))
+        module = ["-m", "cnnbench.session.workers.process"]
+        return start_python([*module, *words], backends.worker_environment(self.place), log)
 
     def do(self, job: Job[R], report: Report = lambda values: None) -> R:
-        """Does a job and waits for it.
-
-        Raises:
-            JobError: if the job failed; the worker can take the next one.
-            WorkerDied: if the process ended.
-        """
+        """Does a job; after a `JobError` that is not `WorkerDied` it can do the next one."""
         self.begin(job)
         return self.finish(job, report)
 
@@ -165,7 +146,6 @@ class WorkerProcess(LineProcess):
         self.send({"job": type(job).__name__, "fields": asdict(job)})
 
     def finish(self, job: Job[R], report: Report = lambda values: None) -> R:
-        """Waits for a job that was begun; raises what `do` raises."""
         title = job.title(self.place)
         while True:
             message = self.read(title)
@@ -223,5 +203,5 @@ if __name__ == "__main__":
     backend, device, threads = sys.argv[1:]
     setup = json.loads(sys.stdin.readline())
     sys.path[:] = dict.fromkeys([*sys.path, *setup["sys_path"]])
-    switch_off_telemetry()
+    backends.switch_off_telemetry()
     serve(Place(backend, device, int(threads)))
