@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnbench import checks
-    from cnnbench.comparing.ratio_tables import compare_speeds
+    from cnnbench.comparing.ratio_views import compare_speeds
     from cnnbench.models.evaluation import evaluate
     from cnnbench.models.network import build_model
     from cnnbench.models.variants import VARIANTS, Variant
@@ -88,7 +88,7 @@ _HOMES = {
     "TrainingRun": "records.records",
     "Variant": "models.variants",
     "build_model": "models.network",
-    "compare_speeds": "comparing.ratio_tables",
+    "compare_speeds": "comparing.ratio_views",
     "evaluate": "models.evaluation",
     "load_classifier": "training.classifier",
     "load_report": "report.frames",

@@ -8,7 +8,7 @@ import pytest
 
 from cnnbench.ab.pairs import COLUMNS as PAIRS
 from cnnbench.cli import main
-from cnnbench.comparing.ratio_tables import RATIO_COLUMNS
+from cnnbench.comparing.ratio_views import RATIO_COLUMNS
 from cnnbench.comparing.recipes import Recipe, RecipeComparison, question_frame
 from cnnbench.report.tables import SCHEMA
 from cnnbench.session.options import OPTIONS

@@ -89,8 +89,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _compare_speeds(speeds: Sequence[ReportSpeeds], asked: Asked, allow_missing: bool) -> int:
-    from cnnbench.comparing.ratio_picture import draw_ratios
-    from cnnbench.comparing.ratio_tables import ratio_frame, ratio_text
+    from cnnbench.comparing.ratio_views import draw_ratios, ratio_frame, ratio_text
     from cnnbench.comparing.ratios import compare_all, judge_speeds
     from cnnbench.verdicts.gates.ratio import RatioRule
 

@@ -1,9 +1,7 @@
 """Speeds of two reports, row by row: ratios with intervals, and a gate over them. Pure.
 
 The unit is the process: rounds of one process share its memory layout, its compilation and the
-state of the machine, so they show how steady a process was and not how the next one will be. The
-gate's error rates are about the noise between processes, and not about a machine that differs from
-one time to another.
+state of the machine, so they show how steady a process was and not how the next one will be.
 """
 
 from __future__ import annotations
@@ -14,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 from typing import Literal
+
+import numpy as np
 
 from cnnbench.comparing.speeds import ACROSS, SPEED_COLUMNS, ReportSpeeds, Speed, differing
 from cnnbench.machine.backends import kind_of
@@ -44,7 +44,7 @@ class Ratio:
     def interval(self) -> Interval:
         """The 95 % interval; from 0 to infinity where nothing is known."""
         found = self.change.interval()
-        return Interval(_exp(-found.high), _exp(-found.low))
+        return Interval(*np.exp((-found.high, -found.low)).tolist())
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,8 @@ class Match:
     reason: str = ""
 
     @cached_property
-    def ratio(self) -> Ratio | None:
-        """`None` where a side has no time."""
-        if not (self.first.processes and self.later.processes):
-            return None
+    def ratio(self) -> Ratio:
+        """NaN where a side has no time."""
         (before, one), (after, other) = _estimate(self.first), _estimate(self.later)
         return Ratio(_difference(before, after), min(one, other, key=_BASES.index))
 
@@ -78,8 +76,8 @@ class Match:
 
     @property
     def usable(self) -> Ratio | None:
-        """The ratio, if neither side has a problem."""
-        return None if self.problems else self.ratio
+        """The ratio, if there is one and neither side has a problem."""
+        return None if self.problems or math.isnan(self.ratio.value) else self.ratio
 
     @property
     def testable(self) -> Estimate | None:
@@ -168,7 +166,9 @@ def _compare(first: ReportSpeeds, later: ReportSpeeds, across: Sequence[str]) ->
         matches += [Match(speed, other) for other in found]
         extra = [other for other in extra if not any(other is one for one in found)]
         if not found:
-            unmatched.append(f"{speed}: {_why_alone(speed, later, across)}")
+            is_other = _alike(speed, later.rows, across)
+            why = "another network (fingerprint) under the same name" if is_other else "no such row"
+            unmatched.append(f"{speed}: {why}")
     return SpeedComparison(
         first, later, tuple(matches), tuple(unmatched), extra=tuple(map(str, extra))
     )
@@ -201,24 +201,14 @@ def _within(rows: Sequence[Speed], across: Sequence[str]) -> Iterator[tuple[Spee
             yield from ((head, other) for other in others if _is_same_network(head, other))
 
 
-def _why_alone(speed: Speed, later: ReportSpeeds, across: Sequence[str]) -> str:
-    if _alike(speed, later.rows, across):
-        return "another network (fingerprint) under the same name"
-    for name in ("dtype", "batch_size", "device", "backend"):
-        found = _alike(speed, later.rows, (*across, name))
-        if found:
-            return f"only with {name} {', '.join(str(getattr(one, name)) for one in found)}"
-    return f"not in {later.label}"
-
-
 def _estimate(speed: Speed) -> tuple[Estimate, Basis]:
     logs = list(speed.log_seconds.values())
     if len(logs) > 1:
         return mean_of(logs), "processes"
-    (rounds,) = speed.processes.values()
-    if len(rounds) == 1:
-        return Estimate(logs[0], math.nan, 0.0), "none"
-    spread = spread_of([math.log(each) for each in rounds])
+    rounds = [math.log(each) for own in speed.processes.values() for each in own]
+    if len(rounds) < 2:
+        return Estimate(sum(rounds) if rounds else math.nan, math.nan, 0.0), "none"
+    spread = spread_of(rounds)
     error = MEDIAN_ERROR * spread.sd / math.sqrt(len(rounds))
     return Estimate(logs[0], error, spread.df), "rounds"
 
@@ -234,10 +224,6 @@ def _mean_by_process(speeds: Sequence[Speed]) -> Estimate | None:
         return None
     logs = zip(*(speed.log_seconds.values() for speed in speeds), strict=True)
     return mean_of([fmean(one) for one in logs])
-
-
-def _exp(value: float) -> float:
-    return math.exp(value) if value < 700 else math.inf
 
 
 @dataclass(frozen=True)
@@ -263,7 +249,8 @@ def judge_speeds(
     """Judges every match; all of them are one family.
 
     A match with fewer than three processes per side is inconclusive. A later row that ran out of
-    memory or answers wrongly where the first did not fails without statistics.
+    memory or answers wrongly where the first did not fails without statistics. Error rates are
+    about the noise between processes, and not about a machine that differs from time to time.
     """
     family = [each.testable for one in comparisons for each in one.matches if each.testable]
     found = iter(gates.judge_ratios([[change] for change in family], rule))
@@ -279,10 +266,8 @@ def judge_speeds(
     )
     unmatched = 0 if allow_missing else sum(len(one.unmatched) for one in comparisons)
     verdicts = {match.verdict for one in judged for match in one.matches}
-    verdict: gates.Decision = "inconclusive"
-    if "fail" in verdicts:
-        verdict = "fail"
-    elif verdicts == {"pass"} and not unmatched:
+    verdict: gates.Decision = "fail" if "fail" in verdicts else "inconclusive"
+    if verdicts == {"pass"} and not unmatched:
         verdict = "pass"
     return SpeedVerdict(verdict, rule, judged, unmatched)
 
@@ -291,7 +276,6 @@ def _judged(match: Match, found: gates.RatioVerdict, rule: gates.RatioRule, fami
     reasons = {"fail": "slower, by the margin or more", "pass": "not slower by the margin"}
     if found.verdict in reasons:
         return replace(match, **vars(found), reason=reasons[found.verdict])
-    assert match.ratio is not None
     logs = [list(side.log_seconds.values()) for side in (match.first, match.later)]
     sd = math.hypot(*(spread_of(each).sd for each in logs))
     needed = gates.ratio_values_needed(match.ratio.change.value, sd, rule, family)

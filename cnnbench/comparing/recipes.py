@@ -63,12 +63,7 @@ class Recipe:
 
 
 def recipe_of(report: Report, variant: str, label: str) -> Recipe:
-    """Returns one variant's answers.
-
-    Raises:
-        ValueError: if the variant is not in the report, or its runs are not one per seed, each
-            with an answer to the same pictures.
-    """
+    """Returns one variant's answers: a run per seed, each with an answer to the same pictures."""
     received = f"Received: variant={variant!r}, report={label!r}"
     rows = report.predictions[report.predictions["variant"] == variant]
     runs = report.runs[report.runs["variant"] == variant]

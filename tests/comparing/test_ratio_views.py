@@ -1,16 +1,19 @@
-"""Ratios as DataFrames and as text."""
+"""Ratios as DataFrames, as text and as pictures."""
 
 import math
+import sys
+from xml.etree import ElementTree
 
 import pytest
 from factories import measurement
 from speeds import STEADY, compared, slower, speed
 
-from cnnbench.comparing.ratio_tables import (
+from cnnbench.comparing.ratio_views import (
     ANOTHER_TIME,
     RATIO_COLUMNS,
     VERDICT_COLUMNS,
     compare_speeds,
+    draw_ratios,
     number,
     ratio_frame,
     ratio_text,
@@ -82,7 +85,8 @@ def test_what_differs_is_in_the_row():
 def test_a_row_out_of_memory_has_no_ratio():
     frame = ratio_frame([compared((speed(0.01), speed(problems=OOM)))])
     assert frame["problems"].tolist() == ["out of memory (later)"]
-    assert frame[["ratio", "low", "high", "later"]].isna().all(axis=None)
+    assert frame[["ratio", "later"]].isna().all(axis=None)
+    assert frame["basis"].tolist() == ["none"]
 
 
 # Text
@@ -115,14 +119,14 @@ def test_what_is_not_compared_is_named():
     first = ReportSpeeds("A", (speed(*STEADY), speed(0.1, batch_size=64)), {"python": "3.11"})
     later = ReportSpeeds("B", (speed(*STEADY), speed(0.1, backend="jax")), {"python": "3.12"})
     text = ratio_text(compare_all([first, later]))
-    assert "not compared: documented inference tensorflow cpu float32 batch 64: only" in text
+    assert "not compared: documented inference tensorflow cpu float32 batch 64: no such row" in text
     assert "only in B: documented inference jax cpu float32 batch 32" in text
     assert "differs, first and later: python: 3.11 and 3.12" in text
 
 
 def test_concerns_are_named_once_per_report():
     busy = speed(0.01, concerns="Other processes used 76% of the CPUs.")
-    text = text_of((busy, speed(0.01)), (speed(0.01, batch_size=8), speed(0.01, batch_size=8)))
+    text = text_of((busy, speed(0.01)), (speed(0.01, batch_size=8),) * 2)
     assert "A: 1 of 2 rows are doubtful, for example: Other processes used 76%" in text
     assert "B: " not in text
 
@@ -148,7 +152,7 @@ def test_nothing_in_common_says_so():
 def test_a_gate_states_its_error_rates_and_reasons():
     text = text_of(
         (speed(*STEADY), slower(1.0)),
-        *((speed(0.01, batch_size=n), speed(0.01, batch_size=n)) for n in (64, 128)),
+        *((speed(0.01, batch_size=n),) * 2 for n in (64, 128)),
         (speed(0.1, batch_size=8), speed(0.1, batch_size=16)),
         rule=RatioRule(0.05),
     )
@@ -173,3 +177,56 @@ def test_within_a_report_is_titled_so():
 )
 def test_numbers_have_few_digits(value, text):
     assert number(value) == text
+
+
+# Pictures
+
+PAIRS = (
+    (speed(*STEADY), slower(1.0)),
+    (speed(0.01, workload="train"), speed(0.001, workload="train")),
+)
+
+
+def test_an_svg_names_rows_and_reports_and_is_the_same_each_time(tmp_path):
+    pytest.importorskip("matplotlib")
+    bad = (speed(0.01, batch_size=64), speed(batch_size=64, problems=("out of memory",)))
+    before = set(sys.modules)
+    for name in ("x.svg", "y.svg"):
+        draw_ratios([compared(*PAIRS, bad)], tmp_path / name)
+    text = (tmp_path / "x.svg").read_text()
+    assert text == (tmp_path / "y.svg").read_text()
+    ElementTree.fromstring(text)
+    for shown in ("inference", "train", "geometric mean", "B", "0.500", "10.0"):
+        assert f"<!-- {shown} -->" in text
+    assert "relative to A" in text
+    assert "hollow: rounds of one process only" in text
+    assert "not shown: 1 out of memory" in text
+    # It would look for a screen.
+    assert "matplotlib.pyplot" not in set(sys.modules) - before
+
+
+@pytest.mark.parametrize("seconds", [0.01001, 0.009, 1e-6, 10.0])
+def test_every_range_of_ratios_is_drawn(tmp_path, seconds):
+    pytest.importorskip("matplotlib")
+    one = compared((speed(0.01, 0.0101), speed(seconds, seconds * 1.01)))
+    draw_ratios([one, one], tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ValueError, match=r"install '\.\[pictures\]'"):
+        draw_ratios([compared(*PAIRS)], tmp_path / "x.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "message"),
+    [
+        ("x.pdf", PAIRS[0], "--picture: expected a .png or .svg file. Received: "),
+        ("x", PAIRS[0], "--picture: expected a .png or .svg file. Received: "),
+        ("x.png", (speed(0.1), speed(problems=("out of memory",))), "1 to 200 ratios. Received: 0"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(tmp_path, name, pair, message):
+    with pytest.raises(ValueError, match=message):
+        draw_ratios([compared(pair)], tmp_path / name)

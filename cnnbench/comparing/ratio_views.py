@@ -1,4 +1,4 @@
-"""Ratios of speed as a DataFrame and as text; one call compares reports."""
+"""Ratios of speed as a DataFrame, as text and as a picture; one call compares reports."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ MEASURED = ("first", "later", "ratio", "low", "high", "basis", *PROCESS_COLUMNS)
 REPORTS = ("first_report", "later_report")
 RATIO_COLUMNS = (*REPORTS, *SPEED_COLUMNS, *MEASURED, *VERDICT_COLUMNS, "problems", "differs")
 MEAN = "geometric mean"
+MOST_DOTS = 200  # a taller picture is none
 ONE_PROCESS = (
     "* from one process: rounds are not independent, and the interval leaves out the noise between "
     "processes; measure with --cnnbench-processes=3 or more"
@@ -78,7 +79,7 @@ def _rows(one: SpeedComparison) -> list[dict[str, Any]]:
     rows = [
         {
             **reports,
-            **key_of(match),
+            **_key(match),
             "first": match.first.per_second,
             "later": match.later.per_second,
             **_ratio_cells(match.ratio),
@@ -87,27 +88,29 @@ def _rows(one: SpeedComparison) -> list[dict[str, Any]]:
             **{name: getattr(match, name) for name in VERDICT_COLUMNS},
             "problems": "; ".join(match.problems),
             "differs": "; ".join((*match.differing, *one.differing)),
+            "notes": "; ".join((*match.problems, *match.differing)),
         }
         for match in one.matches
     ]
     if one.mean:
-        empty = dict.fromkeys((*SPEED_COLUMNS, "verdict", "reason", "problems"), "")
-        own = {"variant": f"{MEAN} of {len(one.usable)}", "differs": "; ".join(one.differing)}
-        rows.append({**reports, **empty, **own, **_ratio_cells(one.mean)})
+        own = dict.fromkeys((*SPEED_COLUMNS, "verdict", "reason", "problems", "notes"), "")
+        own |= {"variant": f"{MEAN} of {len(one.usable)}", "differs": "; ".join(one.differing)}
+        rows.append(
+            {**reports, "first": math.nan, "later": math.nan, **own, **_ratio_cells(one.mean)}
+        )
     return rows
 
 
-def _ratio_cells(ratio: Ratio | None) -> dict[str, Any]:
-    if ratio is None:
-        return {"ratio": math.nan, "low": math.nan, "high": math.nan, "basis": "none"}
+def _ratio_cells(ratio: Ratio) -> dict[str, Any]:
     return {"ratio": ratio.value, **vars(ratio.interval), "basis": ratio.basis}
 
 
-def key_of(match: Match) -> dict[str, str]:
+def _key(match: Match) -> dict[str, str]:
     """Returns what was compared: `cpu`, or `cpu → gpu` where the sides differ."""
-    sides = {name: (getattr(match.first, name), getattr(match.later, name)) for name in
-             SPEED_COLUMNS}  # fmt: skip
-    return {name: " → ".join(dict.fromkeys(map(str, both))) for name, both in sides.items()}
+    sides = [vars(match.first), vars(match.later)]
+    return {
+        name: " → ".join(dict.fromkeys(str(side[name]) for side in sides)) for name in SPEED_COLUMNS
+    }
 
 
 def ratio_text(comparisons: Sequence[SpeedComparison], gate: SpeedVerdict | None = None) -> str:
@@ -121,8 +124,6 @@ def _block(one: SpeedComparison) -> str:
     if one.first is one.later:
         title, sides = f"Speed within {one.first.label}: the second relative to the first", 1
     rows = _rows(one)
-    differing = ["; ".join(match.differing) for match in one.matches] + [""]
-    cells = [_cells(row, notes) for row, notes in zip(rows, differing, strict=False)]
     notes = [ONE_PROCESS] if any(row["basis"] == "rounds" for row in rows) else []
     notes += [f"not compared: {line}" for line in one.unmatched]
     notes += [f"only in {one.later.label}: {line}" for line in one.extra]
@@ -132,33 +133,14 @@ def _block(one: SpeedComparison) -> str:
         if doubtful:
             many = f"{len(doubtful)} of {len(report.rows)} rows"
             notes.append(f"{report.label}: {many} are doubtful, for example: {doubtful[0]}")
-    lines = _lines(cells) if cells else ["no row in common"]
-    return "\n".join([title, "", *lines, *([""] if notes else []), *notes])
+    return "\n".join([title, "", *_lines(rows), *([""] if notes else []), *notes])
 
 
-def _cells(row: dict[str, Any], differing: str) -> dict[str, str]:
-    interval = "unknown"
-    if row["basis"] != "none":
-        star = "*" if row["basis"] == "rounds" else ""
-        interval = f"{number(row['low'])} to {number(row['high'])}{star}"
-    return {
-        **{name: row[name] for name in SPEED_COLUMNS},
-        "first img/s": number(row.get("first", math.nan)),
-        "later img/s": number(row.get("later", math.nan)),
-        "ratio": number(row["ratio"]),
-        "95 % interval": interval,
-        "verdict": row["verdict"],
-        "notes": "; ".join(filter(None, (row["problems"], differing))),
-    }
-
-
-def number(value: float) -> str:
-    """Returns a number with three significant digits at least."""
-    return "-" if math.isnan(value) else f"{value:.{3 if value < 10 else 1 if value < 100 else 0}f}"
-
-
-def _lines(cells: Sequence[dict[str, str]]) -> list[str]:
+def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Returns a table without the columns that are empty everywhere."""
+    if not rows:
+        return ["no row in common"]
+    cells = [_cells(row) for row in rows]
     names = [name for name in cells[0] if any(cell[name] for cell in cells)]
     heads = [name.replace("_", " ") for name in names]
     table = [heads, *([cell[name] for name in names] for cell in cells)]
@@ -167,6 +149,25 @@ def _lines(cells: Sequence[dict[str, str]]) -> list[str]:
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     ]
+
+
+def _cells(row: dict[str, Any]) -> dict[str, str]:
+    star = "*" if row["basis"] == "rounds" else ""
+    interval = f"{number(row['low'])} to {number(row['high'])}{star}"
+    return {
+        **{name: row[name] for name in SPEED_COLUMNS},
+        "first img/s": number(row["first"]),
+        "later img/s": number(row["later"]),
+        "ratio": number(row["ratio"]),
+        "95 % interval": "unknown" if row["basis"] == "none" else interval,
+        "verdict": row["verdict"],
+        "notes": row["notes"],
+    }
+
+
+def number(value: float) -> str:
+    """Returns a number with three significant digits at least."""
+    return "-" if math.isnan(value) else f"{value:.{3 if value < 10 else 1 if value < 100 else 0}f}"
 
 
 def _verdict_in_words(gate: SpeedVerdict) -> str:
@@ -192,3 +193,92 @@ def _verdict_in_words(gate: SpeedVerdict) -> str:
         for why, rows in reasons.items()
     )
     return "\n".join([text, *named])
+
+
+def draw_ratios(comparisons: Sequence[SpeedComparison], path: Path) -> None:
+    """Draws the ratios of comparisons with one first report, each in a colour of its own.
+
+    A filled dot's interval rests on processes, a hollow one's on rounds of one process. Rows with a
+    problem (out of memory, wrong answers) are left out and counted.
+    """
+    if path.suffix not in (".png", ".svg"):
+        raise ValueError(f"--picture: expected a .png or .svg file. Received: file={str(path)!r}")
+    dots = _dots(comparisons)
+    if not 0 < len(dots) <= MOST_DOTS:
+        raise ValueError(f"--picture: expected 1 to {MOST_DOTS} ratios. Received: {len(dots)}")
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            "Pictures are drawn by Matplotlib, which is not installed. In cnnbench's clone, "
+            "install it with pip install '.[pictures]'."
+        ) from error
+    # No pyplot: it would look for a screen and keep the figure.
+    with rc_context({"font.size": 9, "svg.hashsalt": "cnnbench"}):
+        height = 0.15 * len(dots) + 0.15 * len({label for label, _, _ in dots}) + 1.6
+        figure = Figure(figsize=(8, height), layout="constrained")
+        _draw(figure.subplots(), comparisons, dots)
+        metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+        figure.savefig(path, dpi=150, metadata=metadata, facecolor="white")
+
+
+def _dots(comparisons: Sequence[SpeedComparison]) -> list[tuple[str, int, Ratio]]:
+    """Returns label, number of the comparison and ratio of each dot, means last."""
+    kept = [
+        (at, _key(match), ratio)
+        for at, one in enumerate(comparisons)
+        for match in one.matches
+        if (ratio := match.usable)
+    ]
+    varying = [name for name in SPEED_COLUMNS if len({key[name] for _, key, _ in kept}) > 1]
+    names = varying or ["variant"]
+    dots = [(", ".join(key[name] for name in names), at, ratio) for at, key, ratio in kept]
+    return dots + [(MEAN, at, one.mean) for at, one in enumerate(comparisons) if one.mean]
+
+
+def _draw(
+    axis: Any, comparisons: Sequence[SpeedComparison], dots: Sequence[tuple[str, int, Ratio]]
+) -> None:
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+    labels = {label: place for place, label in enumerate(dict.fromkeys(dot[0] for dot in dots))}
+    values = [1.0, *(ratio.value for _, _, ratio in dots)]
+    # An interval from next to nothing would hide all the others: it runs out of the picture.
+    low, high = min(values) / 1.5, max(values) * 1.5
+    seen = set()
+    for label, at, ratio in dots:
+        place = labels[label] + 0.6 * ((at + 0.5) / len(comparisons) - 0.5)
+        colour, interval = f"C{at}", ratio.interval
+        ends = [[ratio.value - max(interval.low, low)], [min(interval.high, high) - ratio.value]]
+        axis.errorbar(
+            ratio.value,
+            place,
+            xerr=None if ratio.basis == "none" else ends,
+            fmt="o",
+            color=colour,
+            mfc=colour if ratio.basis == "processes" else "white",
+            label=None if at in seen else comparisons[at].later.label,
+        )
+        seen.add(at)
+        where = {"xycoords": ("axes fraction", "data"), "va": "center", "color": colour}
+        axis.annotate(number(ratio.value), (1.01, place), **where)
+    axis.axvline(1, color="#333333", lw=1, zorder=1)
+    axis.grid(axis="x", color="#dddddd", lw=0.6)
+    axis.set_yticks(list(labels.values()), list(labels))
+    axis.invert_yaxis()
+    axis.set_xscale("log")
+    axis.margins(x=0.02)
+    # Ticks that people read: 0.5, 1, 2 and not powers of ten.
+    is_wide = max(values) > 3 * min(values)
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if is_wide else MaxNLocator(6))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    text = f"speed relative to {comparisons[0].first.label}: ratio and 95 % interval, log axis"
+    if any(ratio.basis != "processes" for _, _, ratio in dots):
+        text += "\nhollow: rounds of one process only"
+    left_out = sum(len(one.matches) - len(one.usable) for one in comparisons)
+    if left_out:
+        text += f"\nnot shown: {left_out} out of memory or with wrong answers"
+    axis.set_xlabel(text)
+    axis.figure.legend(loc="outside upper left", frameon=False, ncols=3)
