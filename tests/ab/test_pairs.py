@@ -7,12 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
 from cnnbench.ab.bench import Bench
-from cnnbench.ab.pairs import COLUMNS, ROUNDS, Pair, Round, Taken, steps_for, time_in_alternation
+from cnnbench.ab.pairs import (
+    COLUMNS,
+    ROUNDS,
+    Pair,
+    Round,
+    Taken,
+    Timer,
+    steps_for,
+    time_in_alternation,
+)
 from cnnbench.ab.run import (
     append_pair,
     clocks_in_words,
@@ -20,7 +30,7 @@ from cnnbench.ab.run import (
     read_result,
     write_result,
 )
-from cnnbench.ab.sides import Folder, Side
+from cnnbench.ab.sides import Side
 from cnnbench.ab.steps import TimeSteps, cpus_for
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
@@ -28,21 +38,14 @@ from cnnbench.records.records import Row
 from cnnbench.verdicts.gates.ratio import RatioRule
 
 
-class Machine:
-    """Sides whose steps take fake seconds, a quarter on the CPU, and who worked when."""
+def timers(work: list[str], **seconds: float) -> dict[str, Timer]:
+    """Sides whose steps take fake seconds, a quarter on the CPU, and who say that they worked."""
 
-    def __init__(self, a: float, b: float) -> None:
-        self.work: list[str] = []
-        seconds = {"A": a, "B": b}
-        self.timers = {name: partial(self._time, name, each) for name, each in seconds.items()}
+    def time(name: str, steps: int) -> Taken:
+        work.append(name)
+        return Taken(steps * seconds[name], steps * seconds[name] / 4)
 
-    def _time(self, name: str, seconds: float, steps: int) -> Taken:
-        self.work.append(name)
-        return Taken(steps * seconds, steps * seconds / 4)
-
-
-def timed(machine: Machine, seed: int = 0) -> tuple[Round, ...]:
-    return time_in_alternation(machine.timers, 2, np.random.default_rng(seed))
+    return {name: partial(time, name) for name in seconds}
 
 
 def pair_of(a: Sequence[float], b: Sequence[float], number: int = 0, batch_b: int = 32) -> Pair:
@@ -51,31 +54,27 @@ def pair_of(a: Sequence[float], b: Sequence[float], number: int = 0, batch_b: in
     return Pair(number, 2, 32, batch_b, tuple(map(Round, "AB" * 3, *taken)))
 
 
-# One pair
-
-
 @pytest.mark.parametrize(
     ("a", "b", "steps"),
     [(0.01, 0.01, 4), (0.001, 0.01, 4), (0.01, 0.001, 4), (0.03, 0.03, 1), (0.016, 0.01, 2)],
 )
-def test_a_round_of_the_slower_side_is_long_enough(a: float, b: float, steps: int) -> None:
-    assert steps_for(Machine(a, b).timers) == steps
+def test_a_round_of_the_slower_side_is_long_enough(a, b, steps):
+    assert steps_for(timers([], A=a, B=b)) == steps
 
 
-def test_both_sides_work_once_a_round_in_an_order_that_is_drawn() -> None:
-    machine = Machine(0.03, 0.06)
-    rounds = timed(machine)
-    assert len(machine.work) == 2 * (2 + ROUNDS)  # warm-up rounds, whose times are thrown away
-    orders = [machine.work[at : at + 2] for at in range(4, len(machine.work), 2)]
-    assert all(sorted(order) == ["A", "B"] for order in orders)
-    assert [order[0] for order in orders] == [each.first for each in rounds]
-    assert {each.first for each in rounds} == {"A", "B"}
-    assert {(each.a.wall, each.b.wall) for each in rounds} == {(0.06, 0.12)}
-
-
-def test_orders_depend_on_the_seed_alone() -> None:
-    one, again, other = (timed(Machine(0.03, 0.03), seed) for seed in (1, 1, 2))
+def test_both_sides_work_once_a_round_in_an_order_that_is_drawn():
+    work = []
+    sides = timers(work, A=0.03, B=0.06)
+    one, again, other = (
+        time_in_alternation(sides, 2, np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
     assert one == again != other
+    assert len(work) == 3 * 2 * (2 + ROUNDS)  # warm-up rounds, whose times are thrown away
+    orders = [work[at : at + 2] for at in range(4, 2 * (2 + ROUNDS), 2)]
+    assert all(sorted(order) == ["A", "B"] for order in orders)
+    assert [order[0] for order in orders] == [each.first for each in one]
+    assert {each.first for each in one} == {"A", "B"}
+    assert {(each.a.wall, each.b.wall) for each in one} == {(0.06, 0.12)}
 
 
 @pytest.mark.parametrize(
@@ -88,58 +87,31 @@ def test_orders_depend_on_the_seed_alone() -> None:
     ],
     ids=["plain", "per picture", "one slow round", "a slow spell that ends between the sides"],
 )
-def test_the_ratio_is_the_median_of_the_rounds_ratios(
-    a: Sequence[float], b: Sequence[float], batch_b: int, ratio: float
-) -> None:
+def test_the_ratio_is_the_median_of_the_rounds_ratios(a, b, batch_b, ratio):
     found = pair_of(a, b, batch_b=batch_b).log_ratio()
     assert found == pytest.approx(math.log(ratio))
 
 
-class Template:
-    """A template and each of its workers; every process takes a second per step."""
-
-    def __init__(self) -> None:
-        self.log: list[str] = []
-        self.jobs: list[TimeSteps] = []
-
-    def worker(self, folder: Folder, cpus: Sequence[int]) -> Template:
-        return self
-
-    def begin(self, job: TimeSteps) -> None:
-        self.log.append(f"begin {job.side.name}")
-        self.jobs.append(job)
-
-    def finish(self, job: TimeSteps) -> None:
-        self.log.append(f"finish {job.side.name}")
-
-    def do(self, job: TimeSteps) -> Taken:
-        return Taken(job.steps, job.steps)
-
-    def __enter__(self) -> Template:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.log.append("stop")
-
-
-def test_both_processes_of_a_pair_build_at_the_same_time_in_an_order_that_is_drawn() -> None:
+def test_both_processes_of_a_pair_build_at_the_same_time_in_an_order_that_is_drawn():
+    template = MagicMock()
+    worker = template.worker.return_value  # for each of its workers, whose steps take a second
+    worker.__enter__.return_value = worker
+    worker.do.side_effect = lambda job: Taken(job.steps, job.steps)
     a = Side("A", variant_named("wide"), Place("tensorflow", "cpu", 1))
     b = replace(a, name="B", batch_size=16)
-    template = Template()
     bench = Bench([a, b], {(a.place, a.folder.harness): template}, Path("m"), "train", 7)
     pairs = [bench.pair(number) for number in range(8)]
     assert pairs[1] == Pair(1, 1, 32, 16, pairs[1].rounds)
-    assert {tuple(template.log[at : at + 6]) for at in range(0, len(template.log), 6)} == {
-        (f"begin {x}", f"begin {y}", f"finish {x}", f"finish {y}", "stop", "stop")
-        for x, y in ("AB", "BA")
+    assert worker.__exit__.call_count == 16
+    done = [(name, args[0]) for name, args, _ in worker.method_calls if name != "do"]
+    names = [f"{name} {job.side.name}" for name, job in done]
+    assert {tuple(names[at : at + 4]) for at in range(0, len(names), 4)} == {
+        (f"begin {x}", f"begin {y}", f"finish {x}", f"finish {y}") for x, y in ("AB", "BA")
     }
-    jobs = {job.side.name: job for job in template.jobs[2:4]}
     row = Row("wide", "train", "float32", 16, 7, 1)
-    assert jobs["B"] == TimeSteps(b, row, Path("m"), cpus_for(1, 1))
-    assert jobs["A"] == replace(jobs["B"], side=a, row=replace(row, batch_size=32))
-
-
-# Many pairs
+    job_b = TimeSteps(b, row, Path("m"), cpus_for(1, 1))
+    job_a = replace(job_b, side=a, row=replace(row, batch_size=32))
+    assert {job for _, job in done[4:8]} == {job_a, job_b}
 
 
 @dataclass
@@ -174,16 +146,16 @@ class Session:
 @pytest.mark.parametrize(
     ("noise", "outcome"), [(0.0, ("pass", 3, (3,))), (0.5, ("inconclusive", 6, (3, 5, 6)))]
 )
-def test_pairs_are_measured_until_a_look_decides(noise: float, outcome: object) -> None:
+def test_pairs_are_measured_until_a_look_decides(noise, outcome):
     assert Session(noise).run() == outcome
 
 
 @pytest.mark.parametrize(("budget", "count"), [(0.1, 2), (5.9, 2), (8.0, 4), (9.9, 4), (99.0, 6)])
-def test_no_pair_is_started_that_would_end_too_late(budget: float, count: int) -> None:
+def test_no_pair_is_started_that_would_end_too_late(budget, count):
     assert Session(noise=0.5).run(budget)[:2] == ("inconclusive", count)
 
 
-def test_the_plan_comes_after_the_first_pair_and_a_line_per_look() -> None:
+def test_the_plan_comes_after_the_first_pair_and_a_line_per_look():
     session = Session(noise=0.5)
     session.run(budget=60)
     assert session.said[0] == "first pair: 2.0 s; about 6 s for 3 pairs, 12 s for 6, at most 60 s"
@@ -195,30 +167,20 @@ def test_the_plan_comes_after_the_first_pair_and_a_line_per_look() -> None:
     assert session.said[-1].endswith("inconclusive")
 
 
-def test_clocks_are_named_and_compared() -> None:
+def test_clocks_are_named_and_compared():
     pairs = [Pair(0, 1, 32, 32, (Round("A", Taken(1.0, 0.25), Taken(2.0, 0.75)),))]
     assert pairs[0].log_ratio("cpu") == pytest.approx(math.log(3))
-    busy = "The processes used 0.33 CPUs while they worked."
-    wall = f"Decided by wall-clock time; CPU time says +200.0%. {busy}"
-    assert clocks_in_words(pairs, "wall") == wall
-    cpu = f"Decided by CPU time; wall-clock time says +100.0%. {busy}"
-    assert clocks_in_words(pairs, "cpu") == cpu
+    wall, cpu = (clocks_in_words(pairs, clock) for clock in ("wall", "cpu"))
+    assert wall.startswith("Decided by wall-clock time; CPU time says +200.0%. ")
+    assert cpu.startswith("Decided by CPU time; wall-clock time says +100.0%. ")
+    assert cpu.endswith(" The processes used 0.33 CPUs while they worked.")
 
 
-# What is left behind
-
-
-def test_rows_say_who_was_first(tmp_path: Path) -> None:
+def test_rows_say_who_was_first(tmp_path):
     for number in (0, 1):
         append_pair(tmp_path, pair_of((1.0, 1.0), (2.0, 2.0), number))
     header, *lines = (tmp_path / "pairs.csv").read_text().splitlines()
     assert header == ",".join(COLUMNS)
-    rounds = (
-        "0,A,0,2,32,1.0,0.25",
-        "0,B,1,2,32,2.0,0.5",
-        "1,A,1,2,32,1.0,0.25",
-        "1,B,0,2,32,2.0,0.5",
-    )
     rounds = [
         "0,A,0,2,32,1.0,0.25",
         "0,B,1,2,32,2.0,0.5",
@@ -228,14 +190,13 @@ def test_rows_say_who_was_first(tmp_path: Path) -> None:
     assert lines == [f"{pair},{each}" for pair in "01" for each in rounds]
 
 
-def test_a_report_is_read_back_in_words(tmp_path: Path) -> None:
+def test_a_report_is_read_back_in_words(tmp_path):
     assert read_result(tmp_path) is None
     content = {"sides": [{"name": "A", "text": "wide"}, {"name": "B", "text": "wide at x"}]}
     write_result(tmp_path, {**content, "text": None})
     with pytest.raises(ValueError, match="Out of range float"):
         write_result(tmp_path, {"result": math.nan})  # no JSON, and the file is as it was
-    assert read_result(tmp_path) == (
-        "A: wide\nB: wide at x\nStopped before a verdict; see pairs.csv."
-    )
+    stopped = "A: wide\nB: wide at x\nStopped before a verdict; see pairs.csv."
+    assert read_result(tmp_path) == stopped
     write_result(tmp_path, {**content, "text": "PASS: fast."})
     assert read_result(tmp_path) == "A: wide\nB: wide at x\nPASS: fast."

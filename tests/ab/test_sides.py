@@ -23,7 +23,7 @@ def read(text: str, here: Path) -> Side:
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkout(tmp_path_factory):
     """Two commits: `before`, as a tag and as a branch called `documented`, and `trunk`."""
     top = tmp_path_factory.mktemp("repository").resolve()
     commit(top, {"mymodel.py": "first"}, tag="before")
@@ -33,27 +33,24 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-# What people write
-
-
 @pytest.mark.parametrize("name", ["functional", "mymodel:build", "my.models:small"])
-def test_a_variant_is_a_side(name: str, tmp_path: Path) -> None:
+def test_a_variant_is_a_side(name, tmp_path):
     assert read(name, tmp_path) == replace(DEFAULT, variant=variant_named(name))
 
 
 @pytest.mark.parametrize("text", ["before", "trunk", "HEAD~1", "refs/tags/before"])
-def test_a_revision_is_a_side(text: str, checkout: Path) -> None:
+def test_a_revision_is_a_side(text, checkout):
     hashed = git(checkout, "rev-parse", text)
     assert read(text, checkout) == replace(DEFAULT, revision=text, commit=hashed)
     assert read(hashed[:8], checkout).commit == hashed
 
 
-def test_a_variant_wins_over_a_branch_of_its_name(checkout: Path) -> None:
+def test_a_variant_wins_over_a_branch_of_its_name(checkout):
     assert read("documented", checkout).revision is None
     assert read("rev=documented", checkout).revision == "documented"
 
 
-def test_pairs_say_everything(checkout: Path) -> None:
+def test_pairs_say_everything(checkout):
     text = "rev=before, variant=wide,batch_size=64,threads=2,backend=tensorflow"
     assert read(text, checkout) == replace(
         DEFAULT,
@@ -81,39 +78,34 @@ def test_pairs_say_everything(checkout: Path) -> None:
         ("batch_size=x,threads=y,z=1", r"^A: batch_size: .*\nA: threads: .*\nA: expected"),
     ],
 )
-def test_what_is_no_side_is_told(text: str, message: str, checkout: Path) -> None:
+def test_what_is_no_side_is_told(text, message, checkout):
     with pytest.raises(ValueError, match=message):
         read(text, checkout)
 
 
-def test_without_a_repository_or_git_there_are_no_revisions(
-    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_wrong_with_both_is_told_at_once(tmp_path):
+    with pytest.raises(ValueError, match=r"^A: threads: .*\nB: threads: "):
+        parse_sides("threads=x", "threads=y", DEFAULT, tmp_path)
+
+
+def test_without_a_repository_or_git_there_are_no_revisions(checkout, tmp_path, monkeypatch):
     assert commit_of("HEAD", tmp_path) is None
     monkeypatch.setenv("PATH", "")
     assert commit_of("before", checkout) is None
 
 
-def test_a_side_is_plain_data_without_paths(checkout: Path) -> None:
-    data = replace(read("before", checkout), folder=Folder(checkout)).to_dict()
+def test_a_side_is_plain_data_without_paths(checkout):
+    side = replace(read("before", checkout), folder=Folder(checkout))
+    text = f"documented at before ({side.commit[:10]}), batch size 32, 1 thread, tensorflow"
+    assert str(side) == text
+    data = side.to_dict()
+    assert (data["text"], data["commit"]) == (text, side.commit)
     assert data["fingerprint"] == DEFAULT.variant.fingerprint()
     assert data["place"] == {"backend": "tensorflow", "device": "cpu", "threads": 1}
-    assert data["commit"] == git(checkout, "rev-parse", "before")
-    assert data["text"] == (
-        f"documented at before ({data['commit'][:10]}), batch size 32, 1 thread, tensorflow"
-    )
     assert str(checkout) not in str(data)
 
 
-# Both sides
-
-
-def test_what_is_wrong_with_both_is_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^A: threads: .*\nB: threads: "):
-        parse_sides("threads=x", "threads=y", DEFAULT, tmp_path)
-
-
-def test_a_side_is_not_compared_with_itself_unless_that_is_written_out(checkout: Path) -> None:
+def test_a_side_is_not_compared_with_itself_unless_that_is_written_out(checkout):
     with pytest.raises(ValueError, match=r"A and B are equal.*Received: A='documented', B=None"):
         parse_sides("documented", None, DEFAULT, checkout)
     a, b = parse_sides("before", "HEAD~1", DEFAULT, checkout)
@@ -121,18 +113,13 @@ def test_a_side_is_not_compared_with_itself_unless_that_is_written_out(checkout:
 
 
 @pytest.mark.parametrize("text", ["wide", "threads=2", "batch_size=2", "before"])
-def test_without_b_it_is_the_current_folder(text: str, checkout: Path) -> None:
+def test_without_b_it_is_the_current_folder(text, checkout):
     a, b = parse_sides(text, None, DEFAULT, checkout)
     assert (a, b) == (read(text, checkout), replace(DEFAULT, name="B"))
     assert not a.equals(b)
 
 
-# Where a side's code is
-
-
-def test_revisions_are_checked_out_and_removed(
-    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_revisions_are_checked_out_and_removed(checkout, tmp_path, monkeypatch):
     """The user's hooks are not run, nor does a hook of another repository matter."""
     hook = checkout / ".git" / "hooks" / "post-checkout"
     hook.parent.mkdir(exist_ok=True)
@@ -151,42 +138,35 @@ def test_revisions_are_checked_out_and_removed(
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_git_says_is_told(checkout: Path) -> None:
-    with (
-        pytest.raises(OSError, match=r"git failed: .*0000.*\. Received: .*worktree add"),
-        placed([replace(DEFAULT, commit="0" * 40)], checkout),
-    ):
-        pass
+def folder_of(side: Side, here: Path) -> Folder:
+    with placed([side], here) as (found,):
+        assert found.folder.root.is_dir()
+        return found.folder
 
 
-def test_the_current_folder_is_entered_in_a_revision(checkout: Path) -> None:
+def test_what_git_says_is_told(checkout):
+    with pytest.raises(OSError, match=r"git failed: .*0000.*\. Received: .*worktree add"):
+        folder_of(replace(DEFAULT, commit="0" * 40), checkout)
+
+
+def test_the_current_folder_is_entered_in_a_revision(checkout):
     before, trunk = parse_sides("before", "trunk", DEFAULT, checkout)
-    with placed([trunk], checkout / "models") as (side,):
-        assert (side.folder.root / "own.py").is_file()
-    with (
-        pytest.raises(ValueError, match=r"A: the current folder is not in .*folder='models'"),
-        placed([before], checkout / "models"),
-    ):
-        pass
+    assert folder_of(trunk, checkout / "models").root.name == "models"
+    with pytest.raises(ValueError, match=r"A: the current folder is not in .*folder='models'"):
+        folder_of(before, checkout / "models")
 
 
-def test_a_revision_of_cnnbench_measures_itself_if_it_can(tmp_path: Path) -> None:
+def test_a_revision_of_cnnbench_measures_itself_if_it_can(tmp_path):
     commit(tmp_path, {"cnnbench/__init__.py": ""})
     commit(tmp_path, {"cnnbench/ab/template.py": ""})
     old, new = parse_sides("HEAD~1", "HEAD", DEFAULT, tmp_path)
-    with placed([new], tmp_path) as (side,):
-        assert side.folder.harness == side.folder.worktree
-    with (
-        pytest.raises(ValueError, match=r"A: this revision of cnnbench itself is older"),
-        placed([old], tmp_path),
-    ):
-        pass
+    folder = folder_of(new, tmp_path)
+    assert folder.harness == folder.worktree
+    with pytest.raises(ValueError, match=r"A: this revision of cnnbench itself is older"):
+        folder_of(old, tmp_path)
 
 
-# What a process imports
-
-
-def test_modules_come_from_the_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_modules_come_from_the_revision(tmp_path, monkeypatch):
     here, there = tmp_path / "here", tmp_path / "there"
     for folder in (here / "src", here / "new", here / ".venv", there / "src"):
         folder.mkdir(parents=True)
@@ -198,9 +178,7 @@ def test_modules_come_from_the_revision(tmp_path: Path, monkeypatch: pytest.Monk
     assert Folder(here).sys_path(paths) == list(dict.fromkeys([str(here), *paths[1:]]))
 
 
-def test_a_module_of_the_working_copy_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_module_of_the_working_copy_is_found(tmp_path, monkeypatch):
     (tmp_path / "stray_of_a_test.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     assert strays(tmp_path) == []

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from cnnbench.ab.pairs import ROUNDS
-from cnnbench.ab.run import Verdict, in_words, judge
+from cnnbench.ab.run import in_words, judge
 from cnnbench.stats.power import values_needed
 from cnnbench.verdicts.gates.ratio import RatioRule
 
@@ -25,7 +25,7 @@ def around(change: float, sd: float, pairs: int) -> list[float]:
 @pytest.mark.parametrize(
     ("change", "verdict"), [(0.0, "pass"), (-0.5, "pass"), (0.1, "fail"), (9.0, "fail")]
 )
-def test_a_clear_change_is_decided_at_the_first_look(change: float, verdict: Verdict) -> None:
+def test_a_clear_change_is_decided_at_the_first_look(change, verdict):
     result = judge(around(change, 0.005, 5), RULE)
     assert (result.verdict, result.pairs, result.looks) == (verdict, 5, (5,))
     assert result.low < change < result.high
@@ -34,24 +34,24 @@ def test_a_clear_change_is_decided_at_the_first_look(change: float, verdict: Ver
 
 
 @pytest.mark.parametrize("pairs", [2, 3, 4, 6, 7, 11])
-def test_between_looks_nothing_is_decided(pairs: int) -> None:
+def test_between_looks_nothing_is_decided(pairs):
     assert judge(around(0.2, 0.005, pairs), RULE).verdict == "undecided"
 
 
-def test_noise_is_undecided_until_the_last_look() -> None:
+def test_noise_is_undecided_until_the_last_look():
     results = [judge(around(0, 0.3, pairs), RULE) for pairs in RULE.looks]
     assert [result.verdict for result in results] == ["undecided", "undecided", "inconclusive"]
     assert [result.looks for result in results] == [(5,), (5, 8), (5, 8, 12)]
 
 
-def test_a_spent_budget_is_inconclusive_and_takes_no_look_of_its_own() -> None:
+def test_a_spent_budget_is_inconclusive_and_takes_no_look_of_its_own():
     result = judge(around(0.2, 0.005, 7), RULE, last=True)
     assert (result.verdict, result.looks) == ("inconclusive", (5,))
     assert result.p_slower < RULE.alpha
     assert "Looks after none." in in_words(judge([0.1, 0.2], RULE, last=True), RULE)
 
 
-def test_it_says_how_many_more_pairs_would_decide() -> None:
+def test_it_says_how_many_more_pairs_would_decide():
     slow = judge(around(0.2, 0.15, 5), RULE, last=True)
     needed = values_needed(math.log1p(slow.change), slow.sd, RULE.alpha)
     assert needed is not None
@@ -63,7 +63,7 @@ def test_it_says_how_many_more_pairs_would_decide() -> None:
     assert in_words(never, RULE).endswith(" Not even 1000 pairs would decide.")
 
 
-def test_words_hold_every_number() -> None:
+def test_words_hold_every_number():
     result = judge(around(0.1, 0.01, 5), RULE)
     assert in_words(result, RULE) == (
         "FAIL: B is slower, by an estimated 3.0% or more. B's time per picture is +10.0% relative "
@@ -79,8 +79,7 @@ def test_words_hold_every_number() -> None:
     assert in_words(unsure, RULE).startswith("INCONCLUSIVE: the pairs neither ")
 
 
-# On a busy machine, where a share of the rounds runs at half speed: measured beside a neighbour.
-BUSY = 0.17
+BUSY = 0.17  # of the rounds run at half speed, as measured beside a neighbour
 SESSIONS = 200
 
 
@@ -88,9 +87,7 @@ SESSIONS = 200
 @pytest.mark.parametrize(
     ("change", "wrong", "rate"), [(0.0, "fail", RULE.alpha), (RULE.margin, "pass", RULE.beta)]
 )
-def test_wrong_verdicts_are_as_rare_as_stated(
-    rounds: int, change: float, wrong: str, rate: float
-) -> None:
+def test_wrong_verdicts_are_as_rare_as_stated(rounds, change, wrong, rate):
     rng, found = np.random.default_rng(5), 0
     for _ in range(SESSIONS):
         shape = (2, RULE.looks[-1], rounds)

@@ -29,12 +29,12 @@ def answers(monkeypatch: pytest.MonkeyPatch, name: str, given: Iterable[Any]) ->
 SHARES = {"steal_share", "other_cpu_share"}
 
 
-def test_this_system_is_understood() -> None:
+def test_this_system_is_understood():
     clocks = {"clock_mhz_first", "clock_mhz_last", "clock_mhz_min"}
     assert set(watched("cpu")) <= SHARES | clocks
 
 
-def test_clocks_are_those_of_the_fastest_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clocks_are_those_of_the_fastest_cpu(monkeypatch):
     rounds = ((3000, 800), (800, 2000), (2500, 800))
     clocks = [[SimpleNamespace(current=clock) for clock in each] for each in rounds]
     answers(monkeypatch, "cpu_freq", clocks)
@@ -43,7 +43,7 @@ def test_clocks_are_those_of_the_fastest_cpu(monkeypatch: pytest.MonkeyPatch) ->
     assert values["clock_mhz_min"] == 2000
 
 
-def test_a_system_without_clocks_reports_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_clocks_reports_none(monkeypatch):
     monkeypatch.delattr(psutil, "cpu_freq")
     assert set(watched("cpu")) <= SHARES
 
@@ -66,13 +66,7 @@ class Times(SimpleNamespace):
         (Times(user=0, idle=0), Times(user=80, idle=20), Times(user=80.1, system=0), (0.0, 0.0)),
     ],
 )
-def test_shares_of_the_cpus_time(
-    before: Times,
-    after: Times,
-    own: Times,
-    shares: tuple[float, float],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_shares_of_the_cpus_time(before, after, own, shares, monkeypatch):
     answers(monkeypatch, "cpu_times", [before, after])
     used = iter([Times(user=0, system=0), own])
     monkeypatch.setattr(psutil, "Process", lambda: SimpleNamespace(cpu_times=used.__next__))
@@ -116,7 +110,7 @@ class Nvml(SimpleNamespace):
 
 
 @pytest.fixture
-def nvml(monkeypatch: pytest.MonkeyPatch) -> Nvml:
+def nvml(monkeypatch):
     module = Nvml()
     monkeypatch.setitem(sys.modules, "pynvml", module)  # type: ignore[arg-type]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -127,33 +121,31 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> Nvml:
 @pytest.mark.parametrize(
     ("visible", "clock"), [("0,1", 1900), ("1", 1800), (" GPU-b ", 1800), ("7", None)]
 )
-def test_the_gpu_is_the_first_that_cuda_shows(
-    monkeypatch: pytest.MonkeyPatch, visible: str, clock: float | None
-) -> None:
+def test_the_gpu_is_the_first_that_cuda_shows(monkeypatch, visible, clock):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert watched("gpu").get("clock_mhz_last") == clock
 
 
-def test_a_gpu_reports_power_and_why_it_was_throttled(nvml: Nvml) -> None:
+def test_a_gpu_reports_power_and_why_it_was_throttled(nvml):
     values = watched("gpu")
     assert (values["clock_mhz_first"], values["watts"], values["throttled"]) == (1900, 70, "")
     nvml.reasons = 0x1 | 0x2 | 0x4 | 0x40  # idle and chosen clocks are none
     assert watched("gpu")["throttled"] == "power cap, hardware thermal slowdown"
 
 
-def test_what_a_gpu_does_not_report_is_missing(nvml: Nvml) -> None:
+def test_what_a_gpu_does_not_report_is_missing(nvml):
     nvml.reasons = None
     clocks = {"clock_mhz_first": 1900, "clock_mhz_last": 1900, "clock_mhz_min": 1900}
     values = watched("gpu")
     assert {name: values[name] for name in values.keys() - SHARES} == clocks
 
 
-def test_without_nvml_nothing_is_known_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_nvml_nothing_is_known_of_the_gpu(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert set(watched("gpu")) <= SHARES
 
 
-def test_the_real_module_has_what_is_called() -> None:
+def test_the_real_module_has_what_is_called():
     pynvml = pytest.importorskip("pynvml")
     names = [name for name in dir(Nvml) if name.startswith(("nvml", "NVML"))]
     assert [name for name in names if not hasattr(pynvml, name)] == []
@@ -179,5 +171,5 @@ FINE = {
         ({"other_cpu_share": 0.31}, ["Other processes used 31% of the CPUs."]),
     ],
 )
-def test_each_disturbance_is_named(telemetry: dict[str, Any], texts: list[str]) -> None:
+def test_each_disturbance_is_named(telemetry, texts):
     assert concerns(telemetry) == texts
