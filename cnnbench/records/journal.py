@@ -23,11 +23,7 @@ _hints = cache(get_type_hints)
 
 
 def from_data(kind: Any, data: Any) -> Any:
-    """Rebuilds a value of a type (dataclass, tuple, path, or `None`) from what JSON keeps of it.
-
-    Raises:
-        ValueError: if fields of a dataclass are missing or unknown.
-    """
+    """Rebuilds a value of a type (dataclass, tuple, path, or `None`) from what JSON keeps of it."""
     parts = get_args(kind)
     if hasattr(kind, "__dataclass_fields__"):
         names, hints = {field.name for field in fields(kind)}, _hints(kind)
@@ -47,16 +43,11 @@ def from_data(kind: Any, data: Any) -> Any:
 
 
 def encode(record: Record) -> str:
-    """Returns the record as one line of JSON, with its type and schema version."""
     return json.dumps({"record": type(record).__name__, "schema": SCHEMA_VERSION, **asdict(record)})
 
 
 def decode(line: str) -> Record:
-    """Returns the record that `encode` wrote.
-
-    Raises:
-        ValueError: if the line is no record of this schema version.
-    """
+    """Returns the record that `encode` wrote; a `ValueError` says why it is none."""
     try:
         data = json.loads(line)
         name, schema = data.pop("record"), data.pop("schema")
@@ -93,11 +84,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> list[Record]:
-    """Returns the records of a journal; a torn last line (a killed writer) is left out.
-
-    Raises:
-        ValueError: if a line before the last is damaged; names file and line.
-    """
+    """Returns the records of a journal; a torn last line (a killed writer) is left out."""
     lines = path.read_bytes().split(b"\n")
     records: list[Record] = []
     # A whole file ends with a newline, so what follows the last one is torn or empty.

@@ -1,8 +1,4 @@
-"""What was trained, measured and judged, on which pictures and where.
-
-A record is plain data (numbers, strings, tuples and dicts of them), so that it travels between
-processes and into the journal as one line of JSON.
-"""
+"""Records of what was trained, measured and judged: plain data, which travels as lines of JSON."""
 
 from __future__ import annotations
 
@@ -185,10 +181,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class Row:
-    """What is measured; with its place, the key of a row of throughput.csv.
-
-    `process` counts the fresh processes that measure the same thing.
-    """
+    """What is measured; `process` counts the fresh processes that measure the same thing."""
 
     variant: str
     workload: Workload
@@ -303,9 +296,6 @@ class CheckResult:
     p_value: float | None = None
     alpha: float | None = None
     values: int | None = None
-
-
-SPEED_CHECKS = ("same_answers", "timer_waits", "placement", "flops")
 
 
 Record = Environment | DataSet | TrainingRun | SanityRun | Measurement | Peak | CheckResult
