@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from cnnbench.machine.backends import Place
+from cnnbench.machine.backends import Place, limit_threads
 from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures
 from cnnbench.pictures.data_set import Splits
@@ -98,7 +98,6 @@ def compiled_again(splits: Splits) -> int:
 
 
 def main(backend: str, manifest: str, reference: str) -> None:
-    from cnnbench.machine.devices import limit_threads
 
     limit_threads(backend, 1)
     for module, name, value in SHORT:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cnnbench.ab.pairs import Taken
 from cnnbench.ab.sides import Side, strays
-from cnnbench.machine.backends import Place
+from cnnbench.machine.backends import Place, gpus
 from cnnbench.models.variants import Variant
 from cnnbench.records.records import Row
 from cnnbench.session.workers.jobs import Job, Report
@@ -43,7 +43,6 @@ class TimeSteps(Job[Taken]):
 
 @cache
 def _built(job: TimeSteps, place: Place) -> timing.Step:
-    from cnnbench.machine.devices import gpus
     from cnnbench.pictures.batches import Pictures, drawn_batch
     from cnnbench.pictures.data_set import Splits
     from cnnbench.speed.engines.engine import engine_for

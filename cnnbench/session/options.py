@@ -11,8 +11,14 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from cnnbench.machine.backends import BACKENDS, DTYPES, TRAINING_BACKENDS, check_device, missing
-from cnnbench.machine.devices import auto_devices
+from cnnbench.machine.backends import (
+    BACKENDS,
+    DTYPES,
+    TRAINING_BACKENDS,
+    auto_devices,
+    check_device,
+    missing,
+)
 from cnnbench.models.variants import DEFAULT_VARIANTS, VARIANTS, Variant, variant_named
 from cnnbench.training.protocols import Protocol, protocol_named
 from cnnbench.verdicts.targets import PROPERTIES

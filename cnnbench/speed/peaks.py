@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnbench.machine.backends import TRAINING_BACKENDS, Place, kind_of
-from cnnbench.machine.devices import gpus
+from cnnbench.machine.backends import TRAINING_BACKENDS, Place, gpus, kind_of
 from cnnbench.records.records import Peak
 from cnnbench.speed.engines.engine import engine_for
 from cnnbench.speed.timing import Clock, Step, time_calls

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnbench.machine import devices
-from cnnbench.machine.backends import Place
+from cnnbench.machine import backends
 from cnnbench.machine.telemetry import Telemetry
 from cnnbench.models.variants import Variant, variant_named
 from cnnbench.pictures.batches import Pictures, drawn_batch
@@ -62,7 +61,7 @@ def measure(
         variant,
         Row(variant.name, workload, dtype, batch_size, seed),
         splits,
-        devices.place_of_this_process(),
+        backends.place_of_this_process(),
         rounds=rounds,
         warmup_rounds=warmup_rounds,
     )
@@ -72,7 +71,7 @@ def measure_row(
     variant: Variant,
     row: Row,
     splits: Splits,
-    place: Place,
+    place: backends.Place,
     *,
     rounds: int,
     warmup_rounds: int,
@@ -100,14 +99,14 @@ def measure_row(
         flops_per_picture=known.flops[row.workload] if known else None,
     )
     engine = engine_for(place)
-    devices.reset_peak_memory(place)
+    backends.reset_peak_memory(place)
     try:
         found = _measured(variant, blank, splits, known, exported, engine, rounds)
     except Exception as error:  # each backend has its own for a full memory
         if not is_out_of_memory(error):
             raise
         found = replace(blank, out_of_memory=True)
-    return replace(found, peak_memory_mb=devices.peak_memory_mb(place))
+    return replace(found, peak_memory_mb=backends.peak_memory_mb(place))
 
 
 def _measured(

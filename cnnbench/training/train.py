@@ -13,8 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cnnbench.machine.backends import Place
-from cnnbench.machine.devices import place_of_this_process
+from cnnbench.machine.backends import Place, place_of_this_process
 from cnnbench.models.evaluation import dead_units, evaluate_side, prediction_difference
 from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import Variant, variant_named

@@ -125,7 +125,7 @@ def measured(
     backend: str, workload: str, seed: int, exported: Path, parsed: argparse.Namespace
 ) -> dict[str, Any]:
     """Measures both in this process; `export` writes the ONNX file instead."""
-    from cnnbench.machine.devices import limit_threads
+    from cnnbench.machine.backends import limit_threads
     from cnnbench.models.network import seeded_model
     from cnnbench.speed.engines.onnx_export import export_onnx
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import psutil
 import pytest
@@ -74,45 +75,29 @@ def test_shares_of_the_cpus_time(before, after, own, shares, monkeypatch):
     assert (values["steal_share"], values["other_cpu_share"]) == pytest.approx(shares)
 
 
-class Nvml(SimpleNamespace):
-    """Stands in for `pynvml`: two GPUs, whose handles are their numbers."""
-
-    class NVMLError(Exception):
-        pass
-
-    NVML_CLOCK_SM = 1
-    reasons: int | None = 1  # idle; `None`: this GPU does not say
-
-    def nvmlInit(self) -> None:
-        pass
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
-        if index > 1:
-            raise self.NVMLError("Invalid Argument")
-        return index
-
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:
-        return ["GPU-a", "GPU-b"].index(uuid)
-
-    def nvmlDeviceGetClockInfo(self, handle: int, kind: int) -> int:
-        assert kind == self.NVML_CLOCK_SM
-        return 1900 - 100 * handle
-
-    def nvmlDeviceGetPowerUsage(self, handle: int) -> int:
-        if self.reasons is None:
-            raise self.NVMLError("Not Supported")
-        return 70_000
-
-    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: int) -> int:
-        if self.reasons is None:
-            raise self.NVMLError("Not Supported")
-        return self.reasons
+NVML = (  # what is used of it
+    "NVMLError",
+    "NVML_CLOCK_SM",
+    "nvmlDeviceGetClockInfo",
+    "nvmlDeviceGetCurrentClocksEventReasons",
+    "nvmlDeviceGetHandleByIndex",
+    "nvmlDeviceGetHandleByUUID",
+    "nvmlDeviceGetPowerUsage",
+    "nvmlInit",
+)
 
 
 @pytest.fixture
 def nvml(monkeypatch):
-    module = Nvml()
-    monkeypatch.setitem(sys.modules, "pynvml", module)  # type: ignore[arg-type]
+    """Stands in for `pynvml`: two GPUs, whose handles are their numbers."""
+    module = MagicMock(NVML, NVMLError=LookupError, NVML_CLOCK_SM="SM")
+    module.nvmlDeviceGetHandleByIndex = (0, 1).__getitem__
+    module.nvmlDeviceGetHandleByUUID = ("GPU-a", "GPU-b").index
+    clocks = {(0, "SM"): 1900, (1, "SM"): 1800}
+    module.nvmlDeviceGetClockInfo.side_effect = lambda gpu, kind: clocks[gpu, kind]
+    module.nvmlDeviceGetPowerUsage.return_value = 70_000
+    module.nvmlDeviceGetCurrentClocksEventReasons.return_value = 1  # idle
+    monkeypatch.setitem(sys.modules, "pynvml", module)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return module
 
@@ -129,15 +114,16 @@ def test_the_gpu_is_the_first_that_cuda_shows(monkeypatch, visible, clock):
 def test_a_gpu_reports_power_and_why_it_was_throttled(nvml):
     values = watched("gpu")
     assert (values["clock_mhz_first"], values["watts"], values["throttled"]) == (1900, 70, "")
-    nvml.reasons = 0x1 | 0x2 | 0x4 | 0x40  # idle and chosen clocks are none
+    reasons = 0x1 | 0x2 | 0x4 | 0x40  # idle and chosen clocks are none
+    nvml.nvmlDeviceGetCurrentClocksEventReasons.return_value = reasons
     assert watched("gpu")["throttled"] == "power cap, hardware thermal slowdown"
 
 
 def test_what_a_gpu_does_not_report_is_missing(nvml):
-    nvml.reasons = None
-    clocks = {"clock_mhz_first": 1900, "clock_mhz_last": 1900, "clock_mhz_min": 1900}
-    values = watched("gpu")
-    assert {name: values[name] for name in values.keys() - SHARES} == clocks
+    nvml.nvmlDeviceGetPowerUsage.side_effect = nvml.NVMLError
+    nvml.nvmlDeviceGetCurrentClocksEventReasons.side_effect = nvml.NVMLError
+    clocks = {"clock_mhz_first", "clock_mhz_last", "clock_mhz_min"}
+    assert set(watched("gpu")) - SHARES == clocks
 
 
 def test_without_nvml_nothing_is_known_of_the_gpu(monkeypatch):
@@ -147,8 +133,7 @@ def test_without_nvml_nothing_is_known_of_the_gpu(monkeypatch):
 
 def test_the_real_module_has_what_is_called():
     pynvml = pytest.importorskip("pynvml")
-    names = [name for name in dir(Nvml) if name.startswith(("nvml", "NVML"))]
-    assert [name for name in names if not hasattr(pynvml, name)] == []
+    assert set(NVML) <= set(dir(pynvml))
 
 
 FINE = {

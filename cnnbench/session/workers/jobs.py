@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
-from cnnbench.machine.backends import Place
+from cnnbench.machine.backends import Place, gpus
 from cnnbench.models.user_errors import blaming, plain
 from cnnbench.models.variants import Variant
 from cnnbench.records import records
@@ -70,7 +70,6 @@ class FindGpus(Job[tuple[str, ...]]):
     words = "looking for GPUs of {place.backend}"
 
     def run(self, place: Place, report: Report) -> tuple[str, ...]:
-        from cnnbench.machine.devices import gpus
 
         return gpus(place.backend)
 

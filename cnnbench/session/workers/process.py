@@ -23,8 +23,7 @@ from queue import SimpleQueue
 from typing import IO, Any, Protocol, Self
 
 from cnnbench.machine import backends
-from cnnbench.machine.backends import TRAINING_BACKENDS, Place
-from cnnbench.machine.devices import limit_threads
+from cnnbench.machine.backends import TRAINING_BACKENDS, Place, limit_threads
 from cnnbench.models.user_errors import BadModel, plain
 from cnnbench.records.journal import from_data
 from cnnbench.session.workers.jobs import Job, R, Report, run
