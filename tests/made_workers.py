@@ -60,10 +60,10 @@ class World:
         speed = self.speed(row)
         if isinstance(speed, JobError):
             raise speed
-        made = measurement(row=row, place=place, steps_per_round=1, flops_per_picture=1e6)
+        made = measurement(row=row, place=place, flops_per_picture=1e6)
         if speed is None:
             return replace(made, out_of_memory=True, round_seconds=())
-        return replace(made, round_seconds=(row.batch_size / speed,))
+        return replace(made, round_seconds=(made.steps_per_round * row.batch_size / speed,))
 
 
 class Worker:

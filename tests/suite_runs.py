@@ -1,4 +1,4 @@
-"""Runs pytest as a user does, in a process of its own, and reads what it leaves."""
+"""Finished sessions of pytest, and commands, as a user starts them: in processes of their own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cnnbench
@@ -14,30 +15,43 @@ from cnnbench.report.frames import Report, load_report
 
 ROOT = Path(__file__).parent.parent
 SUITES = ROOT / "suites"
-QUICK = (
-    "--cnnbench-image-size=24",
-    "--cnnbench-epochs=4",
-    "--cnnbench-rounds=2",
-    "--cnnbench-warmup-rounds=1",
-    # One process does everything: each imports a backend, which takes longer than these trainings.
-    "--cnnbench-workers=1",
-    "--cnnbench-threads=1",
-)
 
 
 @dataclass(frozen=True)
 class SuiteRun:
-    """A finished pytest process: exit code, output, JUnit outcomes by test name."""
+    """A finished session of pytest; its `folder` has reports and `junit.xml`."""
 
     code: int
     output: str
-    outcomes: dict[str, str]
-    messages: dict[str, str]
     folder: Path
+
+    @cached_property
+    def _cases(self) -> list[tuple[str, ElementTree.Element, dict[str, str]]]:
+        """How each test ended, and its properties; none if nothing was collected."""
+        junit, found = self.folder / "junit.xml", []
+        for case in ElementTree.parse(junit).iter("testcase") if junit.exists() else ():
+            properties = {one.attrib["name"]: one.attrib["value"] for one in case.iter("property")}
+            ends = [part for part in case if part.tag in ("failure", "error", "skipped")]
+            end = ends[0] if ends else ElementTree.Element("passed")
+            found.append((case.attrib["name"], end, properties))
+        return found
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        return {name: end.tag for name, end, _ in self._cases}
+
+    @property
+    def messages(self) -> dict[str, str]:
+        ends = {name: end for name, end, _ in self._cases if end.tag != "passed"}
+        return {name: end.get("message", "") + (end.text or "") for name, end in ends.items()}
+
+    @property
+    def properties(self) -> dict[str, dict[str, str]]:
+        return {name: properties for name, _, properties in self._cases}
 
     @property
     def reports(self) -> list[Path]:
-        return sorted((self.folder / "reports").glob("*"))
+        return sorted(self.folder.glob("reports/*"))
 
     def report(self) -> Report:
         (only,) = self.reports
@@ -47,46 +61,29 @@ class SuiteRun:
         return {name for name, seen in self.outcomes.items() if seen == outcome}
 
 
-def run_pytest(folder: Path, *arguments: str, suites: Path | str = SUITES) -> SuiteRun:
+def run_pytest(folder: Path, *arguments: str) -> SuiteRun:
     """Runs `pytest suites/` with these arguments, with reports and JUnit in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    junit = folder / "junit.xml"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", str(suites)),
-            *("--cnnbench-report-dir", str(folder / "reports"), "--junitxml", str(junit)),
-            *("-p", "no:cacheprovider", *arguments),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "tests"), "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    outcomes, messages = _read_junit(junit) if junit.exists() else ({}, {})
-    return SuiteRun(done.returncode, done.stdout + done.stderr, outcomes, messages, folder)
+    command = ["-m", "pytest", str(SUITES), *into(folder), *arguments]
+    done = _python(command, ROOT, {"PYTHONPATH": str(ROOT / "tests"), "COLUMNS": "200"})
+    return SuiteRun(done.returncode, done.stdout + done.stderr, folder)
+
+
+def into(folder: Path) -> list[str]:
+    """Returns the arguments that put a session's files into a folder."""
+    reports, junit = f"--cnnbench-report-dir={folder / 'reports'}", f"--junitxml={folder}/junit.xml"
+    return [reports, junit, "-p", "no:cacheprovider"]
 
 
 def run_command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs `cnnbench` with these arguments."""
+    path = str(Path(cnnbench.__file__).parent.parent)
+    return _python(["-m", "cnnbench.cli", *arguments], cwd, {"PYTHONPATH": path})
+
+
+def _python(
+    command: list[str], cwd: Path, variables: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **variables}
     return subprocess.run(
-        [sys.executable, "-m", "cnnbench.cli", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(Path(cnnbench.__file__).parent.parent)},
-        capture_output=True,
-        text=True,
-        timeout=300,
+        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True
     )
-
-
-def _read_junit(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    outcomes, messages = {}, {}
-    for case in ElementTree.parse(path).iter("testcase"):
-        name = case.attrib["name"]
-        outcomes[name] = "passed"
-        for kind in ("failure", "error", "skipped"):
-            found = case.find(kind)
-            if found is not None:
-                outcomes[name] = kind
-                messages[name] = found.attrib.get("message", "") + (found.text or "")
-    return outcomes, messages

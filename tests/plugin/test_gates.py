@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from factories import training_run
 
 from cnnbench.models.variants import VARIANTS
 from cnnbench.plugin.asks import Gates
 from cnnbench.stats.intervals import UNKNOWN, Spread
+from cnnbench.verdicts.gates import rules
 from cnnbench.verdicts.gates.baselines import Baseline, identity_of, write_baselines
-from cnnbench.verdicts.gates.rules import (
-    AccuracyDrop,
-    AccuracyTarget,
-    GeneralizationGapLimit,
-    TrainAccuracyTarget,
-    ValidationLossRiseLimit,
-)
 
 WIDE = VARIANTS["wide"]
 TARGETS = "[tiny]\naccuracy = 0.7\ntrain_accuracy = 0.8\n"
@@ -43,10 +35,10 @@ def asked(pytester, started):
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
-        ("accuracy", AccuracyTarget(0.7, UNKNOWN)),
-        ("train_accuracy", TrainAccuracyTarget(0.8, UNKNOWN)),
-        ("generalization_gap", GeneralizationGapLimit(0.10, UNKNOWN)),
-        ("validation_loss_rise", ValidationLossRiseLimit(0.30)),
+        ("accuracy", rules.AccuracyTarget(0.7, UNKNOWN)),
+        ("train_accuracy", rules.TrainAccuracyTarget(0.8, UNKNOWN)),
+        ("generalization_gap", rules.GeneralizationGapLimit(0.10, UNKNOWN)),
+        ("validation_loss_rise", rules.ValidationLossRiseLimit(0.30)),
     ],
 )
 def test_a_gate_has_the_rule_the_variant_and_the_seeds(asked, name, rule):
@@ -56,13 +48,15 @@ def test_a_gate_has_the_rule_the_variant_and_the_seeds(asked, name, rule):
 
 def test_a_marker_goes_before_the_file(asked):
     gate = asked("accuracy", marker="accuracy=0.9, seeds=[7]")
-    assert (gate.rule, gate.seeds) == (AccuracyTarget(0.9), (7,))
+    assert (gate.rule, gate.seeds) == (rules.AccuracyTarget(0.9), (7,))
 
 
 def test_a_file_that_is_named_goes_before_the_one_beside_the_test(asked, pytester):
     other = pytester.path / "other.toml"
     other.write_text("[tiny]\naccuracy = 0.6\n")
-    assert asked("accuracy", TARGETS, f"--cnnbench-targets={other}").rule == AccuracyTarget(0.6)
+    assert asked("accuracy", TARGETS, f"--cnnbench-targets={other}").rule == rules.AccuracyTarget(
+        0.6
+    )
 
 
 @pytest.mark.parametrize("name", ["accuracy", "train_accuracy"])
@@ -95,88 +89,47 @@ def test_a_spread_without_its_seeds_is_an_error(asked, targets, received):
 # Baselines
 
 
-@pytest.fixture
-def baseline(tiny_splits):
-    """Returns a baseline of the variant and the pictures under test, with these seeds."""
-
-    def make(seeds: tuple[int, ...], **changes: object) -> Baseline:
-        run = training_run(fingerprint=WIDE.fingerprint(), epochs=10)
-        identity = {**identity_of(run), "data_hash": tiny_splits.content_hash, **changes}
-        return Baseline("wide", identity, seeds, tuple(0.9 for _ in seeds))
-
-    return make
+SEEDS = ("--cnnbench-seeds=0,5", "--cnnbench-max-seeds=3")  # and 6, if undecided
 
 
 @pytest.fixture
-def against(asked, tmp_path):
-    """Returns the gate of a test against a baseline."""
+def against(asked, tmp_path, tiny_splits):
+    """Returns a baseline of what is tested, but for changes, and the gate that it is for."""
 
-    def ask(stored: Baseline, *arguments: str):
-        write_baselines(tmp_path / "baseline.json", [stored], {})
-        path = f"--cnnbench-baseline={tmp_path / 'baseline.json'}"
-        return asked("accuracy_drop", "[tiny]\naccuracy_drop = 0.02\n", path, *arguments)
+    def ask(seeds: tuple[int, ...], variant: str = "wide", **changes: object):
+        run = training_run(fingerprint=WIDE.fingerprint(), data_hash=tiny_splits.content_hash)
+        identity = {**identity_of(run), "epochs": 10, **changes}
+        stored, path = Baseline(variant, identity, seeds, (0.9,) * len(seeds)), tmp_path / "b.json"
+        write_baselines(path, [stored], {})
+        targets = "[tiny]\naccuracy_drop = 0.02\n"
+        return stored, asked("accuracy_drop", targets, f"--cnnbench-baseline={path}", *SEEDS)
 
     return ask
 
 
-def test_a_drop_is_judged_by_the_baseline_and_its_margin(against, baseline):
-    stored = baseline((1000, 1001))
-    assert against(stored).rule == AccuracyDrop(stored, 0.02)
+def test_a_drop_is_judged_by_the_baseline_and_its_margin(against):
+    stored, gate = against((1, 2, 7, 8))
+    assert gate.rule == rules.AccuracyDrop(stored, 0.02)
 
 
 def test_without_a_baseline_there_is_a_reason(asked):
     assert asked("accuracy_drop").startswith("there is no baseline; give --cnnbench-baseline=FILE")
 
 
-# A session uses the seeds that it was given and as many after the largest as there may be in all.
-@pytest.mark.parametrize(
-    ("seeds", "most", "stored"),
-    [
-        ("0-2", 8, (8, 9)),
-        ("0-2", 3, (3, 4)),
-        ("0,5", 3, (1, 2, 3, 4, 7)),
-        ("5,0", 3, (1, 2, 3, 4, 7)),
-        ("9-9", 1, (8, 10)),
-        ("0-2", 8, tuple(range(1000, 1020))),
-    ],
-)
-def test_a_baseline_may_have_seeds_that_the_session_can_not_use(
-    against, baseline, seeds, most, stored
-):
-    gate = against(baseline(stored), f"--cnnbench-seeds={seeds}", f"--cnnbench-max-seeds={most}")
-    assert gate.rule.baseline.seeds == stored
+def test_a_baseline_must_not_have_seeds_that_the_session_may_use(against):
+    with pytest.raises(ValueError, match=r"may train too, .* Received: seeds=\[0, 6\]$"):
+        against((0, 1, 6, 7))
 
 
-@pytest.mark.parametrize(
-    ("seeds", "most", "stored", "both"),
-    [
-        ("0-2", 8, (7, 8), [7]),
-        ("0-2", 3, (2, 3), [2]),
-        ("0,5", 3, (0, 1, 6, 7), [0, 6]),
-        ("5,0", 4, (6, 7, 8), [6, 7]),
-        ("9-9", 1, (9, 10), [9]),
-    ],
-)
-def test_a_baseline_must_not_have_seeds_that_the_session_may_use(
-    against, baseline, seeds, most, stored, both
-):
-    message = rf"this session may train too, .* Received: seeds={re.escape(str(both))}$"
-    with pytest.raises(ValueError, match=message):
-        against(baseline(stored), f"--cnnbench-seeds={seeds}", f"--cnnbench-max-seeds={most}")
-
-
-def test_a_baseline_of_something_else_is_an_error_that_names_all_differences(against, baseline):
-    other = baseline((1000, 1001), fingerprint="beef", device="gpu")
+def test_a_baseline_of_something_else_is_an_error_that_names_all_differences(against):
     with pytest.raises(ValueError, match="was recorded under other conditions: ") as caught:
-        against(other)
+        against((1000, 1001), fingerprint="beef", device="gpu")
     message = str(caught.value)
     assert f"fingerprint is {WIDE.fingerprint()!r}, in the baseline 'beef'" in message
     assert "device is 'cpu', in the baseline 'gpu'" in message
     assert "epochs is" not in message
 
 
-def test_a_baseline_of_another_variant_is_none(asked, tmp_path):
-    path = tmp_path / "b.json"
-    write_baselines(path, [Baseline("dropout", {}, (8, 9), (0.9, 0.9))], {})
-    reason = asked("accuracy_drop", "", f"--cnnbench-baseline={path}")
-    assert reason == f"{path} has no baseline of the variant 'wide'"
+def test_a_baseline_of_another_variant_is_none(against):
+    _, reason = against((8, 9), variant="dropout")
+    assert reason.endswith("b.json has no baseline of the variant 'wide'")
