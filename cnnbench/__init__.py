@@ -41,70 +41,50 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnnbench import checks
-    from cnnbench.comparing.ratio_views import compare_speeds
-    from cnnbench.models.evaluation import evaluate
-    from cnnbench.models.network import build_model
-    from cnnbench.models.variants import VARIANTS, Variant
-    from cnnbench.pictures.data_set import Splits, load_splits
-    from cnnbench.records.records import Measurement, TrainingRun
-    from cnnbench.report.frames import Report, load_report
-    from cnnbench.speed.throughput import measure
-    from cnnbench.training.classifier import load_classifier, predict, save
-    from cnnbench.training.protocols import Protocol
-    from cnnbench.training.train import Trained, train
+    from cnnbench import checks as checks
+    from cnnbench.comparing.ratio_views import compare_speeds as compare_speeds
+    from cnnbench.models.evaluation import evaluate as evaluate
+    from cnnbench.models.network import build_model as build_model
+    from cnnbench.models.variants import VARIANTS as VARIANTS
+    from cnnbench.models.variants import Variant as Variant
+    from cnnbench.pictures.data_set import Splits as Splits
+    from cnnbench.pictures.data_set import load_splits as load_splits
+    from cnnbench.records.records import Measurement as Measurement
+    from cnnbench.records.records import TrainingRun as TrainingRun
+    from cnnbench.report.frames import Report as Report
+    from cnnbench.report.frames import load_report as load_report
+    from cnnbench.speed.throughput import measure as measure
+    from cnnbench.training.classifier import load_classifier as load_classifier
+    from cnnbench.training.classifier import predict as predict
+    from cnnbench.training.classifier import save as save
+    from cnnbench.training.protocols import Protocol as Protocol
+    from cnnbench.training.train import Trained as Trained
+    from cnnbench.training.train import train as train
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "VARIANTS",
-    "Measurement",
-    "Protocol",
-    "Report",
-    "Splits",
-    "Trained",
-    "TrainingRun",
-    "Variant",
-    "build_model",
-    "checks",
-    "compare_speeds",
-    "evaluate",
-    "load_classifier",
-    "load_report",
-    "load_splits",
-    "measure",
-    "predict",
-    "save",
-    "train",
-]
-
-_HOMES = {
-    "VARIANTS": "models.variants",
-    "Measurement": "records.records",
-    "Protocol": "training.protocols",
-    "Report": "report.frames",
-    "Splits": "pictures.data_set",
-    "Trained": "training.train",
-    "TrainingRun": "records.records",
-    "Variant": "models.variants",
-    "build_model": "models.network",
-    "compare_speeds": "comparing.ratio_views",
-    "evaluate": "models.evaluation",
-    "load_classifier": "training.classifier",
-    "load_report": "report.frames",
-    "load_splits": "pictures.data_set",
-    "measure": "speed.throughput",
-    "predict": "training.classifier",
-    "save": "training.classifier",
-    "train": "training.train",
+_NAMES = {
+    "comparing.ratio_views": ["compare_speeds"],
+    "models.evaluation": ["evaluate"],
+    "models.network": ["build_model"],
+    "models.variants": ["VARIANTS", "Variant"],
+    "pictures.data_set": ["Splits", "load_splits"],
+    "records.records": ["Measurement", "TrainingRun"],
+    "report.frames": ["Report", "load_report"],
+    "speed.throughput": ["measure"],
+    "training.classifier": ["load_classifier", "predict", "save"],
+    "training.protocols": ["Protocol"],
+    "training.train": ["Trained", "train"],
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
+__all__ = sorted(["checks", *_HOMES])
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'cnnbench' has no attribute {name!r}")
+    if name == "checks":
+        return importlib.import_module("cnnbench.checks")
     if name not in _HOMES:
-        return importlib.import_module(f"cnnbench.{name}")
+        raise AttributeError(f"module 'cnnbench' has no attribute {name!r}")
     return getattr(importlib.import_module(f"cnnbench.{_HOMES[name]}"), name)
 
 

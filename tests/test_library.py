@@ -20,24 +20,19 @@ def trained(splits):
 
 
 def test_help_lists_every_public_name_with_a_line():
-    assert sorted(re.findall(r"^    (\w+)  +\w", cnnbench.__doc__, re.M)) == sorted(
-        cnnbench.__all__
-    )
+    assert sorted(re.findall(r"^    (\w+)  +\w", cnnbench.__doc__, re.M)) == cnnbench.__all__
 
 
 def test_every_check_of_the_suites_is_public():
-    checks = {
-        name: function
-        for module in (pictures, speed, training)
-        for name, function in inspect.getmembers(module, inspect.isfunction)
-        if name.startswith("check_")
-    }
-    assert {name: getattr(cnnbench.checks, name) for name in cnnbench.checks.__all__} == checks
+    for module in (pictures, speed, training):
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if name.startswith("check_"):
+                assert name in cnnbench.checks.__all__
+                assert getattr(cnnbench.checks, name) is function
 
 
 def test_evaluate_agrees_with_the_record_on_both_sides(trained, splits):
-    found = cnnbench.evaluate(trained.model, splits)
-    run = trained.run
+    found, run = cnnbench.evaluate(trained.model, splits), trained.run
     assert (found.train.accuracy, found.train.loss) == (run.train_accuracy, run.train_loss)
     assert (found.validation.accuracy, found.validation.loss) == (run.val_accuracy, run.val_loss)
 
@@ -49,9 +44,8 @@ def test_a_saved_classifier_predicts_files_as_the_model_does(
     files = [tiny_folder / name for name in splits.validation.names]
     said = cnnbench.predict(str(tmp_path / "new" / "classifier"), files)
     answers = cnnbench.evaluate(trained.model, splits).validation.probabilities[:, 0]
-    assert said == [
-        ("dogs", pytest.approx(p)) if p > 0.5 else ("cats", pytest.approx(1 - p)) for p in answers
-    ]
+    for (word, sure), p in zip(said, answers, strict=True):
+        assert (word, sure) == ("dogs" if p > 0.5 else "cats", pytest.approx(max(p, 1 - p)))
 
 
 def test_without_a_folder_the_embedded_pictures_are_loaded(tiny_folder, monkeypatch):
@@ -73,11 +67,7 @@ def test_what_a_notebook_shows_is_short(trained, splits):
 
 def test_measure_times_a_variant_in_this_process(splits):
     found = cnnbench.measure("single-block", splits, rounds=2, warmup_rounds=0)
-    assert (found.row.variant, found.row.workload, found.place.backend) == (
-        "single-block",
-        "inference",
-        "tensorflow",
-    )
-    assert found.images_per_second > 0
+    assert (found.row.variant, found.row.workload) == ("single-block", "inference")
+    assert found.place.backend == "tensorflow"
     assert len(found.round_seconds) == 2
     assert repr(found).endswith(f"images_per_second={found.images_per_second:.0f})")
