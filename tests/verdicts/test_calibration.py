@@ -1,4 +1,4 @@
-"""Noise, thresholds that suit it and the changes that are found, on made-up runs."""
+"""Sessions drawn from made-up runs: drops planted in them, thresholds and the changes found."""
 
 import math
 from dataclasses import replace
@@ -6,18 +6,33 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from answered import LABELS, constant_run, run_of, runs_of
+from factories import training_run
 from scipy import stats
 
 from cnnbench.stats.intervals import Spread, spread_of
-from cnnbench.verdicts.calibration import LEAST_LIMIT, PROPOSED, STEP, Calibrator, drawn, judged
-from cnnbench.verdicts.gates.evidence import Levels, least_sd
-from cnnbench.verdicts.gates.rules import AccuracyTarget
+from cnnbench.verdicts.calibration import (
+    LEAST_LIMIT,
+    PROPOSED,
+    STEP,
+    Calibrator,
+    drawn,
+    judged,
+    with_drop,
+)
+from cnnbench.verdicts.gates.evidence import Levels, answers_of, correct_of, least_sd
+from cnnbench.verdicts.gates.rules import AccuracyTarget, ValidationLossRiseLimit
 
+KNOWN = Spread(0.01, 19)
 LEVELS = Levels(0.01 / 3, 0.05, 8)
 SESSIONS = 10
 # Twenty values around nothing whose standard deviation is 1.
 SHAPE = stats.norm.ppf((np.arange(20) + 0.5) / 20)
 SHAPE /= SHAPE.std(ddof=1)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
 
 
 def pool(sd: float, gap: float = 0.03):
@@ -35,18 +50,97 @@ def calibrator(sd: float, sessions: int = SESSIONS, gap: float = 0.03, levels=LE
     return Calibrator(pool(sd, gap), LABELS, levels, 3, sessions, **changes)
 
 
+def proposals(sd: float):
+    """Returns what is proposed: a target, a limit and what a drop does."""
+    own = calibrator(sd)
+    return own.proposed("accuracy"), own.proposed("generalization_gap"), own.drop()
+
+
 @pytest.fixture(scope="module")
 def quiet():
-    """What is proposed for a spread of one point: a target, a limit and what a drop does."""
-    own = calibrator(1.0)
-    return own.proposed("accuracy"), own.proposed("generalization_gap"), own.drop()
+    return proposals(1.0)
 
 
 @pytest.fixture(scope="module")
 def loud():
-    """The same for a spread of four points."""
-    own = calibrator(4.0)
-    return own.proposed("accuracy"), own.proposed("generalization_gap"), own.drop()
+    return proposals(4.0)
+
+
+# Sessions
+
+
+def test_drawn_runs_are_of_the_pool_with_new_seeds(rng):
+    runs = runs_of(*range(12))
+    found = drawn(runs, 5, rng)
+    assert [run.seed for run in found] == [0, 1, 2, 3, 4]
+    own = {run.val_accuracy: run for run in runs}
+    assert all(replace(own[run.val_accuracy], seed=run.seed) == run for run in found)
+    assert drawn(runs, 5, np.random.default_rng(0)) == found
+    with pytest.raises(ValueError, match="larger sample than population"):
+        drawn(runs, 13, rng)
+    often = [run.val_accuracy for run in drawn(runs, 1200, rng, again=True)]
+    assert all(65 < often.count(run.val_accuracy) < 135 for run in runs)  # 100 each, sd 9.6
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.02, 2), (0.3, 30), (1.0, 90)])
+def test_a_drop_is_exact_and_of_right_answers_only(rng, share, count):
+    run = replace(run_of(10), train_accuracy=0.95)
+    lower = with_drop(run, share, LABELS, rng)
+    (before,), (after,) = correct_of([run], LABELS), correct_of([lower], LABELS)
+    assert (before & ~after).sum() == count
+    assert not (after & ~before).any()
+    assert lower.val_accuracy == pytest.approx(0.9 - count / 100) == after.mean()
+    assert (lower.train_accuracy, lower.seed) == (0.95, run.seed)
+    pairs = zip(run.val_probabilities, lower.val_probabilities, strict=True)
+    assert all(new in (old, pytest.approx(1 - old)) for (old,), (new,) in pairs)
+    other = with_drop(run, share, LABELS, rng)  # other pictures every time
+    assert (other == lower) == (count in (0, 90))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (0.5,),  # the first class, as one half is
+        (math.nextafter(0.5, 0),),
+        (0.2, 0.5, 0.3),
+        (0.4, 0.4, 0.2),
+        (0.0, 1.0, 0.0),
+    ],
+)
+def test_every_right_answer_can_be_flipped(rng, row):
+    run = training_run(val_accuracy=1.0, val_probabilities=(row,) * 4)
+    label = int(answers_of(run)[0])
+    lower = with_drop(run, 0.5, (label,) * 4, rng)
+    assert (answers_of(lower) != label).sum() == 2
+    assert lower.val_accuracy == 0.5
+
+
+def test_a_session_has_a_verdict_for_each_rule_in_order_and_adds_runs_of_its_pool():
+    rules = [("good", AccuracyTarget(0.8, KNOWN)), ("bad", AccuracyTarget(0.8, KNOWN))]
+    rules += [("even", AccuracyTarget(0.9))]
+    pools = {"good": runs_of(*[10] * 8), "bad": runs_of(*[30] * 8), "even": runs_of(*[9, 11] * 4)}
+    found = [(one.verdict, one.values) for one in judged(rules, pools, Levels(), LABELS, 5)]
+    assert found == [("pass", 5), ("fail", 5), ("inconclusive", 8)]
+
+
+def test_all_gates_of_a_session_share_the_error_rate():
+    rules = [("", AccuracyTarget(0.915, KNOWN))]
+    rules += [("", ValidationLossRiseLimit(1 + n)) for n in range(39)]
+    pools = {"": runs_of(10, 10, 10)}
+    alone, *_ = judged(rules[:1], pools, Levels(0.02, 0.05, 3), LABELS)
+    beside, *_ = judged(rules, pools, Levels(0.02, 0.05, 3), LABELS)
+    assert (alone.verdict, beside.verdict) == ("fail", "inconclusive")
+    assert beside.p_value == pytest.approx(40 * alone.p_value)
+
+
+def test_sessions_are_those_of_the_seed_the_levels_and_the_first_look():
+    own = calibrator(4.0, sessions=12)
+    rule = AccuracyTarget(0.85, own.known("accuracy"))
+    assert own.sessions_of(rule, 0.02) == own.sessions_of(rule, 0.02)
+    assert own.sessions_of(rule) != calibrator(4.0, sessions=12, seed=1).sessions_of(rule)
+    lax = calibrator(4.0, sessions=12, levels=Levels(0.2, 0.05, 8))
+    assert own.gated(rule).failed < lax.gated(rule).failed
+    assert {one.values for one in own.sessions_of(rule)} <= {3, 5, 8}
 
 
 # Noise
@@ -76,14 +170,13 @@ def test_seeds_that_are_all_alike_have_the_least_spread_and_are_green_with_it():
     for check, (_, rule, _) in PROPOSED.items():
         assert own.known(check) == Spread(own.floor, 9)
         threshold = own.proposed(check).threshold
-        pools = {"": drawn(runs, 8, np.random.default_rng(0))}
         gates = [("", rule(threshold, own.known(check)))]
-        (result,) = judged(gates, pools, LEVELS, LABELS)
+        (result,) = judged(gates, {"": runs}, LEVELS, LABELS)
         assert (result.verdict, result.values) == ("pass", 3)
         assert threshold < 1
 
 
-# What is proposed
+# What is proposed, and what is found
 
 
 def test_thresholds_are_round_and_as_far_from_the_mean_as_noise_asks(quiet, loud):
@@ -114,25 +207,18 @@ def test_thresholds_keep_clear_of_where_the_mean_may_truly_be():
     assert nearer == pytest.approx(margin, abs=2 * STEP)
 
 
-def test_the_training_target_is_that_of_the_training_accuracy():
-    own = calibrator(1.0, sessions=20, gap=0.05)
-    found = own.proposed("train_accuracy")
+def test_each_threshold_is_that_of_its_own_property():
+    found = calibrator(1.0, sessions=20, gap=0.05).proposed("train_accuracy")
     assert (found.check, found.failed, found.undecided) == ("train_accuracy", 0, 0)
     assert 0.85 < found.threshold < 0.88
     # What is planted is a drop of the held-out accuracy, which this gate does not look at.
     assert found.smallest is None
-
-
-def test_a_gap_limit_is_that_of_the_gap_and_not_of_the_accuracy():
-    limits = [
-        calibrator(1.0, sessions=10, gap=gap).proposed("generalization_gap").threshold
+    high, low, least = (
+        calibrator(1.0, gap=gap).proposed("generalization_gap").threshold
         for gap in (0.1, 0.04, -0.2)
-    ]
-    assert limits[0] - limits[1] == pytest.approx(0.06, abs=0.011)
-    assert limits[2] == LEAST_LIMIT
-
-
-# What is found
+    )
+    assert high - low == pytest.approx(0.06, abs=0.011)
+    assert least == LEAST_LIMIT
 
 
 def test_the_smallest_change_grows_with_noise(quiet, loud):
@@ -153,13 +239,3 @@ def test_false_alarms_and_undecided_sessions_are_counted():
     assert at.undecided > 10
     assert at.failed + at.undecided <= 20
     assert low.smallest is None
-
-
-def test_sessions_are_those_of_the_seed_the_levels_and_the_first_look():
-    own = calibrator(4.0, sessions=12)
-    rule = AccuracyTarget(0.85, own.known("accuracy"))
-    assert own.sessions_of(rule, 0.02) == own.sessions_of(rule, 0.02)
-    assert own.sessions_of(rule) != calibrator(4.0, sessions=12, seed=1).sessions_of(rule)
-    lax = calibrator(4.0, sessions=12, levels=Levels(0.2, 0.05, 8))
-    assert own.gated(rule).failed < lax.gated(rule).failed
-    assert {one.values for one in own.sessions_of(rule)} <= {3, 5, 8}
