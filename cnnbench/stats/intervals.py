@@ -18,6 +18,8 @@ _STEP = 0.05
 _STEPS = np.arange(-400, 401) * _STEP
 _POINTS = np.sinh(_STEPS)
 
+Part = tuple[float, float]  # a standard error and its degrees of freedom
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -64,13 +66,13 @@ UNKNOWN = Spread()
 class Estimate:
     """A value, its standard error and the degrees of freedom of that error.
 
-    `parts` has standard error and degrees of freedom of two independent parts: p values need both.
+    `parts` are the two independent ones of a sum of errors: p values need both.
     """
 
     value: float
     error: float
     df: float
-    parts: tuple[tuple[float, float], tuple[float, float]] | None = None
+    parts: tuple[Part, Part] | None = None
 
     def interval(self) -> Interval:
         """Returns Student's t interval; boundless where no error could be estimated."""
@@ -98,16 +100,14 @@ class Estimate:
         return float(special.stdtr(self.df, distance / self.error))
 
 
-def behrens_fisher(
-    distance: float, first: tuple[float, float], second: tuple[float, float]
-) -> float:
+def behrens_fisher(distance: float, first: Part, second: Part) -> float:
     """Returns the chance that the sum of two scaled t variables is above `distance`.
 
-    Each has a standard error (above 0) and degrees of freedom. One degree of freedom for the sum
-    (Satterthwaite, 1946) is wrong in the tails: with 3 seeds, tests at 1 % and 0.1 % reject what is
-    true up to 2.4 and 10 times as often as they say. The distribution of Behrens (1929) and Fisher
-    ("The fiducial argument in statistical inference", 1935) never rejects more often than it says
-    (Robinson, "Properties of Student's t and of the Behrens-Fisher solution", 1976).
+    One degree of freedom for the sum (Satterthwaite, 1946) is wrong in the tails: with 3 seeds,
+    tests at 1 % and 0.1 % reject what is true up to 2.4 and 10 times as often as they say. The
+    distribution of Behrens (1929) and Fisher ("The fiducial argument in statistical inference",
+    1935) never rejects more often than it says (Robinson, "Properties of Student's t and of the
+    Behrens-Fisher solution", 1976).
     """
     (small, small_df), (large, large_df) = sorted((first, second))
     beyond = special.stdtr(large_df, (small * _POINTS - distance) / large)
@@ -169,11 +169,9 @@ def picture_error(
 def _interaction(correct: npt.NDArray[np.bool_]) -> float:
     """Returns `I/(nN)`, 0 where one seed hides it."""
     seeds, pictures = correct.shape
-    if seeds == 1:
-        return 0.0
     rows, columns = correct.mean(axis=1, keepdims=True), correct.mean(axis=0)
     residual = correct - columns - rows + correct.mean()
-    variance = (residual**2).sum() / ((seeds - 1) * (pictures - 1))
+    variance = (residual**2).sum() / (max(1, seeds - 1) * (pictures - 1))
     return float(variance / (seeds * pictures))
 
 

@@ -129,8 +129,8 @@ class Calibrator:
         mean, spread = fmean(self.values(check)), self.known(check)
 
         def is_green(threshold: float) -> bool:
-            passed = self._count(self.sessions_of(rule(threshold, spread)), "pass")
-            return self.sessions - passed <= RED * self.sessions
+            results = self.sessions_of(rule(threshold, spread))
+            return sum(one.verdict != "pass" for one in results) <= RED * self.sessions
 
         green = _last(is_green, mean - good * 20 * max(spread.sd, self.floor), mean, halvings=9)
         # The mean is itself an estimate: the threshold keeps clear of where it may truly be.
@@ -148,16 +148,17 @@ class Calibrator:
         """Returns what a gate does, and the smallest drop of held-out accuracy that it finds."""
 
         def finds(share: float) -> bool:
-            failed = self._count(self.sessions_of(rule, share), "fail")
-            return failed >= POWER * self.sessions
+            results = self.sessions_of(rule, share)
+            return sum(one.verdict == "fail" for one in results) >= POWER * self.sessions
 
         clean, most = self.sessions_of(rule), 0.30
+        verdicts = [one.verdict for one in clean]
         blind = rule.check == "train_accuracy" or not finds(most)
         return Gated(
             check=rule.check,
             threshold=clean[0].threshold,
-            failed=self._count(clean, "fail"),
-            undecided=self._count(clean, "inconclusive"),
+            failed=verdicts.count("fail"),
+            undecided=verdicts.count("inconclusive"),
             sessions=len(clean),
             smallest=None if blind else _last(finds, most, 0.0, halvings=7),
         )
@@ -173,9 +174,6 @@ class Calibrator:
                 pool = [with_drop(run, share, self.labels, rng) for run in pool]
             results += judged([("", rule)], {"": pool}, self.levels, self.labels, self.first)
         return results
-
-    def _count(self, results: Sequence[CheckResult], verdict: str) -> int:
-        return sum(result.verdict == verdict for result in results)
 
 
 def _last(holds: Callable[[float], bool], here: float, there: float, *, halvings: int) -> float:

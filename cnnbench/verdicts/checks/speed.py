@@ -33,7 +33,6 @@ TF32 = Tolerance(0.995, 0.01, 0.005)
 # What is left after the clock stopped, as a share of the longest queue: the copy of one answer.
 DRAIN_SHARE = 0.10
 DRAIN_SECONDS = 0.002
-KERAS_INT8 = ("float32", "int8")
 
 # By how much a backend's count may differ from the products counted from the layers. Backends also
 # count elementwise operations: at most 2.5 % of the built-in variants' inference (a layer that is
@@ -112,7 +111,7 @@ def check_placement(measurement: Measurement) -> CheckResult | str:
         wrong.append(f"tensors lie on {devices}, expected {kind}")
     # Keras quantizes dense layers alone.
     keras_int8 = dtype == "int8" and measurement.place.backend in TRAINING_BACKENDS
-    expected = KERAS_INT8 if keras_int8 else (dtype,)
+    expected = ("float32", "int8") if keras_int8 else (dtype,)
     if found.compute_dtypes != expected:
         wrong.append(f"layers compute in {computing}, expected {', '.join(expected)}")
     if dtype == "float32" and found.weight_dtypes != ("float32",):
