@@ -10,6 +10,15 @@ from cnnbench.comparing.ratios import Match, SpeedComparison, compare_all
 from cnnbench.comparing.speeds import ReportSpeeds, Speed
 
 STEADY = (0.0100, 0.01002, 0.00998)  # seconds per picture of three processes
+# Another value of every column that identifies a row.
+OTHER = {
+    "variant": "wide",
+    "workload": "train",
+    "backend": "jax",
+    "device": "gpu",
+    "dtype": "int8",
+    "batch_size": 64,
+}
 SIGNS = [-1, 1] * 5 + [0]
 
 

@@ -95,9 +95,7 @@ def _rows(one: SpeedComparison) -> list[dict[str, Any]]:
     if one.mean:
         own = dict.fromkeys((*SPEED_COLUMNS, "verdict", "reason", "problems", "notes"), "")
         own |= {"variant": f"{MEAN} of {len(one.usable)}", "differs": "; ".join(one.differing)}
-        rows.append(
-            {**reports, "first": math.nan, "later": math.nan, **own, **_ratio_cells(one.mean)}
-        )
+        rows.append({**reports, **own, **_ratio_cells(one.mean)})
     return rows
 
 
@@ -142,8 +140,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         return ["no row in common"]
     cells = [_cells(row) for row in rows]
     names = [name for name in cells[0] if any(cell[name] for cell in cells)]
-    heads = [name.replace("_", " ") for name in names]
-    table = [heads, *([cell[name] for name in names] for cell in cells)]
+    table = [names, *([cell[name] for name in names] for cell in cells)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
@@ -156,8 +153,8 @@ def _cells(row: dict[str, Any]) -> dict[str, str]:
     interval = f"{number(row['low'])} to {number(row['high'])}{star}"
     return {
         **{name: row[name] for name in SPEED_COLUMNS},
-        "first img/s": number(row["first"]),
-        "later img/s": number(row["later"]),
+        "first img/s": number(row.get("first", math.nan)),
+        "later img/s": number(row.get("later", math.nan)),
         "ratio": number(row["ratio"]),
         "95 % interval": "unknown" if row["basis"] == "none" else interval,
         "verdict": row["verdict"],
@@ -246,7 +243,6 @@ def _draw(
     values = [1.0, *(ratio.value for _, _, ratio in dots)]
     # An interval from next to nothing would hide all the others: it runs out of the picture.
     low, high = min(values) / 1.5, max(values) * 1.5
-    seen = set()
     for label, at, ratio in dots:
         place = labels[label] + 0.6 * ((at + 0.5) / len(comparisons) - 0.5)
         colour, interval = f"C{at}", ratio.interval
@@ -258,9 +254,8 @@ def _draw(
             fmt="o",
             color=colour,
             mfc=colour if ratio.basis == "processes" else "white",
-            label=None if at in seen else comparisons[at].later.label,
+            label=comparisons[at].later.label if label == MEAN else None,
         )
-        seen.add(at)
         where = {"xycoords": ("axes fraction", "data"), "va": "center", "color": colour}
         axis.annotate(number(ratio.value), (1.01, place), **where)
     axis.axvline(1, color="#333333", lw=1, zorder=1)

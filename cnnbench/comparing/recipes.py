@@ -25,7 +25,6 @@ from cnnbench.verdicts.gates.baselines import IDENTITY
 from cnnbench.verdicts.gates.evidence import mean_sd
 
 LEVEL = 0.05  # two-sided; an answer is yes where the p value is at most this
-POWER = 0.9
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ class RecipeComparison:
         """The difference of recipes that these seeds find with 90 % power."""
         first, second = self.first.accuracies, self.second.accuracies
         sd = spread_of(first).pooled(spread_of(second)).sd
-        return smallest_difference(sd, len(first), len(second), LEVEL / 2, POWER)
+        return smallest_difference(sd, len(first), len(second), LEVEL / 2)
 
     @property
     def differing(self) -> tuple[str, ...]:
@@ -171,8 +170,7 @@ def compare_reports(
 ) -> list[RecipeComparison]:
     """Compares the recipes of labelled reports with the same one of the first.
 
-    `variants` are which to compare, all in common if there are none; those of a lone report are
-    compared with the first of them.
+    Without `variants`, all in common; those of a lone report are compared with the first of them.
     """
     (label, first), *others = reports
     if not others:
@@ -201,7 +199,7 @@ def compare_reports(
 
 def recipe_text(one: RecipeComparison, pictures: int) -> str:
     """Returns a comparison for a terminal, with up to `pictures` changed votes."""
-    first, second = one.first, one.second
+    first, second, votes = one.first, one.second, one.votes
     lines = [
         f"A {_accuracy(first)}",
         f"B {_accuracy(second)}",
@@ -210,7 +208,10 @@ def recipe_text(one: RecipeComparison, pictures: int) -> str:
         "",
         "1. Do these trained networks answer these pictures differently?",
         *_networks(one),
-        *_votes(one, pictures),
+        f"   majority votes over seeds differ on {len(votes)} of {len(first.truth)} pictures: "
+        f"A right on {(votes == 'A').sum()} of them, B on {(votes == 'B').sum()}",
+        *(f"     {name}: {side} right" for name, side in votes.head(pictures).items()),
+        *([f"     ... and {len(votes) - pictures} more"] if 0 < pictures < len(votes) else []),
         "",
         "2. Is the recipe better, on these pictures, under new seeds?",
         f"   {_difference(one.seeds)}",
@@ -247,17 +248,6 @@ def _networks(one: RecipeComparison) -> Iterator[str]:
         yield "   no difference was found"
 
 
-def _votes(one: RecipeComparison, pictures: int) -> Iterator[str]:
-    votes = one.votes
-    yield (
-        f"   majority votes over seeds differ on {len(votes)} of {len(one.first.truth)} pictures: "
-        f"A right on {(votes == 'A').sum()} of them, B on {(votes == 'B').sum()}"
-    )
-    yield from (f"     {name}: {side} right" for name, side in votes.head(pictures).items())
-    if 0 < pictures < len(votes):
-        yield f"     ... and {len(votes) - pictures} more"
-
-
 def _difference(change: Estimate) -> str:
     interval, p = change.interval(), p_value(change)
     answer = "yes, B is better" if change.value > 0 else "no, B is worse"
@@ -268,11 +258,7 @@ def _difference(change: Estimate) -> str:
 
 
 def question_frame(comparisons: Sequence[RecipeComparison]) -> pd.DataFrame:
-    """Returns a row for each question of each comparison.
-
-    The first question's difference is the mean over common seeds, and its p value the smallest
-    after Holm's adjustment.
-    """
+    """Returns a row for each question of a comparison; of networks, mean and least p value."""
     rows = []
     for one in comparisons:
         networks = pd.Series([test.difference for test, _ in one.networks.values()], dtype=float)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 from factories import agreement, measurement
+from speeds import OTHER
 
 from cnnbench.comparing.speeds import speeds_of
 from cnnbench.records.records import Environment
@@ -24,37 +25,20 @@ def test_processes_of_a_configuration_are_one_row():
     assert row.fingerprint == "f00d"
 
 
-def test_speed_is_that_of_the_table():
-    report = report_of([measurement(round_seconds=(0.31, 0.32, 0.40))])
-    (row,) = speeds_of(report, "A").rows
-    assert row.per_second == pytest.approx(report.throughput["images_per_second"][0])
-
-
 def test_seeds_of_one_process_are_one_process():
-    (row,) = rows_of(
-        measurement(round_seconds=(0.64,) * 2), measurement(seed=1, round_seconds=(1.28,) * 3)
-    )
+    first, second = (measurement(seed=n, round_seconds=(0.64 * n,) * (n + 1)) for n in (1, 2))
+    (row,) = rows_of(first, second)
     assert list(map(len, row.processes.values())) == [5]
-    assert row.per_second == pytest.approx(50)
+    assert row.per_second == pytest.approx(50)  # of the median round
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("variant", "wide"),
-        ("workload", "train"),
-        ("backend", "jax"),
-        ("device", "gpu:1"),
-        ("dtype", "int8"),
-        ("batch_size", 64),
-    ],
-)
+@pytest.mark.parametrize(("column", "value"), OTHER.items())
 def test_another_configuration_is_another_row(column, value):
     assert len(rows_of(measurement(), measurement(**{column: value}))) == 2
 
 
 def test_out_of_memory_is_a_row_without_time():
-    (row,) = rows_of(measurement(out_of_memory=True, round_seconds=(), latency_seconds=()))
+    (row,) = rows_of(measurement(out_of_memory=True, round_seconds=()))
     assert (row.processes, row.problems) == ({}, ("out of memory",))
     assert math.isnan(row.per_second)
 
@@ -84,22 +68,21 @@ def test_conditions_of_a_report_are_flat():
     environment = {
         "machine": {"cpu": "Zählwerk"},
         "gpus": ["one", "two"],
-        "python": "3.11",
         "packages": {"jax": "0.10"},
         "flags": {"XLA_FLAGS": "-x"},
         "options": {"protocol": "one-pass", "image_size": None},
         "data": {"name": "pets", "content_hash": "c0ffee" * 9},
     }
-    assert speeds_of(report_of([Environment(environment)]), "A").conditions == {
+    found = speeds_of(report_of([Environment(environment)]), "A").conditions
+    assert {name: value for name, value in found.items() if value} == {
         "machine cpu": "Zählwerk",
         "gpus": "one, two",
-        "python": "3.11",
         "packages jax": "0.10",
         "flags XLA_FLAGS": "-x",
         "option protocol": "one-pass",
-        "option image_size": "",
         "data": "pets c0ffeec0ffee",
     }
+    assert found.keys() > {"python", "option image_size"}
 
 
 def test_only_the_variants_asked_for_have_rows():
