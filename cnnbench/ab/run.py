@@ -16,9 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from cnnbench.ab.bench import open_bench
-from cnnbench.ab.pairs import COLUMNS, ClockName, Pair
-from cnnbench.ab.sides import Settings, Side
+from cnnbench.ab.pairs import COLUMNS, Pair, open_bench
+from cnnbench.ab.sides import ClockName, Settings, Side
 from cnnbench.machine.environment import describe
 from cnnbench.pictures.data_set import Splits
 from cnnbench.report.folder import new_report_folder

@@ -9,15 +9,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
-from cnnbench.ab.pairs import ClockName
 from cnnbench.machine.backends import TRAINING_BACKENDS, Place, require_backends
 from cnnbench.machine.environment import git
 from cnnbench.models.variants import VARIANTS, Variant, variant_named
 from cnnbench.records.records import Workload
 from cnnbench.session import options
 from cnnbench.session.options import at_least, fraction, one_of, option, rate, seconds
+
+ClockName = Literal["wall", "cpu"]  # CPU time leaves out all waiting
 
 
 @dataclass(frozen=True)

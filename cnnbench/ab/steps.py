@@ -10,13 +10,20 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from cnnbench.ab.pairs import Taken
 from cnnbench.ab.sides import Side, strays
 from cnnbench.machine.backends import Place, gpus
 from cnnbench.models.variants import Variant
 from cnnbench.records.records import Row
 from cnnbench.session.workers.jobs import Job, Report
 from cnnbench.speed import timing
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Seconds of a round: wall-clock time, and CPU time of the process."""
+
+    wall: float
+    cpu: float
 
 
 @dataclass(frozen=True)

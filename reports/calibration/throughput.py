@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnbench.ab.bench import Bench, open_bench
-from cnnbench.ab.pairs import time_in_alternation
+from cnnbench.ab.pairs import Bench, open_bench, time_in_alternation
 from cnnbench.ab.sides import Side, placed
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named

@@ -12,26 +12,10 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 
-from cnnbench.ab.bench import Bench
-from cnnbench.ab.pairs import (
-    COLUMNS,
-    ROUNDS,
-    Pair,
-    Round,
-    Taken,
-    Timer,
-    steps_for,
-    time_in_alternation,
-)
-from cnnbench.ab.run import (
-    append_pair,
-    clocks_in_words,
-    measure_until_decided,
-    read_result,
-    write_result,
-)
+from cnnbench.ab import pairs, run
+from cnnbench.ab.pairs import ROUNDS, Pair, Round, Timer
 from cnnbench.ab.sides import Side
-from cnnbench.ab.steps import TimeSteps, cpus_for
+from cnnbench.ab.steps import Taken, TimeSteps, cpus_for
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import variant_named
 from cnnbench.records.records import Row
@@ -59,14 +43,14 @@ def pair_of(a: Sequence[float], b: Sequence[float], number: int = 0, batch_b: in
     [(0.01, 0.01, 4), (0.001, 0.01, 4), (0.01, 0.001, 4), (0.03, 0.03, 1), (0.016, 0.01, 2)],
 )
 def test_a_round_of_the_slower_side_is_long_enough(a, b, steps):
-    assert steps_for(timers([], A=a, B=b)) == steps
+    assert pairs.steps_for(timers([], A=a, B=b)) == steps
 
 
 def test_both_sides_work_once_a_round_in_an_order_that_is_drawn():
     work = []
     sides = timers(work, A=0.03, B=0.06)
     one, again, other = (
-        time_in_alternation(sides, 2, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        pairs.time_in_alternation(sides, 2, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     assert one == again != other
     assert len(work) == 3 * 2 * (2 + ROUNDS)  # warm-up rounds, whose times are thrown away
@@ -99,9 +83,9 @@ def test_both_processes_of_a_pair_build_at_the_same_time_in_an_order_that_is_dra
     worker.do.side_effect = lambda job: Taken(job.steps, job.steps)
     a = Side("A", variant_named("wide"), Place("tensorflow", "cpu", 1))
     b = replace(a, name="B", batch_size=16)
-    bench = Bench([a, b], {(a.place, a.folder.harness): template}, Path("m"), "train", 7)
-    pairs = [bench.pair(number) for number in range(8)]
-    assert pairs[1] == Pair(1, 1, 32, 16, pairs[1].rounds)
+    bench = pairs.Bench([a, b], {(a.place, a.folder.harness): template}, Path("m"), "train", 7)
+    measured = [bench.pair(number) for number in range(8)]
+    assert measured[1] == Pair(1, 1, 32, 16, measured[1].rounds)
     assert worker.__exit__.call_count == 16
     done = [(name, args[0]) for name, args, _ in worker.method_calls if name != "do"]
     names = [f"{name} {job.side.name}" for name, job in done]
@@ -130,7 +114,7 @@ class Session:
         return pair_of((0.04,) * 3, (0.04 * slower,) * 3, number)
 
     def run(self, budget: float | None = None) -> tuple[str, int, tuple[int, ...]]:
-        pairs, result = measure_until_decided(
+        measured, result = run.measure_until_decided(
             self.measure,
             RatioRule(0.03, looks=(3, 5, 6), narrow=True),
             budget=budget,
@@ -139,8 +123,8 @@ class Session:
             say=self.said.append,
             now=lambda: self.now,
         )
-        assert pairs == self.kept
-        return result.verdict, len(pairs), result.looks
+        assert measured == self.kept
+        return result.verdict, len(measured), result.looks
 
 
 @pytest.mark.parametrize(
@@ -168,9 +152,9 @@ def test_the_plan_comes_after_the_first_pair_and_a_line_per_look():
 
 
 def test_clocks_are_named_and_compared():
-    pairs = [Pair(0, 1, 32, 32, (Round("A", Taken(1.0, 0.25), Taken(2.0, 0.75)),))]
-    assert pairs[0].log_ratio("cpu") == pytest.approx(math.log(3))
-    wall, cpu = (clocks_in_words(pairs, clock) for clock in ("wall", "cpu"))
+    measured = [Pair(0, 1, 32, 32, (Round("A", Taken(1.0, 0.25), Taken(2.0, 0.75)),))]
+    assert measured[0].log_ratio("cpu") == pytest.approx(math.log(3))
+    wall, cpu = (run.clocks_in_words(measured, clock) for clock in ("wall", "cpu"))
     assert wall.startswith("Decided by wall-clock time; CPU time says +200.0%. ")
     assert cpu.startswith("Decided by CPU time; wall-clock time says +100.0%. ")
     assert cpu.endswith(" The processes used 0.33 CPUs while they worked.")
@@ -178,9 +162,9 @@ def test_clocks_are_named_and_compared():
 
 def test_rows_say_who_was_first(tmp_path):
     for number in (0, 1):
-        append_pair(tmp_path, pair_of((1.0, 1.0), (2.0, 2.0), number))
+        run.append_pair(tmp_path, pair_of((1.0, 1.0), (2.0, 2.0), number))
     header, *lines = (tmp_path / "pairs.csv").read_text().splitlines()
-    assert header == ",".join(COLUMNS)
+    assert header == ",".join(pairs.COLUMNS)
     rounds = [
         "0,A,0,2,32,1.0,0.25",
         "0,B,1,2,32,2.0,0.5",
@@ -191,12 +175,12 @@ def test_rows_say_who_was_first(tmp_path):
 
 
 def test_a_report_is_read_back_in_words(tmp_path):
-    assert read_result(tmp_path) is None
+    assert run.read_result(tmp_path) is None
     content = {"sides": [{"name": "A", "text": "wide"}, {"name": "B", "text": "wide at x"}]}
-    write_result(tmp_path, {**content, "text": None})
+    run.write_result(tmp_path, {**content, "text": None})
     with pytest.raises(ValueError, match="Out of range float"):
-        write_result(tmp_path, {"result": math.nan})  # no JSON, and the file is as it was
+        run.write_result(tmp_path, {"result": math.nan})  # no JSON, and the file is as it was
     stopped = "A: wide\nB: wide at x\nStopped before a verdict; see pairs.csv."
-    assert read_result(tmp_path) == stopped
-    write_result(tmp_path, {**content, "text": "PASS: fast."})
-    assert read_result(tmp_path) == "A: wide\nB: wide at x\nPASS: fast."
+    assert run.read_result(tmp_path) == stopped
+    run.write_result(tmp_path, {**content, "text": "PASS: fast."})
+    assert run.read_result(tmp_path) == "A: wide\nB: wide at x\nPASS: fast."

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cnnbench.ab import run
-from cnnbench.ab.pairs import Pair, Round, Taken
+from cnnbench.ab.pairs import Pair, Round
+from cnnbench.ab.steps import Taken
 from cnnbench.cli import main
 from cnnbench.machine.backends import PACKAGES
 from cnnbench.session.workers.process import JobError
