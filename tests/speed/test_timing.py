@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from factories import measurement
 
@@ -9,51 +11,49 @@ STEP = 1 / 32  # seconds that floats add up exactly
 
 
 class Work:
-    """Steps that take fake seconds, and the clock that shows them."""
+    """Steps that take fake seconds, in turn, and the clock that shows them."""
 
-    def __init__(self, *seconds: float, then: float = STEP) -> None:
-        self.now = 0.0
-        self._seconds, self._then = list(seconds), then
+    def __init__(self, *seconds):
+        self.now, self.seconds = 0.0, itertools.cycle(seconds)
 
-    def step(self) -> None:
-        self.now += self._seconds.pop(0) if self._seconds else self._then
+    def step(self):
+        self.now += next(self.seconds)
 
-    def clock(self) -> float:
+    def clock(self):
         return self.now
 
 
 class Queue:
     """A device that computes later: a step takes the host little, and the device `STEP`."""
 
-    def __init__(self, dispatch: float = STEP / 64) -> None:
+    def __init__(self, dispatch=STEP / 64):
         self.now = self.free = 0.0
-        self.dispatch = dispatch
-        self.queued = 0
+        self.dispatch, self.queued = dispatch, 0
 
-    def step(self) -> int:
+    def step(self):
         self.now += self.dispatch
         self.free = max(self.free, self.now) + STEP
         self.queued += 1
         return self.queued
 
-    def wait(self, outputs: object = None) -> None:
+    def wait(self, outputs=None):
         self.now = max(self.now, self.free)
 
-    def read(self, output: object) -> None:
+    def read(self, output):
         self.wait()
         self.now += STEP / 1024  # the copy
 
-    def clock(self) -> float:
+    def clock(self):
         return self.now
 
 
-def ignored(outputs: object) -> None:
+def ignored(outputs):
     pass
 
 
 @pytest.mark.parametrize(("seconds", "steps"), [(1 / 64, 4), (1 / 20, 1), (2.0, 1)])
 def test_steps_are_doubled_until_a_round_is_long_enough(seconds, steps):
-    work = Work(then=seconds)
+    work = Work(seconds)
     assert steps_per_round(work.step, ignored, clock=work.clock) == steps
 
 
@@ -81,7 +81,7 @@ def test_what_waits_is_given_every_output_of_a_round():
     assert given == [[], [1, 2, 3]]
 
 
-def proof(queue: Queue, synchronize, most_steps: int = 8, **more) -> TimingProof:
+def proof(queue, synchronize, most_steps=8, **more):
     return prove_timing(queue.step, synchronize, queue.read, most_steps, clock=queue.clock, **more)
 
 
@@ -115,7 +115,7 @@ def test_a_timer_that_waits_for_the_first_output_alone_is_found_out():
 
 
 def test_steps_that_return_when_they_are_done_need_no_waiting_for():
-    work = Work()
+    work = Work(STEP)
     found = prove_timing(work.step, ignored, ignored, 16, clock=work.clock)
     assert found == TimingProof((4, 8, 16), (4 * STEP, 8 * STEP, 16 * STEP), 0.0)
     assert found.linearity == 1.0

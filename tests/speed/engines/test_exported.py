@@ -20,7 +20,7 @@ from cnnbench.models.network import build_model, targets_for
 from cnnbench.models.variants import VARIANTS
 from cnnbench.pictures.batches import Pictures
 from cnnbench.records.records import Placement, Row
-from cnnbench.speed.engines import on_openvino as openvino
+from cnnbench.speed.engines import on_openvino
 from cnnbench.speed.engines.on_onnxruntime import OnnxruntimeEngine
 from cnnbench.speed.engines.on_openvino import OpenvinoEngine
 from cnnbench.speed.engines.onnx_export import export_onnx, quantize_onnx
@@ -30,7 +30,7 @@ SHAPE = (24, 24, 3)
 RNG = np.random.default_rng(0)
 PICTURES = RNG.integers(0, 256, (40, *SHAPE), dtype=np.uint8)
 LABELS = RNG.integers(0, 2, 40)
-PLACE = Place("openvino", "cpu", 1)
+PLACE = Place("onnxruntime", "cpu", 1)
 FLOAT32 = Placement(("cpu",), ("float32",), ("float32",))
 INT8 = Placement(("cpu",), ("int8",), ("int8",))
 
@@ -81,21 +81,20 @@ def close(answers, expected):
     np.testing.assert_allclose(answers, expected, atol=1e-5, rtol=0)
 
 
-def graph_of(path):
-    return onnx.load(str(path)).graph
+def kinds_in(path):
+    return {node.op_type for node in onnx.load(str(path)).graph.node}
 
 
 # Files
 
 
-def test_an_export_is_tidied_and_the_only_file(folder, expected, capfd):
+def test_an_export_is_tidied_and_the_only_file(folder, expected):
     assert sorted(path.name for path in folder.iterdir()) == ["float32.onnx", "int8.onnx"]
-    kinds = {node.op_type for node in graph_of(folder / "float32.onnx").node}
-    assert {"Add", "Constant", "Identity"}.isdisjoint(kinds)
+    assert {"Add", "Constant", "Identity"}.isdisjoint(kinds_in(folder / "float32.onnx"))
 
 
 def test_products_are_quantized_and_probabilities_are_not(folder, expected):
-    graph = graph_of(folder / "int8.onnx")
+    graph = onnx.load(str(folder / "int8.onnx")).graph
     makers = {name: node.op_type for node in graph.node for name in node.output}
     fed = {makers.get(node.input[0]) for node in graph.node if node.op_type == "Conv"}
     assert fed == {"DequantizeLinear"}
@@ -140,7 +139,7 @@ def test_a_layer_that_onnx_has_not_is_an_error(tmp_path):
 
 
 TORCH = f"""
-import numpy, pathlib, warnings
+import numpy, pathlib
 from cnnbench.speed.engines.keras_model import model_of
 from cnnbench.speed.engines.onnx_export import export_onnx
 from cnnbench.models.variants import VARIANTS
@@ -157,8 +156,8 @@ def test_torch_exports_the_same_answers(tmp_path):
     subprocess.run([sys.executable, "-c", TORCH], cwd=tmp_path, env=variables, check=True)
     found = program(OnnxruntimeEngine(PLACE), tmp_path).answer(PICTURES)
     close(found, np.load(tmp_path / "answers.npy"))
-    kinds = [node.op_type for node in graph_of(tmp_path / "float32.onnx").node]
-    assert "Add" not in kinds  # a bias after a transposition halves OpenVINO's speed
+    # A bias after a transposition halves OpenVINO's speed.
+    assert "Add" not in kinds_in(tmp_path / "float32.onnx")
 
 
 # Engines
@@ -208,7 +207,7 @@ def test_openvino_in_bfloat16_says_so_even_if_unasked(folder, expected, monkeypa
     if "bfloat16" not in engine.dtypes():
         pytest.skip("this CPU does not compute in bfloat16")
     if hint:
-        monkeypatch.setitem(openvino.HINTS, "float32", hint)
+        monkeypatch.setitem(on_openvino.HINTS, "float32", hint)
     ready = program(engine, folder, "float32" if hint else "bfloat16", file="float32")
     assert ready.placement().compute_dtypes == ("bfloat16",)
 
@@ -233,20 +232,17 @@ def test_openvino_has_the_threads_asked_for_and_a_program_for_single_pictures(fo
         assert request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == 1
 
 
-def test_int8_weights_that_are_multiplied_in_float32_are_found_out(folder, expected):
+def test_onnxruntime_has_the_threads_asked_for_and_finds_int8_weights_multiplied_in_float32(
+    folder, expected
+):
     ready = program(OnnxruntimeEngine(PLACE), folder, "int8")
+    assert ready.session.get_session_options().intra_op_num_threads == 1
     ready.optimized = (folder / "int8.onnx").read_bytes()  # before it was optimized
     assert ready.placement() == Placement(("cpu",), ("int8",), ("float32",))
 
 
-def test_onnxruntime_has_the_threads_that_were_asked_for(folder, expected):
-    session = program(OnnxruntimeEngine(PLACE), folder).session
-    assert session.get_session_options().intra_op_num_threads == 1
-
-
 def test_an_exported_model_is_measured(folder, expected, tiny_splits):
-    row = Row("sigmoid", "inference", "float32", 8, 0)
-    place, path = Place("onnxruntime", "cpu", 1), folder / "float32.onnx"
-    found = measure_row(SIGMOID, row, tiny_splits, place, rounds=1, warmup_rounds=0, exported=path)
+    row, path = Row("sigmoid", "inference", "float32", 8, 0), folder / "float32.onnx"
+    found = measure_row(SIGMOID, row, tiny_splits, PLACE, rounds=1, warmup_rounds=0, exported=path)
     assert found.images_per_second > 0
     assert found.placement == FLOAT32
