@@ -14,6 +14,7 @@ from cnnbench.pictures.data_set import Splits
 from cnnbench.stats.answers import classes_of
 
 EVALUATION_BATCH_SIZE = 256
+_PICTURES_AT_ONCE = 64  # the activations of all layers of this many pictures are held in memory
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,6 @@ def require_probabilities(answers: np.ndarray, blamed: str = "The model") -> Non
             f"{blamed} must answer with probabilities: end it with a sigmoid or a softmax. "
             f"Received: answers from {finite.min():.3g} to {finite.max():.3g}"
         )
-
-
-_PICTURES_AT_ONCE = 64  # the activations of all layers of this many pictures are held in memory
 
 
 def prediction_difference(

@@ -6,8 +6,6 @@ a cached array is never copied into floats as a whole.
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import layers
@@ -118,9 +116,9 @@ def _with_relu(variant: Variant, layer: type[keras.Layer], *shape: int) -> list[
 def _compiled(model: keras.Model, variant: Variant) -> keras.Model:
     """Compiles with the documented optimizer and loss, or with those a user's model brought."""
     own = variant.builder is not None and getattr(model, "compiled", False)
-    optimizer: Any = model.optimizer if own else keras.optimizers.Adam(variant.learning_rate)
+    optimizer = model.optimizer if own else keras.optimizers.Adam(variant.learning_rate)
     sigmoid = tuple(model.output_shape) == (None, 1)
-    loss: Any = "binary_crossentropy" if sigmoid else "sparse_categorical_crossentropy"
+    loss = "binary_crossentropy" if sigmoid else "sparse_categorical_crossentropy"
     if own and isinstance(model.loss, (str, keras.losses.Loss)):
         loss = model.loss
     model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # Keras wraps the message of an error in `call`, and that of an error while it infers a shape.
 _CALLING = re.compile(r"calling [^\n]*\n\n(.*?)\n\nArguments received by", re.DOTALL)
-_INFERRING = "Error encountered:\n\n"
 
 
 class BadModel(ValueError):
@@ -28,7 +27,7 @@ def first_line(error: BaseException) -> str:
     text = plain(str(error))
     if wrapped := _CALLING.search(text):
         text = wrapped[1]
-    lines = text.rpartition(_INFERRING)[2].strip().splitlines()
+    lines = text.rpartition("Error encountered:\n\n")[2].strip().splitlines()
     return f"{lines[0].rstrip('.')}." if lines else "no message."
 
 

@@ -25,13 +25,10 @@ Kind = Literal["cat", "dog"]
 Colour = tuple[int, int, int]
 Floats = NDArray[np.float64]
 Cues = dict[str, float]
-
 KINDS: tuple[Kind, ...] = ("cat", "dog")
 # Raise it with every change of a pixel: a cache must not return an older drawing as this one.
 DRAWING_VERSION = 1
-DESCRIPTION_NAME = "drawn.json"
-# Pillow draws polygons without antialiasing, so they are drawn this much larger and reduced.
-_OVERSAMPLING = 2
+_OVERSAMPLING = 2  # Pillow draws without antialiasing: so much larger than the reduced picture
 _TURN = np.linspace(0.0, 2.0 * np.pi, 28, endpoint=False)
 _OVAL: Floats = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 # White, grey, black, orange, brown and cream.
@@ -94,7 +91,7 @@ def write_drawn_set(target: Path, drawn: DrawnSet = DrawnSet()) -> Path:
                 # Noisy pictures hardly compress: a higher level only costs time.
                 draw_picture(shown, rng, drawn.size).save(path, compress_level=1)
     text = json.dumps({**_identity(drawn), "wrong_labels": wrong}, indent=2) + "\n"
-    (target / DESCRIPTION_NAME).write_text(text, encoding="utf-8")
+    (target / "drawn.json").write_text(text, encoding="utf-8")
     return target
 
 
@@ -105,7 +102,7 @@ def drawn_set_directory(cache: Path, drawn: DrawnSet = DrawnSet()) -> Path:
     """
     key = hashlib.sha256(json.dumps(_identity(drawn)).encode()).hexdigest()[:16]
     finished = cache / f"drawn-{key}"
-    description = finished / DESCRIPTION_NAME  # written last
+    description = finished / "drawn.json"  # written last
     if description.is_file():
         return finished
     cache.mkdir(parents=True, exist_ok=True)
@@ -162,10 +159,7 @@ class _Pen:
 
 
 def draw_picture(kind: Kind, rng: np.random.Generator, size: int) -> Image.Image:
-    """Draws an RGB picture of `size` × `size` pixels.
-
-    Everything that varies comes from `rng`: the same state draws the same pixels.
-    """
+    """Draws an RGB picture of `size` × `size` pixels, all of whose variation comes from `rng`."""
     canvas = _background(rng, size * _OVERSAMPLING)
     _animal(_Pen(canvas, *_pose(rng, canvas.width)), _cues(kind, rng), _coat(rng), rng)
     _occlude(canvas, rng)

@@ -15,12 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# fmt: off
-PICTURE_SUFFIXES = frozenset({
-    ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm",
-    ".ppm", ".tif", ".tiff", ".webp",
-})
-# fmt: on
+_JPEG_SUFFIXES = {".jfif", ".jpe", ".jpeg", ".jpg"}
+_NETPBM_SUFFIXES = {".pbm", ".pgm", ".pnm", ".ppm"}
+_OTHER_SUFFIXES = {".avif", ".bmp", ".gif", ".png", ".tif", ".tiff", ".webp"}
+PICTURE_SUFFIXES = _JPEG_SUFFIXES | _NETPBM_SUFFIXES | _OTHER_SUFFIXES
 TRAIN_NAMES = ("train", "training", "training_set")
 VALIDATION_NAMES = ("validation", "valid", "val")
 TEST_NAMES = ("test", "testing", "test_set")

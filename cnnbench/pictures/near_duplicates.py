@@ -32,17 +32,14 @@ from cnnbench.pictures.pixels import Pixels
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
 
-# Rec. 601 luma, as JPEG and Pillow use it.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-# Whole pictures: twins 0.94 and more, strangers up to 0.81.
-_SAME = 0.88
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as JPEG and Pillow use it
+_SAME = 0.88  # whole pictures: twins 0.94 and more, strangers up to 0.81
 # The best of many crops: twins 0.945 and more, strangers up to 0.925 (two of the drawn dogs).
 _SAME_CROPPED = 0.94
 # Shares of the width and of the height that a cropped picture has left, and where it lies.
 _KEPT = (0.95, 0.9)
 _PLACES = (0.0, 0.5, 1.0)
-# Grey levels (root mean square) between neighbouring cells: a picture with less has nothing to be
-# recognised by.
+# Grey levels (root mean square) between cells: less is nothing to recognise a picture by.
 _FLAT = 1.0
 _COARSE_CELLS = 8
 _FINE_CELLS = 16
@@ -50,22 +47,15 @@ _FINE_CELLS = 16
 # 64 x 64, each saved as a JPEG of quality 30, halved, brightened by 15 %, mirrored and cropped to
 # 95 % in the middle, in a corner and along one side, and to 90 % in the middle. Lowest 0.57.
 _CANDIDATE = 0.55
-# Strangers' coarse thumbnails reach 0.93, and may be ahead of a cropped twin's.
-_CANDIDATES_EACH = 32
+_CANDIDATES_EACH = 32  # strangers' thumbnails reach 0.93, and may be ahead of a cropped twin's
 _ROWS_AT_ONCE = 256
 _CROPPED_KEPT = 1024  # training pictures whose crops are remembered: 100 kB each
-
-# How probable it may be that strangers show such a pair, or so many: the limit of either.
-LEVEL = 0.001
-# Three more copies in the training set do not hide that a picture is trained on.
-_NEIGHBOURS = 5
-# Training pictures that are compared with all others, and how many of them a median is taken of.
-_SAMPLE = 300
-_WINDOW = 50
-# Fewer training pictures show nothing of each other: whatever looks alike is a near-duplicate.
-_LEAST_TRAIN = 10
-# A picture saved again is this far from itself. Product shots may be nearer by chance.
-_NO_DISTANCE = 0.001
+LEVEL = 0.001  # how probable it may be that strangers show such a pair, or so many
+_NEIGHBOURS = 5  # three more copies of a training picture don't hide that it is trained on
+_SAMPLE = 300  # training pictures that are compared with all others
+_WINDOW = 50  # of them, over which a median is taken
+_LEAST_TRAIN = 10  # fewer show nothing of each other: whatever looks alike is a near-duplicate
+_NO_DISTANCE = 0.001  # of a picture saved again; product shots may be nearer by chance
 
 
 @dataclass(frozen=True)

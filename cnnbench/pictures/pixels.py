@@ -33,8 +33,7 @@ Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 R = TypeVar("R")
 
-# Raise it when a change below changes pixels: cached pixels are found by it.
-DECODE_VERSION = 1
+DECODE_VERSION = 1  # raise it when a change below changes pixels: the cache finds them by it
 _REDUCING_GAP = 2.0
 # Two loaders with the same identity give the same pixels for the same file.
 LOADER_ID = (
@@ -208,10 +207,7 @@ def default_cache_directory() -> Path:
 
 
 def load_pixels(
-    paths: Sequence[Path],
-    size: tuple[int, int],
-    cache: Path,
-    progress: Progress | None = None,
+    paths: Sequence[Path], size: tuple[int, int], cache: Path, progress: Progress | None = None
 ) -> CachedPixels:
     """Returns the pixels of picture files, decoded if the cache doesn't have them.
 
