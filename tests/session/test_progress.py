@@ -52,10 +52,6 @@ def slow(watch, monkeypatch):
     return make
 
 
-def test_wait_returns_the_result(watch):
-    assert watch.progress.wait(ready(42)) == 42
-
-
 def test_a_cancelled_job_is_an_error(watch):
     future = Future()
     future.cancel()
@@ -63,16 +59,18 @@ def test_a_cancelled_job_is_an_error(watch):
         watch.progress.wait(future)
 
 
-def test_finished_jobs_are_counted_and_timed(watch):
+def test_planned_jobs_are_counted_and_timed_when_they_are_finished(watch):
     watch.progress.plan(2)
     watch.progress.plan(1)
     watch.now += 4.0
     watch.progress.finished("train wide seed 0", "accuracy 0.75")
     watch.now += 3.4
+    watch.progress.finished("looking for GPUs", "failed: none", counted=False)
     watch.progress.finished("train wide seed 1", "failed: out of memory")
     watch.progress.wait(ready())
     assert watch.told() == [
         "[1/3, 4 s, about 8 s to go] train wide seed 0: accuracy 0.75",
+        "[1/3, 7 s, about 15 s to go] looking for GPUs: failed: none",
         "[2/3, 7 s, about 4 s to go] train wide seed 1: failed: out of memory",
     ]
 
@@ -86,13 +84,8 @@ def test_lines_are_printed_once_and_by_the_thread_that_waits(watch):
     with pytest.raises(ValueError, match="no"):
         watch.progress.wait(future)
     assert len(watch.told()) == 1
-    watch.progress.wait(ready())
+    assert watch.progress.wait(ready(42)) == 42
     assert watch.told() == []
-
-
-def test_a_note_is_printed_at_once(watch):
-    watch.progress.note("pets: 8 pictures")
-    assert watch.lines == ["cnnbench: pets: 8 pictures"]
 
 
 def test_what_runs_is_told_now_and_then(watch, slow):
@@ -107,10 +100,11 @@ def test_what_runs_is_told_now_and_then(watch, slow):
     ]
 
 
-def test_a_line_puts_off_the_next_status(watch, slow):
+def test_a_note_puts_off_the_next_status(watch, slow):
     watch.progress.tell("train a", {"epoch": 1, "epochs": 10})
     watch.now += STATUS_SECONDS * 0.9
     watch.progress.note("something else")
+    assert watch.lines == ["cnnbench: something else"]
     watch.progress.wait(slow(2, seconds=STATUS_SECONDS * 0.4))
     assert watch.told() == ["something else"]
 
@@ -121,17 +115,6 @@ def test_nothing_is_told_when_nothing_runs(watch, slow):
     watch.progress.tell("measure b", {"state": "compiling"})
     watch.progress.wait(slow(3, seconds=STATUS_SECONDS * 2))
     assert [line.split("] ")[1] for line in watch.told()] == ["train a: done"]
-
-
-def test_a_job_that_was_not_planned_is_not_counted(watch):
-    watch.progress.plan(1)
-    watch.progress.finished("looking for GPUs", "failed: none", counted=False)
-    watch.progress.finished("training", "well")
-    watch.progress.wait(ready())
-    assert watch.told() == [
-        "[0/1, 0 s] looking for GPUs: failed: none",
-        "[1/1, 0 s] training: well",
-    ]
 
 
 def test_a_live_line_says_what_runs_and_is_taken_away(slow):

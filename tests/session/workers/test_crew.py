@@ -25,12 +25,10 @@ BROKEN = MeasurePeak("int8")
 class Worker:
     """Keeps what it was asked to do; the first job ends when it is let go."""
 
-    started: list[Place]
     done: list[Any]
     go: Event
 
-    def __init__(self, place: Place) -> None:
-        self.started.append(place)
+    def __init__(self, place: Place) -> None: ...
 
     def do(self, job: Any, progress: Any) -> str:
         if job == FIRST:
@@ -46,7 +44,7 @@ class Worker:
 
 @pytest.fixture
 def crew(monkeypatch: pytest.MonkeyPatch) -> Iterator[Crew]:
-    Worker.started, Worker.done, Worker.go = [], [], Event()
+    Worker.done, Worker.go = [], Event()
     monkeypatch.setattr(crews, "WorkerProcess", Worker)
     made = Crew(
         Progress(lambda line: None), lambda job, title, outcome: None, {PLACE: 2, OTHER: 1}.get
