@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -38,35 +39,18 @@ def run(tiny_splits: Splits) -> TrainingRun:
     return run_of(SMALL, tiny_splits)
 
 
-def test_key_columns_say_what_was_trained(run: TrainingRun) -> None:
+def test_the_record_says_what_was_trained_and_what_came_out(
+    run: TrainingRun, tiny_splits: Splits
+) -> None:
     key = (run.variant, run.seed, run.backend, run.device, run.dtype, run.batch_size, run.protocol)
     assert key == ("small", 0, "tensorflow", "cpu", "float32", 32, "one-pass")
     assert run.threads == usable_cpus()
-
-
-def test_an_epoch_is_one_pass(run: TrainingRun, tiny_splits: Splits) -> None:
     assert run.steps_per_epoch == math.ceil(len(tiny_splits.train.names) / 32)
-
-
-def test_history_has_a_value_for_each_epoch(run: TrainingRun) -> None:
-    assert {name: len(values) for name, values in run.history.items()} == dict.fromkeys(
-        ("accuracy", "loss", "val_accuracy", "val_loss"), 2
-    )
-
-
-def test_the_untrained_network_knows_nothing(run: TrainingRun) -> None:
-    assert run.initial_loss == pytest.approx(math.log(2), abs=0.1)
-
-
-def test_training_moves_every_weight(run: TrainingRun) -> None:
+    assert run.initial_loss == pytest.approx(math.log(2), abs=0.1)  # it knows nothing yet
     assert run.unchanged_weights == ()
-
-
-def test_held_out_loss_is_that_of_the_last_epoch(run: TrainingRun) -> None:
+    curves = {name: len(values) for name, values in run.history.items()}
+    assert curves == dict.fromkeys(("accuracy", "loss", "val_accuracy", "val_loss"), 2)
     assert run.val_loss == run.history["val_loss"][-1]
-
-
-def test_probabilities_give_the_held_out_accuracy(run: TrainingRun, tiny_splits: Splits) -> None:
     said = np.array(run.val_probabilities)[:, 0] > 0.5
     assert float((said == (tiny_splits.validation.labels == 1)).mean()) == run.val_accuracy
 
@@ -89,16 +73,10 @@ def test_functional_trains_to_the_same_bits(run: TrainingRun, tiny_splits: Split
 def test_another_seed_gives_another_network_and_progress_is_reported(
     run: TrainingRun, tiny_splits: Splits
 ) -> None:
-    reported: list[tuple[int, int]] = []
-    other = train(
-        SMALL,
-        tiny_splits,
-        seed=1,
-        epochs=2,
-        progress=lambda at: reported.append((at["epoch"], at["epochs"])),
-    )
+    reported: list[dict[str, Any]] = []
+    other = train(SMALL, tiny_splits, seed=1, epochs=2, progress=reported.append)
     assert other.run.weights_sha256 != run.weights_sha256
-    assert reported == [(1, 2), (2, 2)]
+    assert [(at["epoch"], at["epochs"]) for at in reported] == [(1, 2), (2, 2)]
 
 
 def test_early_stopping_keeps_the_best_weights_and_looks_at_no_held_out_picture(
@@ -139,16 +117,14 @@ def test_curves_are_those_of_keras_fit(variant: Variant, tiny_splits: Splits) ->
     model = seeded_model(variant, 0, tiny_splits.input_shape, 2)
     pictures = tiny_splits.train_pictures()
     targets = targets_for(model, tiny_splits.train.labels)
+    held_out = targets_for(model, tiny_splits.validation.labels)
     batches = [rows for epoch in (0, 1) for rows in epoch_batches(96, 36, 3, 0, epoch)]
     fitted = model.fit(
         ((pictures[rows], targets[rows]) for rows in batches),
         steps_per_epoch=3,
         shuffle=False,
         epochs=2,
-        validation_data=(
-            tiny_splits.validation_pictures(),
-            targets_for(model, tiny_splits.validation.labels),
-        ),
+        validation_data=(tiny_splits.validation_pictures(), held_out),
         verbose=0,
     )
     assert set(run.history) == set(fitted.history)
