@@ -1,41 +1,32 @@
 """The order of measurements, and what is made for them."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from made_workers import World
 
 from cnnbench.machine.backends import Place
 from cnnbench.models.variants import VARIANTS
-from cnnbench.records.records import Measurement, Row
+from cnnbench.records.records import Row
 from cnnbench.session import measurer
 from cnnbench.session.measurer import SWEEP_TO
-from cnnbench.session.session import Session
 from cnnbench.session.workers.jobs import Export, MakeReference, Measure, MeasurePeak
 from cnnbench.session.workers.process import JobError
 
-PLACE = Place("tensorflow", "cpu", 2)
-ONE_THREAD = Place("tensorflow", "cpu", 1)
+PLACE, ONE_THREAD = Place("tensorflow", "cpu", 2), Place("tensorflow", "cpu", 1)
 OPENVINO = Place("openvino", "cpu", 2)
 
 
 @pytest.fixture
-def session(started: Any) -> Session:
-    return started(threads="2", seeds="7-7")
+def session(started):
+    return started(seeds="7-7")
 
 
-def job_of(
-    session: Session, workload: Any = "inference", dtype: str = "float32", size: int = 32
-) -> Measure:
+def job_of(session, workload="inference", dtype="float32", size=32):
     row = Row("wide", workload, dtype, size, session.options.seeds[0])
     return Measure(VARIANTS["wide"], row, session.manifest, 3, 1)
 
 
-def test_a_row_is_measured_once_after_its_reference(world: World, session: Session) -> None:
+def test_a_row_is_measured_once_after_its_reference(world, session):
     job, bench = job_of(session), session.measurer()
     assert bench.measurements(PLACE, job) == bench.measurements(PLACE, job)
     (reference,), (done,) = world.of(MakeReference), world.of(Measure)
@@ -44,9 +35,7 @@ def test_a_row_is_measured_once_after_its_reference(world: World, session: Sessi
     assert [place for place, _ in world.done] == [ONE_THREAD, PLACE]
 
 
-def test_references_are_made_ahead_and_one_for_training_serves_inference(
-    world: World, session: Session
-) -> None:
+def test_references_are_made_ahead_and_one_for_training_serves_inference(world, session):
     rows = [job_of(session), job_of(session, "train")]
     session.plan_measurements((PLACE, job) for job in rows)
     bench = session.measurer()
@@ -57,14 +46,11 @@ def test_references_are_made_ahead_and_one_for_training_serves_inference(
         bench.measurements(PLACE, job)
     assert len(world.done) == 4
     # All that is recorded was counted from the start.
-    assert [line.split()[1].strip("[,") for line in world.lines if "/" in line.split()[1]] == [
-        "1/3",
-        "2/3",
-        "3/3",
-    ]
+    counts = [line.split()[1].strip("[,") for line in world.lines]
+    assert [count for count in counts if "/" in count] == ["1/3", "2/3", "3/3"]
 
 
-def test_training_has_a_reference_for_each_batch_size(world: World, session: Session) -> None:
+def test_training_has_a_reference_for_each_batch_size(world, session):
     for size in (8, 16):
         session.measurer().measurements(PLACE, job_of(session, "train", size=size))
         session.measurer().measurements(PLACE, job_of(session, size=size))
@@ -74,7 +60,6 @@ def test_training_has_a_reference_for_each_batch_size(world: World, session: Ses
     assert len({job.target for job in made}) == 3
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
 @pytest.mark.parametrize(
     ("backends", "installed", "exporter"),
     [
@@ -85,32 +70,24 @@ def test_training_has_a_reference_for_each_batch_size(world: World, session: Ses
     ],
 )
 def test_exported_models_are_made_where_keras_can(
-    world: World,
-    started: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    dtype: str,
-    backends: str,
-    installed: tuple[str, ...],
-    exporter: str,
-) -> None:
+    world, started, monkeypatch, backends, installed, exporter
+):
     monkeypatch.setattr(measurer, "missing", lambda name: None if name in installed else "absent")
     monkeypatch.setattr("cnnbench.machine.backends.missing", lambda name: None)
     session = started(backends=backends)
-    session.measurer().measurements(OPENVINO, job_of(session, dtype=dtype))
-    assert [(type(job), place.backend) for place, job in world.done] == [
-        (MakeReference, backends),
-        (Export, exporter),
-        (Measure, "openvino"),
-    ]
-    (_, file), (_, job) = world.done[-2:]
-    assert (job.exported, file.dtype) == (file.target, dtype)
+    for dtype in ("float32", "bfloat16", "int8"):
+        session.measurer().measurements(OPENVINO, job_of(session, dtype=dtype))
+    assert {place.backend for place, job in world.done if isinstance(job, Export)} == {exporter}
+    float32, int8 = world.of(Export)
+    assert (float32.dtype, int8.dtype) == ("float32", "int8")
+    exported = [job.exported for job in world.of(Measure)]
+    assert exported == [float32.target, float32.target, int8.target]
+    first = [(type(job), place.backend) for place, job in world.done][:3]
+    assert first == [(MakeReference, backends), (Export, exporter), (Measure, "openvino")]
 
 
-# Processes
-
-
-def test_processes_measure_everything_in_turn(world: World, started: Any) -> None:
-    session = started(processes="2", threads="2")
+def test_processes_measure_everything_in_turn(world, started):
+    session = started(processes="2")
     one, other = job_of(session), job_of(session, "train")
     session.plan_measurements([(PLACE, one), (PLACE, other)])
     bench = session.measurer()
@@ -126,21 +103,14 @@ def test_processes_measure_everything_in_turn(world: World, started: Any) -> Non
     assert len(world.of(Measure)) == 4
 
 
-def test_another_row_that_fails_is_reported_by_its_own_test(world: World, started: Any) -> None:
+def test_another_row_that_fails_is_reported_by_its_own_test(world, started):
     world.speed = lambda row: JobError("timing", "broken") if row.workload == "train" else 100.0
-    session = started(processes="2", threads="2")
+    session = started(processes="2")
     one, broken = job_of(session), job_of(session, "train")
     session.plan_measurements([(PLACE, broken), (PLACE, one)])
     assert len(session.measurer().measurements(PLACE, one)) == 2
     with pytest.raises(JobError, match="broken"):
         session.measurer().measurements(PLACE, broken)
-
-
-# Sweeps
-
-
-def sizes(found: tuple[Measurement, ...]) -> list[int]:
-    return [one.row.batch_size for one in found]
 
 
 @pytest.mark.parametrize(
@@ -153,20 +123,12 @@ def sizes(found: tuple[Measurement, ...]) -> list[int]:
         # It must be faster than the best, not than the last.
         ({1: 100.0, 2: 50.0, 4: 60.0}.get, [1, 2, 4]),
         (lambda size: 100.0 * size if size < 8 else None, [1, 2, 4, 8]),
+        (lambda size: 100.0 * size, [2**power for power in range(SWEEP_TO.bit_length())]),
     ],
-    ids=["flat", "one flat", "best", "memory"],
+    ids=["flat", "one flat", "best", "memory", "largest"],
 )
-def test_a_sweep_ends(
-    world: World,
-    session: Session,
-    speed: Callable[[int], float | None],
-    expected: list[int],
-) -> None:
+def test_a_sweep_ends(world, session, speed, expected):
     world.speed = lambda row: speed(row.batch_size)
-    assert sizes(session.measurer().sweep(PLACE, job_of(session))) == expected
-
-
-def test_a_sweep_has_a_largest_batch_size(world: World, session: Session) -> None:
-    world.speed = lambda row: 100.0 * row.batch_size
-    assert sizes(session.measurer().sweep(PLACE, job_of(session)))[-1] == SWEEP_TO
+    found = session.measurer().sweep(PLACE, job_of(session))
+    assert [one.row.batch_size for one in found] == expected
     assert len(world.of(MakeReference, MeasurePeak)) == 1
