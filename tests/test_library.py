@@ -61,7 +61,10 @@ def test_what_a_notebook_shows_is_short(trained, splits):
         f"generalization_gap={run.generalization_gap:+.4f}, seconds={run.seconds:.1f})"
     )
     assert repr(trained).startswith(f"Trained(run={run!r}, model=<Sequential ")
-    assert repr(splits) == "Splits('tiny', classes=('cats', 'dogs'), train=96, validation=48)"
+    assert repr(splits) == (
+        "Splits(name='tiny', classes=('cats', 'dogs'), train=Split(96 pictures), "
+        "validation=Split(48 pictures))"
+    )
     assert len(repr(cnnbench.evaluate(trained.model, splits))) < 150
 
 

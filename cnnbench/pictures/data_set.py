@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +66,10 @@ class Splits:
 
     name: str
     classes: tuple[str, ...]
-    pixels_path: Path
+    pixels_path: Path = field(repr=False)
     train: Split
     validation: Split
-    content_hash: str
+    content_hash: str = field(repr=False)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
