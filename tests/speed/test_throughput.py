@@ -3,8 +3,6 @@
 TensorFlow measures in the tests' own process, the others in one process each.
 """
 
-from __future__ import annotations
-
 import pickle
 import subprocess
 import sys

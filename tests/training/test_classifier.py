@@ -1,10 +1,7 @@
 """A classifier that is kept in a folder and used again."""
 
-from __future__ import annotations
-
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,27 +9,24 @@ import numpy as np
 import pytest
 
 from cnnbench.models.variants import Variant
-from cnnbench.pictures.data_set import Splits
 from cnnbench.training.classifier import MODEL_NAME, WEIGHTS_NAME, load_classifier, save
 from cnnbench.training.train import train
 
 
 @pytest.fixture(scope="module")
-def saved(tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved(tiny_splits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("classifier")
     save(train(Variant("small", blocks=(4,)), tiny_splits, epochs=1), folder)
     return folder
 
 
 @pytest.fixture
-def folder(saved: Path, tmp_path: Path) -> Path:
+def folder(saved, tmp_path):
     """A classifier of its own for a test that damages it."""
     return shutil.copytree(saved, tmp_path / "classifier")
 
 
-def test_an_own_model_is_rebuilt_by_its_function(
-    tiny_splits: Splits, tiny_folder: Path, tmp_path: Path
-) -> None:
+def test_an_own_model_is_rebuilt_by_its_function(tiny_splits, tiny_folder, tmp_path):
     trained = train("faults:healthy", tiny_splits, epochs=1)
     save(trained, tmp_path)
     answers = trained.model.predict_on_batch(tiny_splits.validation_pictures())[:, 0].astype(float)
@@ -42,7 +36,7 @@ def test_an_own_model_is_rebuilt_by_its_function(
     ]
 
 
-def test_weights_are_numbers_only(saved: Path) -> None:
+def test_weights_are_numbers_only(saved):
     with np.load(saved / WEIGHTS_NAME, allow_pickle=False) as file:
         assert {file[name].dtype for name in file.files} == {np.dtype("float32")}
     assert json.loads((saved / MODEL_NAME).read_text())["classes"] == ["cats", "dogs"]
@@ -51,14 +45,14 @@ def test_weights_are_numbers_only(saved: Path) -> None:
 class Payload:
     """Leaves a file behind when it is unpickled."""
 
-    def __init__(self, trace: Path) -> None:
+    def __init__(self, trace):
         self.trace = trace
 
-    def __reduce__(self) -> tuple[object, ...]:
+    def __reduce__(self):
         return (Path.touch, (self.trace,))
 
 
-def test_weights_that_hold_code_are_refused_and_it_does_not_run(folder: Path) -> None:
+def test_weights_that_hold_code_are_refused_and_it_does_not_run(folder):
     payload = np.array([Payload(folder / "trace")], dtype=object)
     np.savez(folder / WEIGHTS_NAME, a=payload)
     with pytest.raises(ValueError, match=r"Damaged .*weights.npz: "):
@@ -66,7 +60,7 @@ def test_weights_that_hold_code_are_refused_and_it_does_not_run(folder: Path) ->
     assert not (folder / "trace").exists()
 
 
-def test_weights_of_another_variant_are_refused(folder: Path) -> None:
+def test_weights_of_another_variant_are_refused(folder):
     description = json.loads((folder / MODEL_NAME).read_text())
     description["variant"] = asdict(Variant("documented"))
     (folder / MODEL_NAME).write_text(json.dumps(description))
@@ -85,14 +79,12 @@ def test_weights_of_another_variant_are_refused(folder: Path) -> None:
     ],
     ids=["truncated", "empty", "list", "text", "format"],
 )
-def test_a_damaged_file_is_named(
-    name: str, damaged: Callable[[bytes], bytes], told: str, folder: Path
-) -> None:
+def test_a_damaged_file_is_named(name, damaged, told, folder):
     (folder / name).write_bytes(damaged((folder / name).read_bytes()))
     with pytest.raises(ValueError, match=rf"Damaged .*{name}: {told}"):
         load_classifier(folder)
 
 
-def test_a_folder_without_a_classifier_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_without_a_classifier_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"No classifier there: model.json is absent"):
         load_classifier(tmp_path)

@@ -1,10 +1,7 @@
 """A training run: what it records, and that it is a function of its seed."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,32 +13,29 @@ from cnnbench.machine.environment import usable_cpus
 from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import VARIANTS, Variant
 from cnnbench.pictures.batches import epoch_batches
-from cnnbench.pictures.data_set import Splits, load_splits
-from cnnbench.records.records import TrainingRun
+from cnnbench.pictures.data_set import load_splits
 from cnnbench.training.protocols import PROTOCOLS, Protocol
 from cnnbench.training.train import train
 
 SMALL = Variant("small", blocks=(4,), dense_units=8)
 
 
-def run_of(variant: Variant | str, splits: Splits, epochs: int = 2) -> TrainingRun:
+def run_of(variant, splits, epochs=2):
     return train(variant, splits, epochs=epochs).run
 
 
-def flipped(splits: Splits) -> Splits:
+def flipped(splits):
     """Returns splits of two classes whose held-out labels are all wrong."""
     wrong = replace(splits.validation, labels=1 - splits.validation.labels)
     return replace(splits, validation=wrong)
 
 
 @pytest.fixture(scope="module")
-def run(tiny_splits: Splits) -> TrainingRun:
+def run(tiny_splits):
     return run_of(SMALL, tiny_splits)
 
 
-def test_the_record_says_what_was_trained_and_what_came_out(
-    run: TrainingRun, tiny_splits: Splits
-) -> None:
+def test_the_record_says_what_was_trained_and_what_came_out(run, tiny_splits):
     key = (run.variant, run.seed, run.backend, run.device, run.dtype, run.batch_size, run.protocol)
     assert key == ("small", 0, "tensorflow", "cpu", "float32", 32, "one-pass")
     assert run.threads == usable_cpus()
@@ -55,9 +49,7 @@ def test_the_record_says_what_was_trained_and_what_came_out(
     assert float((said == (tiny_splits.validation.labels == 1)).mean()) == run.val_accuracy
 
 
-def test_the_same_again_gives_the_same_bits_whatever_is_held_out(
-    run: TrainingRun, tiny_splits: Splits
-) -> None:
+def test_the_same_again_gives_the_same_bits_whatever_is_held_out(run, tiny_splits):
     keras.random.normal((3,))  # what was drawn before does not matter
     again = run_of(SMALL, flipped(tiny_splits))
     assert again.weights_sha256 == run.weights_sha256
@@ -65,14 +57,12 @@ def test_the_same_again_gives_the_same_bits_whatever_is_held_out(
     assert again.val_accuracy == pytest.approx(1 - run.val_accuracy)
 
 
-def test_functional_trains_to_the_same_bits(run: TrainingRun, tiny_splits: Splits) -> None:
+def test_functional_trains_to_the_same_bits(run, tiny_splits):
     functional = run_of(replace(SMALL, api="functional"), tiny_splits)
     assert functional.weights_sha256 == run.weights_sha256
 
 
-def test_another_seed_gives_another_network_and_progress_is_reported(
-    run: TrainingRun, tiny_splits: Splits
-) -> None:
+def test_another_seed_gives_another_network_and_progress_is_reported(run, tiny_splits):
     reported: list[dict[str, Any]] = []
     other = train(SMALL, tiny_splits, seed=1, epochs=2, progress=reported.append)
     assert other.run.weights_sha256 != run.weights_sha256
@@ -80,8 +70,8 @@ def test_another_seed_gives_another_network_and_progress_is_reported(
 
 
 def test_early_stopping_keeps_the_best_weights_and_looks_at_no_held_out_picture(
-    tmp_path: Path, own_cache: Path
-) -> None:
+    tmp_path, own_cache
+):
     folder = write_pictures(tmp_path / "noisy", wrong_labels=0.5)
     splits = load_splits(folder, image_size=24, cache=own_cache)
     variant = replace(SMALL, early_stopping_patience=2, learning_rate=0.03)
@@ -92,7 +82,7 @@ def test_early_stopping_keeps_the_best_weights_and_looks_at_no_held_out_picture(
     assert other.weights_sha256 == run.weights_sha256
 
 
-def test_the_best_weights_are_kept_where_training_does_not_stop_early(tiny_splits: Splits) -> None:
+def test_the_best_weights_are_kept_where_training_does_not_stop_early(tiny_splits):
     variant = replace(SMALL, early_stopping_patience=9, learning_rate=0.05)
     run = run_of(variant, tiny_splits, epochs=5)
     best = int(np.argmin(run.history["monitor_loss"]))
@@ -111,7 +101,7 @@ def test_the_best_weights_are_kept_where_training_does_not_stop_early(tiny_split
     ],
     ids=lambda variant: variant.name,
 )
-def test_curves_are_those_of_keras_fit(variant: Variant, tiny_splits: Splits) -> None:
+def test_curves_are_those_of_keras_fit(variant, tiny_splits):
     protocol = Protocol("one-pass", epochs=2, batch_size=36)  # 36, 36 and 24 pictures
     run = train(variant, tiny_splits, protocol=protocol).run
     model = seeded_model(variant, 0, tiny_splits.input_shape, 2)
@@ -132,19 +122,19 @@ def test_curves_are_those_of_keras_fit(variant: Variant, tiny_splits: Splits) ->
         assert run.history[curve] == pytest.approx(values, abs=1e-6), curve
 
 
-def test_a_loss_that_is_not_finite_stops_training_and_is_named(tiny_splits: Splits) -> None:
+def test_a_loss_that_is_not_finite_stops_training_and_is_named(tiny_splits):
     run = run_of("faults:nan_once", tiny_splits, epochs=3)
     assert (run.non_finite, run.epochs) == ((2, 2), 2)
     assert math.isnan(run.history["loss"][1])
 
 
-def test_frozen_layers_are_named(tiny_splits: Splits) -> None:
+def test_frozen_layers_are_named(tiny_splits):
     assert len(run_of("faults:frozen", tiny_splits, epochs=1).unchanged_weights) == 6
 
 
 def test_the_documented_protocol_counts_steps_and_walks_the_set_again_with_three_classes(
-    tmp_path: Path, own_cache: Path
-) -> None:
+    tmp_path, own_cache
+):
     folder = write_pictures(tmp_path / "three", ("cats", "dogs", "owls"))
     splits = load_splits(folder, image_size=24, cache=own_cache)
     scaled = PROTOCOLS["documented"].scaled(epochs=2, steps_per_epoch=9, validation_steps=3)
