@@ -79,10 +79,8 @@ def _layers(variant: Variant, classes: int) -> list[keras.Layer]:
     """Returns the layers in order; made in this order, their seeds are the same in both APIs."""
     stack: list[keras.Layer] = [layers.Rescaling(1 / 255)]
     if variant.augmentation:
-        stack += [
-            layers.RandomFlip("horizontal"),
-            layers.RandomTranslation(0.08, 0.08, fill_mode="nearest"),  # about 5 of 64 pixels
-        ]
+        stack.append(layers.RandomFlip("horizontal"))
+        stack.append(layers.RandomTranslation(0.08, 0.08, fill_mode="nearest"))  # 5 of 64 pixels
     for filters in variant.blocks:
         stack += _with_relu(variant, layers.Conv2D, filters, 3)
         stack.append(layers.MaxPooling2D(2))

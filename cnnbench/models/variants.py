@@ -28,8 +28,7 @@ class Variant:
         early_stopping_patience: epochs without improvement on a monitor split, taken out of the
             training set, before training stops; `None` trains all epochs.
         learning_rate: adam's.
-        builder: `package.module:function` of a user's own model, for which no field about layers
-            has a meaning.
+        builder: `package.module:function` of a user's own model, whose layers no field describes.
     """
 
     name: str

@@ -42,11 +42,6 @@ def train(decoded, drawings):
     return decoded(drawings)
 
 
-@pytest.fixture(scope="module")
-def strangers():
-    return [drawing(number) for number in range(1000, 1000 + COUNT)]
-
-
 def saved_again(picture: Image.Image, form: str = "JPEG", **options: int) -> Image.Image:
     file = io.BytesIO()
     picture.save(file, form, **(options or {"quality": 30}))
@@ -54,10 +49,8 @@ def saved_again(picture: Image.Image, form: str = "JPEG", **options: int) -> Ima
 
 
 def kept(picture: Image.Image, left: float, top: float, right: float, bottom: float):
-    width, height = picture.size
-    return picture.crop(
-        (round(left * width), round(top * height), round(right * width), round(bottom * height))
-    )
+    box = np.array([left, top, right, bottom]) * (picture.size * 2)
+    return picture.crop(tuple(box.round().astype(int).tolist()))
 
 
 FORMS = {
@@ -106,7 +99,8 @@ def test_the_twin_most_like_a_picture_is_named(decoded, train, drawings):
 
 
 @pytest.mark.parametrize("form", ["as it is", "grey", "mirrored, cropped, saved"])
-def test_a_single_pair_is_found_among_strangers(decoded, train, drawings, strangers, form):
+def test_a_single_pair_is_found_among_strangers(decoded, train, drawings, form):
+    strangers = [drawing(number) for number in range(1000, 1000 + COUNT)]
     assert pairs(train, decoded([*strangers, FORMS[form](drawings[5])])) == [(5, COUNT)]
 
 
