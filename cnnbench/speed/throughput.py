@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cnnbench.machine import backends
 from cnnbench.machine.telemetry import Telemetry
@@ -88,15 +88,15 @@ def measure_row(
     `exported` an ONNX file of the same weights, for backends that run such. A batch that does not
     fit into memory leaves a measurement without rounds.
     """
-    known = Reference.load(reference) if reference else None
+    known = Reference.load(reference) if reference else Reference({}, {})
     blank = Measurement(
         row=row,
         place=place,
         fingerprint=variant.fingerprint(),
         data_hash=splits.content_hash,
         warmup_rounds=warmup_rounds,
-        not_compared=known.not_compared if known and row.workload == "train" else "",
-        flops_per_picture=known.flops[row.workload] if known else None,
+        not_compared=known.not_compared if row.workload == "train" else "",
+        flops_per_picture=known.flops.get(row.workload),
     )
     engine = engine_for(place)
     backends.reset_peak_memory(place)
@@ -113,15 +113,14 @@ def _measured(
     variant: Variant,
     blank: Measurement,
     splits: Splits,
-    known: Reference | None,
+    known: Reference,
     exported: Path | None,
     engine: Any,
     rounds: int,
 ) -> Measurement:
     row, start = blank.row, time.perf_counter()
-    answers = known.answers if known else {}
-    expected = answers.get(row.workload)
-    begun = expected or answers.get("inference")
+    expected = known.answers.get(row.workload)
+    begun = expected or known.answers.get("inference")
     weights = begun.weights if begun else None
     program = program_for(engine, variant, row, splits, weights, exported)
     side = Pictures(splits.train_pictures(), splits.train.labels)
@@ -135,8 +134,12 @@ def _measured(
     if expected:
         for number in range(first + 1, first + expected.steps):
             program.run(*program.inputs(drawn_batch(side, row.batch_size, row.seed, number)))
-        found = _answers(program, splits.validation_pictures(), row.batch_size)
-        agreement = agreement_of(found, expected.probabilities, splits.validation.labels)
+        held_out, labels = splits.validation_pictures(), splits.validation.labels
+        # In whole batches: the answers are then those of the program that is timed.
+        batches = math.ceil(len(labels) / row.batch_size)
+        rows = np.resize(np.arange(len(labels)), (batches, row.batch_size))
+        answers = np.concatenate([program.answer(held_out[each]) for each in rows])
+        agreement = agreement_of(answers[: len(labels)], expected.probabilities, labels)
 
     def step() -> object:
         return program.run(*inputs)
@@ -198,13 +201,3 @@ def program_for(
     model = model_of(variant, row.seed, splits.input_shape, classes, row.dtype, weights)
     program: Program = engine.program(model, row.workload)
     return program
-
-
-def _answers(
-    program: Program, pictures: npt.NDArray[np.uint8], batch_size: int
-) -> npt.NDArray[np.float32]:
-    # In whole batches: the answers are then those of the program that is timed.
-    count = len(pictures)
-    starts = range(0, count, batch_size)
-    batches = [pictures[np.arange(start, start + batch_size) % count] for start in starts]
-    return np.concatenate([program.answer(batch) for batch in batches])[:count]

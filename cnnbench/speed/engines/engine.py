@@ -61,9 +61,11 @@ class Engine(ABC):
 class Program(ABC):
     """A compiled workload of one model: training steps or inference."""
 
-    @abstractmethod
+    engine: Engine
+
     def inputs(self, batch: Pictures) -> tuple[Tensor, ...]:
         """Copies to the device what `run` takes of a batch."""
+        return (self.engine.put(batch.pictures),)
 
     @abstractmethod
     def run(self, pictures: Tensor, targets: Tensor | None = None) -> Tensor:
@@ -99,21 +101,11 @@ class HostEngine(Engine):
         """Does nothing: a step is done when it returns."""
 
     @abstractmethod
-    def program(self, path: Path, dtype: str, batch_size: int) -> HostProgram:
-        """Compiles an ONNX file. Raises a `ValueError` if this CPU has no such dtype."""
+    def program(self, path: Path, dtype: str, batch_size: int) -> Program:
+        """Compiles an ONNX file. Raises a `ValueError` if this CPU has no such dtype.
 
-
-class HostProgram(Program):
-    """Inference of an exported model."""
-
-    engine: HostEngine
-
-    @abstractmethod
-    def compute(self, tensor: Tensor) -> None:
-        """Makes a step and leaves its output where the next one overwrites it."""
-
-    def inputs(self, batch: Pictures) -> tuple[Tensor, ...]:
-        return (self.engine.put(batch.pictures),)
+        The program's `compute` makes a step and leaves its output where the next one overwrites it.
+        """
 
 
 def placed(

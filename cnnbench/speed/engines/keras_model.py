@@ -40,6 +40,7 @@ class KerasEngine(Engine):
 class KerasProgram(Program):
     """Keras' own `train_step`, or the model in inference mode."""
 
+    engine: KerasEngine
     train: Callable[[Tensor, Tensor], Tensor]  # queues a step on pictures and targets
     infer: Callable[[Tensor], Tensor]
 
@@ -52,10 +53,10 @@ class KerasProgram(Program):
         return Pictures(np.zeros(shape, np.uint8), np.zeros(count, np.int64))
 
     def inputs(self, batch: Pictures) -> tuple[Tensor, ...]:
-        pictures = self.engine.put(batch.pictures)
+        pictures = super().inputs(batch)
         if self.workload == "inference":
-            return (pictures,)
-        return pictures, self.engine.put(targets_for(self.model, batch.labels))
+            return pictures
+        return (*pictures, self.engine.put(targets_for(self.model, batch.labels)))
 
     def run(self, pictures: Tensor, targets: Tensor | None = None) -> Tensor:
         return self.infer(pictures) if targets is None else self.train(pictures, targets)

@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 
 from cnnbench.records.records import Placement
-from cnnbench.speed.engines.engine import Array, HostEngine, HostProgram, Tensor, placed
+from cnnbench.speed.engines.engine import Array, HostEngine, Program, Tensor, placed
 
 # Which input of a node has the weights; names as ONNX Runtime's optimizer writes them.
 _FLOAT_WEIGHTS = dict.fromkeys(
@@ -40,7 +40,7 @@ class OnnxruntimeEngine(HostEngine):
         return OnnxruntimeProgram(self, path)
 
 
-class OnnxruntimeProgram(HostProgram):
+class OnnxruntimeProgram(Program):
     """A session of ONNX Runtime, and the graph that its optimizer made."""
 
     def __init__(self, engine: OnnxruntimeEngine, path: Path) -> None:

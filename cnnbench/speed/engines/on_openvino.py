@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cnnbench.machine.backends import Place, switch_off_telemetry
 from cnnbench.records.records import Placement
-from cnnbench.speed.engines.engine import Array, HostEngine, HostProgram, Tensor, placed
+from cnnbench.speed.engines.engine import Array, HostEngine, Program, Tensor, placed
 
 # The precision of everything that the file leaves open, and the capability that it takes. Left
 # alone, OpenVINO computes float32 models in bfloat16 on a CPU that can, and takes f16 for bf16 on
@@ -52,7 +52,7 @@ class OpenvinoEngine(HostEngine):
         return OpenvinoProgram(self, path, HINTS[dtype], batch_size)
 
 
-class OpenvinoProgram(HostProgram):
+class OpenvinoProgram(Program):
     """A model compiled for a fixed batch size: with an open one it ran a fifth slower or more."""
 
     engine: OpenvinoEngine
