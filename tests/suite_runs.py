@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cnnbench
 from cnnbench.report.frames import Report, load_report
@@ -19,35 +20,25 @@ SUITES = ROOT / "suites"
 
 @dataclass(frozen=True)
 class SuiteRun:
-    """A finished session of pytest; its `folder` has reports and `junit.xml`."""
+    """A finished session of pytest: JUnit's outcomes, messages and properties by test name."""
 
     code: int
     output: str
     folder: Path
+    outcomes: dict[str, str] = field(default_factory=dict)
+    messages: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    @cached_property
-    def _cases(self) -> list[tuple[str, ElementTree.Element, dict[str, str]]]:
-        """How each test ended, and its properties; none if nothing was collected."""
-        junit, found = self.folder / "junit.xml", []
+    def __post_init__(self) -> None:
+        junit = self.folder / "junit.xml"
         for case in ElementTree.parse(junit).iter("testcase") if junit.exists() else ():
-            properties = {one.attrib["name"]: one.attrib["value"] for one in case.iter("property")}
-            ends = [part for part in case if part.tag in ("failure", "error", "skipped")]
-            end = ends[0] if ends else ElementTree.Element("passed")
-            found.append((case.attrib["name"], end, properties))
-        return found
-
-    @property
-    def outcomes(self) -> dict[str, str]:
-        return {name: end.tag for name, end, _ in self._cases}
-
-    @property
-    def messages(self) -> dict[str, str]:
-        ends = {name: end for name, end, _ in self._cases if end.tag != "passed"}
-        return {name: end.get("message", "") + (end.text or "") for name, end in ends.items()}
-
-    @property
-    def properties(self) -> dict[str, dict[str, str]]:
-        return {name: properties for name, _, properties in self._cases}
+            name, found = case.attrib["name"], case.iter("property")
+            self.properties[name] = {one.attrib["name"]: one.attrib["value"] for one in found}
+            self.outcomes[name] = "passed"
+            for end in case:
+                if end.tag in ("failure", "error", "skipped"):
+                    self.outcomes[name] = end.tag
+                    self.messages[name] = end.get("message", "") + (end.text or "")
 
     @property
     def reports(self) -> list[Path]:
@@ -57,15 +48,12 @@ class SuiteRun:
         (only,) = self.reports
         return load_report(only)
 
+    def benchmarks(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder / "benchmark.json").read_text())
+        return content
+
     def named(self, outcome: str) -> set[str]:
         return {name for name, seen in self.outcomes.items() if seen == outcome}
-
-
-def run_pytest(folder: Path, *arguments: str) -> SuiteRun:
-    """Runs `pytest suites/` with these arguments, with reports and JUnit in `folder`."""
-    command = ["-m", "pytest", str(SUITES), *into(folder), *arguments]
-    done = _python(command, ROOT, {"PYTHONPATH": str(ROOT / "tests"), "COLUMNS": "200"})
-    return SuiteRun(done.returncode, done.stdout + done.stderr, folder)
 
 
 def into(folder: Path) -> list[str]:
@@ -74,16 +62,19 @@ def into(folder: Path) -> list[str]:
     return [reports, junit, "-p", "no:cacheprovider"]
 
 
+def run_pytest(folder: Path, *arguments: str) -> SuiteRun:
+    """Runs `pytest suites/`; reports and JUnit go into the folder."""
+    done = _python(ROOT, ROOT / "tests", "-m", "pytest", str(SUITES), *into(folder), *arguments)
+    return SuiteRun(done.returncode, done.stdout + done.stderr, folder)
+
+
 def run_command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Runs `cnnbench` with these arguments."""
-    path = str(Path(cnnbench.__file__).parent.parent)
-    return _python(["-m", "cnnbench.cli", *arguments], cwd, {"PYTHONPATH": path})
+    """Runs `cnnbench`."""
+    package = Path(cnnbench.__file__).parent.parent
+    return _python(cwd, package, "-m", "cnnbench.cli", *arguments)
 
 
-def _python(
-    command: list[str], cwd: Path, variables: dict[str, str]
-) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **variables}
-    return subprocess.run(
-        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True
-    )
+def _python(cwd: Path, path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(path), "COLUMNS": "200"}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)

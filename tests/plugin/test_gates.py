@@ -59,12 +59,6 @@ def test_a_file_that_is_named_goes_before_the_one_beside_the_test(asked, pyteste
     )
 
 
-@pytest.mark.parametrize("name", ["accuracy", "train_accuracy"])
-def test_without_a_target_there_is_a_reason(asked, name):
-    reason = f"targets.toml has no {name!r} for the pictures 'tiny' and the variant 'wide'"
-    assert asked(name, "") == reason
-
-
 @pytest.mark.parametrize("name", ["accuracy", "train_accuracy", "generalization_gap"])
 def test_a_known_spread_has_the_degrees_of_freedom_of_its_seeds(asked, name):
     targets = f"{TARGETS}{name}_sd = 0.02\n{name}_seeds = 20\n"
@@ -110,10 +104,6 @@ def against(asked, tmp_path, tiny_splits):
 def test_a_drop_is_judged_by_the_baseline_and_its_margin(against):
     stored, gate = against((1, 2, 7, 8))
     assert gate.rule == rules.AccuracyDrop(stored, 0.02)
-
-
-def test_without_a_baseline_there_is_a_reason(asked):
-    assert asked("accuracy_drop").startswith("there is no baseline; give --cnnbench-baseline=FILE")
 
 
 def test_a_baseline_must_not_have_seeds_that_the_session_may_use(against):

@@ -18,39 +18,38 @@ def test_shuffled_labels(cnnbench_shuffled_labels): pass
 """
 
 
-def tables(output: str) -> list[str]:
+@pytest.fixture
+def tables(world, own):
     """Returns the lines of pytest-benchmark's tables."""
-    lines = output.splitlines()
-    first = next(n for n, line in enumerate(lines) if line.lstrip("- ").startswith("benchmark '"))
-    return lines[first : lines.index("Legend:")]
+
+    def run(tests: str, *arguments: str) -> list[str]:
+        shown = own(tests, *arguments).output.partition("junit.xml -")[2]
+        return shown.partition("Legend:")[0].strip().splitlines()
+
+    return run
 
 
-def test_tables_of_benchmarks_fit(world, own):
+def test_tables_of_benchmarks_fit(world, tables):
     world.gpus = ("H", "H")
-    variants = "early-stopping,three-blocks"
-    lines = tables(
-        own(SPEEDS, f"--cnnbench-variants={variants}", "--cnnbench-devices=gpu:1").output
-    )
+    variants = "--cnnbench-variants=early-stopping,three-blocks"
+    lines = tables(SPEEDS, variants, "--cnnbench-devices=gpu:1")
     assert max(map(len, lines)) <= 120
-    names = {line.split()[0] for line in lines if line and line[0].isalpha()} - {"Name"}
-    assert "early-stopping-tensorflow-gpu:1-float32-32" in names
-    assert "early-stopping-0" in names
+    names = {line.split()[0] for line in lines if line}
+    assert {"early-stopping-tensorflow-gpu:1-float32-32", "early-stopping-0"} <= names
     # Two tests of one group keep their names.
     assert {"memorization[three-blocks]", "shuffled_labels[three-blocks]"} <= names
-    titles = [line.split() for line in lines if line.startswith("Name (time in s)")]
-    assert titles[0][4:] == ["Min", "Median", "OPS", "Rounds"]
+    assert lines[1].split()[4:] == ["Min", "Median", "OPS", "Rounds"]
 
 
-def test_columns_that_a_user_chose_stay(world, own):
-    lines = tables(own(SPEEDS, "--benchmark-columns=mean", "--cnnbench-variants=wide").output)
-    (title, *_) = [line.split() for line in lines if line.startswith("Name (time in s)")]
-    assert title[4:] == ["Mean"]
+def test_columns_that_a_user_chose_stay(tables):
+    assert tables(SPEEDS, "--benchmark-columns=mean")[1].split()[4:] == ["Mean"]
 
 
-def test_tables_of_other_tests_stay(own):
-    assert "StdDev" in own("def test_it(benchmark): benchmark.pedantic(int)\n").output
+def test_tables_of_other_tests_stay(tables):
+    assert "StdDev" in tables("def test_it(benchmark): benchmark.pedantic(int)")[1]
 
 
+PICTURES = "tiny: 96 training and 48 held-out pictures"
 PLAN = """
 def test_run(cnnbench_run): pass
 @pytest.mark.cnnbench(accuracy=0.1, accuracy_sd=0.001, accuracy_seeds=20)
@@ -58,37 +57,39 @@ def test_gate(cnnbench_accuracy): pass
 """
 
 
-def plan(output: str) -> list[str]:
-    lines = [line for line in output.splitlines() if line.startswith("cnnbench: ")]
-    return [line.removeprefix("cnnbench: ") for line in lines if "[" not in line]
+@pytest.fixture
+def plan(world, own):
+    """Returns the lines that come before anything runs."""
+
+    def run(tests: str, *arguments: str) -> list[str]:
+        lines = own(tests, *arguments).output.splitlines()
+        return [line[10:] for line in lines if line.startswith("cnnbench: ") and "[" not in line]
+
+    return run
 
 
-def test_the_plan_is_three_short_lines(world, own):
-    found = plan(own(PLAN, "--cnnbench-variants=wide,dropout", "--cnnbench-seeds=0-2").output)
-    pictures = "tiny: 96 training and 48 held-out pictures; no GPU found; report: reports/"
-    assert found[0].startswith(pictures)
-    assert found[1:] == [
+def test_the_plan_is_three_short_lines(plan):
+    pictures, *others = plan(PLAN, "--cnnbench-variants=wide,dropout", "--cnnbench-seeds=0-2")
+    assert pictures.startswith(f"{PICTURES}; no GPU found; report: reports/")
+    assert others == [
         "6 trainings planned (one-pass, 10 epochs)",
         "2 gates; chance of any false alarm: at most 0.01; if undecided, up to 10 more trainings",
     ]
 
 
-def test_the_plan_counts_in_english(world, own, monkeypatch):
+def test_the_plan_counts_in_english(plan, monkeypatch):
     monkeypatch.setattr("cnnbench.session.options.auto_devices", lambda: ("cpu", "gpu"))
-    run = own(PLAN, "--cnnbench-epochs=1", "--cnnbench-max-seeds=2")
-    assert plan(run.output)[0].startswith("tiny: 96 training and 48 held-out pictures; report: ")
-    assert plan(run.output)[1:3] == [
+    pictures, *others = plan(PLAN, "--cnnbench-epochs=1", "--cnnbench-max-seeds=2")
+    assert pictures.startswith(f"{PICTURES}; report: reports/")
+    assert others[:2] == [
         "1 training planned (one-pass, 1 epoch)",
         "1 gate; chance of any false alarm: at most 0.01; if undecided, up to 1 more training",
     ]
 
 
-@pytest.mark.parametrize(("flags", "lines"), [((), 1), (("-q",), 1), (("-qq",), 0)])
-def test_pictures_alone_are_a_line_unless_it_is_very_quiet(world, own, flags, lines):
-    assert len(plan(own("def test_it(cnnbench_held_out): pass", *flags).output)) == lines
-
-
-# A line that shows what is waited for
+@pytest.mark.parametrize(("flag", "lines"), [("-v", 1), ("-q", 1), ("-qq", 0)])
+def test_pictures_alone_are_a_line_unless_it_is_very_quiet(plan, flag, lines):
+    assert len(plan("def test_it(cnnbench_held_out): pass", flag)) == lines
 
 
 @pytest.fixture
