@@ -29,22 +29,6 @@ def bounds(interval):
     return interval.low, interval.high
 
 
-def anova(correct):
-    """Returns the mean squares of pictures and of the interaction, sum by sum."""
-    correct = correct.tolist()
-    seeds, pictures = len(correct), len(correct[0])
-    grand = sum(map(sum, correct)) / (seeds * pictures)
-    rows = [sum(row) / pictures for row in correct]
-    columns = [sum(column) / seeds for column in zip(*correct, strict=True)]
-    of_pictures = seeds * sum((one - grand) ** 2 for one in columns) / (pictures - 1)
-    residual = sum(
-        (correct[i][j] - rows[i] - columns[j] + grand) ** 2
-        for i in range(seeds)
-        for j in range(pictures)
-    )
-    return of_pictures, residual / ((seeds - 1) * (pictures - 1))
-
-
 @pytest.mark.parametrize(
     ("successes", "trials", "low", "high"),
     [
@@ -130,18 +114,13 @@ def test_one_value_says_nothing_and_equal_ones_what_they_say():
 # Other pictures
 
 
-def test_the_error_of_pictures_is_that_of_an_analysis_of_variance():
-    correct = np.random.default_rng(0).random((4, 30)) < np.linspace(0.2, 1, 30)
-    of_pictures, interaction = anova(correct)
-    assert picture_error(correct) == pytest.approx(((of_pictures - interaction) / (4 * 30), 29))
-
-
-def test_the_error_of_a_difference_takes_both_interactions_off():
-    rng = np.random.default_rng(2)
-    one, other = rng.random((3, 40)) < 0.7, rng.random((5, 40)) < np.linspace(0.1, 1, 40)
-    means = one.mean(axis=0) - other.mean(axis=0)
-    inner = anova(one)[1] / 3 + anova(other)[1] / 5
-    assert picture_error(one, other)[0] == pytest.approx((means.var(ddof=1) - inner) / 40)
+def test_the_error_of_pictures_by_hand():
+    one, other = np.array([[1, 1, 1, 0], [1, 1, 0, 0]]), np.array([[0, 1, 1, 1], [0, 0, 1, 1]])
+    # Pictures' means are 1, 1, 0.5 and 0, their variance 11 / 48. Residuals are 3 * 1 / 8 and 3 / 8
+    # in each seed, so the interaction's variance is 1 / 8.
+    assert picture_error(one) == pytest.approx((11 / 48 / 4 - 1 / 8 / 8, 3))
+    # Means differ by 1, 0.5, -0.5 and -1, and both interactions are taken off.
+    assert picture_error(one, other) == pytest.approx((5 / 6 / 4 - 2 / 8 / 8, 3))
 
 
 def test_what_every_seed_shares_cancels_in_a_difference():
