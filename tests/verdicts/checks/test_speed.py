@@ -100,19 +100,13 @@ def test_training_without_answers_says_why_nothing_is_compared():
         ({}, "pass", "inference: 4 steps 100.0 ms, 8 steps 200.0 ms, 16 steps 400.0 ms"),
         # 50 ms that are paid once, and 25 ms a step
         ({"seconds": (0.15, 0.25, 0.45)}, "pass", "4 steps 150.0 ms"),
-        (
-            {"seconds": (0.0001, 0.0002, 0.0004), "drain_seconds": 0.4},
-            "fail",
-            "400.0 ms of work were left when the clock stopped, at most 2.0 ms",
-        ),
-        (
-            {"seconds": (0.1, 0.1, 0.1)},
-            "fail",
-            "time does not grow with queued steps: 0.00 of what it should, expected 0.6 to 1.6",
-        ),
-        ({"seconds": (0.4, 0.2, 0.1)}, "fail", "time does not grow"),
+        ({"seconds": (0.1, 0.1, 0.1)}, "fail", "0.00 of what it should, expected 0.6 to 1.6"),
+        ({"seconds": (0.4, 0.2, 0.1)}, "fail", "time does not grow with queued steps"),
         ({"drain_seconds": 0.04}, "pass", ""),
-        ({"drain_seconds": 0.041}, "fail", "at most 40.0 ms: the timer does not wait"),
+        ({"drain_seconds": 0.041}, "fail", "41.0 ms of work were left when the clock stopped"),
+        # However short the queue is, 2 ms may be left.
+        ({"seconds": (0.001, 0.002, 0.004), "drain_seconds": 0.002}, "pass", ""),
+        ({"seconds": (0.001, 0.002, 0.004), "drain_seconds": 0.4}, "fail", "at most 2.0 ms"),
     ],
 )
 def test_the_time_of_queued_steps_grows_and_leaves_no_work(changes, verdict, told):

@@ -11,8 +11,14 @@ TWO = (("a/kernel",), ("b/bias", "a/kernel"))
 LAYERS = ({"a": 0.5}, {"a": 0.25, "b": 0.75})
 UNITS = "units that are zero for every held-out picture looked at: at most "
 SEEDS = {
-    **{"training_finished": 7, "memorization": 7, "shuffled_labels": 7},
-    **dict.fromkeys(("initial_loss", "weights_moved", "repeatable_inference", "dead_units")),
+    "training_finished": 7,
+    "memorization": 7,
+    "shuffled_labels": 7,
+    "better_than_majority": None,
+    "initial_loss": None,
+    "weights_moved": None,
+    "repeatable_inference": None,
+    "dead_units": None,
 }
 
 
@@ -67,6 +73,13 @@ def dead(limit, *shares):
         (finished(train_loss=nan), "fail", 1, 0, "1 of 4 losses are not finite; last"),
         (finished(val_loss=inf), "fail", 1, 0, "1 of 4 losses are not finite; last"),
         (finished(non_finite=(2, 7)), "fail", 0, 0, "stopped in epoch 2, whose batch 7 has such"),
+        (
+            majority(50, 0.7),
+            "pass",
+            0.7,
+            0.6163174,
+            "lowest held-out accuracy 0.7000 of 1 seeds",
+        ),
         (initial(LN2 + 0.25, LN2), "pass", 0.25, 0.25, "expected within 0.25 of ln 2 = 0.6931."),
         (initial(LN2, LN2 - 0.25, limit=nextafter(0.25, 0)), "fail", 0.25, 0.25, ""),
         (initial(math.log(10), classes=10, limit=0.0), "pass", 0, 0, "losses before training [2.3"),
@@ -103,14 +116,6 @@ def test_no_number_passes_whichever_seed_has_it(values):
     for result in (majority(50, *values), initial(*values, limit=1e9), repeated(1.0, *values)):
         assert result.verdict == "fail"
         assert math.isnan(result.observed)
-
-
-def test_a_result_names_its_variant_and_place():
-    run = training_run(variant="wide", device="gpu", batch_size=16, backend="jax", dtype="float16")
-    result = checks.check_better_than_majority([run], data_set())
-    assert (result.check, result.variant, result.seed) == ("better_than_majority", "wide", None)
-    place = (result.backend, result.device, result.dtype, result.batch_size)
-    assert place == ("jax", "gpu", "float16", 16)
 
 
 # Better than majority

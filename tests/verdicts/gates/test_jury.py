@@ -235,15 +235,6 @@ def test_gates_of_one_variant_share_its_runs_and_say_what_is_added(trainer):
     ]
 
 
-def test_the_first_verdict_decides_all(trainer):
-    gates = [gate(GOOD), gate(UNDECIDED, variant="thin")]
-    jury = Jury(gates, Levels(), (0, 1), trainer)
-    assert trainer.asked == []
-    for one in gates:
-        jury.verdict(one)
-        assert len(trainer.asked) == 3
-
-
 def test_a_spent_budget_adds_no_seed_and_says_so(trainer):
     gates = [
         gate(UNDECIDED, at_end="pass"),

@@ -2,11 +2,10 @@
 
 import math
 
-import numpy as np
 import pytest
 from scipy import stats
 
-from cnnbench.stats.intervals import Estimate, mean_of
+from cnnbench.stats.intervals import Estimate
 from cnnbench.stats.power import values_needed
 from cnnbench.stats.sequential import nominal_levels
 from cnnbench.verdicts.gates.ratio import RatioRule, judge_ratios, ratio_values_needed
@@ -93,15 +92,3 @@ def test_looks_share_both_error_rates():
 )
 def test_as_many_values_are_needed_as_would_decide(value, sd, ratios, rule, needed):
     assert ratio_values_needed(value, sd, rule, ratios) == needed
-
-
-@pytest.mark.parametrize(("slower", "wrong"), [(0.0, "fail"), (0.03, "pass")])
-def test_wrong_verdicts_are_as_rare_as_stated(slower, wrong):
-    rule = RatioRule(0.03, alpha=0.05, looks=LOOKS.looks, narrow=True)
-    logs = np.random.default_rng(5).normal(math.log1p(slower), 0.03, (150, 8))
-    found = 0
-    for values in logs:
-        seen = [mean_of(values[:look]) for look in rule.looks]
-        taken = (verdict(*seen[: n + 1], rule=rule) for n in range(len(seen)))
-        found += next((one for one in taken if one != "inconclusive"), "") == wrong
-    assert found <= stats.binom.isf(1e-3, 150, 0.05)
