@@ -153,14 +153,13 @@ class Calibrator:
 
         clean, most = self.sessions_of(rule), 0.30
         verdicts = [one.verdict for one in clean]
-        blind = rule.check == "train_accuracy" or not finds(most)
         return Gated(
             check=rule.check,
             threshold=clean[0].threshold,
             failed=verdicts.count("fail"),
             undecided=verdicts.count("inconclusive"),
             sessions=len(clean),
-            smallest=None if blind else _last(finds, most, 0.0, halvings=7),
+            smallest=_last(finds, most, 0.0, halvings=7) if finds(most) else None,
         )
 
     def sessions_of(self, rule: Rule, share: float = 0.0) -> list[CheckResult]:

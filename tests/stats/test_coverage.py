@@ -75,11 +75,3 @@ def test_estimates_are_covered_wherever_the_variance_lies(pictures, seeds, sigma
         assert 0.93 <= coverage(truth, [wide for _, wide in found]) <= 0.97
     for alike in (0.5, 0.95, 1.0):
         assert 0.93 <= coverage_of_difference(pictures, seeds, alike, sigma, 4000) <= 0.97
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("alpha", [0.01, 0.003])
-def test_three_seeds_alarm_no_more_often_than_stated_on_new_pictures(alpha):
-    truth, found = estimates(320, 3, 0.5, 0.15, 10_000)
-    alarms = np.mean([wide.p_below(truth) <= alpha for _, wide in found])
-    assert alarms <= alpha + 2 * (alpha / 10_000) ** 0.5

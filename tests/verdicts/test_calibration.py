@@ -10,17 +10,10 @@ from factories import training_run
 from scipy import stats
 
 from cnnbench.stats.intervals import Spread, spread_of
-from cnnbench.verdicts.calibration import (
-    LEAST_LIMIT,
-    PROPOSED,
-    STEP,
-    Calibrator,
-    drawn,
-    judged,
-    with_drop,
-)
+from cnnbench.verdicts import calibration
+from cnnbench.verdicts.calibration import STEP, Calibrator, drawn, judged, with_drop
 from cnnbench.verdicts.gates.evidence import Levels, answers_of, correct_of, least_sd
-from cnnbench.verdicts.gates.rules import AccuracyTarget, ValidationLossRiseLimit
+from cnnbench.verdicts.gates.rules import AccuracyTarget
 
 KNOWN = Spread(0.01, 19)
 LEVELS = Levels(0.01 / 3, 0.05, 8)
@@ -123,16 +116,6 @@ def test_a_session_has_a_verdict_for_each_rule_in_order_and_adds_runs_of_its_poo
     assert found == [("pass", 5), ("fail", 5), ("inconclusive", 8)]
 
 
-def test_all_gates_of_a_session_share_the_error_rate():
-    rules = [("", AccuracyTarget(0.915, KNOWN))]
-    rules += [("", ValidationLossRiseLimit(1 + n)) for n in range(39)]
-    pools = {"": runs_of(10, 10, 10)}
-    alone, *_ = judged(rules[:1], pools, Levels(0.02, 0.05, 3), LABELS)
-    beside, *_ = judged(rules, pools, Levels(0.02, 0.05, 3), LABELS)
-    assert (alone.verdict, beside.verdict) == ("fail", "inconclusive")
-    assert beside.p_value == pytest.approx(40 * alone.p_value)
-
-
 def test_sessions_are_those_of_the_seed_the_levels_and_the_first_look():
     own = calibrator(4.0, sessions=12)
     rule = AccuracyTarget(0.85, own.known("accuracy"))
@@ -167,7 +150,7 @@ def test_noise_is_that_of_the_seeds_that_learn(check, values):
 def test_seeds_that_are_all_alike_have_the_least_spread_and_are_green_with_it():
     runs = [replace(run, train_accuracy=1.0) for run in runs_of(*[0] * 10)]
     own = Calibrator(runs, LABELS, LEVELS, 3, 3)
-    for check, (_, rule, _) in PROPOSED.items():
+    for check, (_, rule, _) in calibration.PROPOSED.items():
         assert own.known(check) == Spread(own.floor, 9)
         threshold = own.proposed(check).threshold
         gates = [("", rule(threshold, own.known(check)))]
@@ -181,7 +164,7 @@ def test_seeds_that_are_all_alike_have_the_least_spread_and_are_green_with_it():
 
 def test_thresholds_are_round_and_as_far_from_the_mean_as_noise_asks(quiet, loud):
     assert 0.75 < loud[0].threshold < quiet[0].threshold - 0.02 < 0.83
-    assert LEAST_LIMIT < quiet[1].threshold < loud[1].threshold < 0.2
+    assert calibration.LEAST_LIMIT < quiet[1].threshold < loud[1].threshold < 0.2
     for found in (*quiet, *loud):
         assert (found.failed, found.undecided, found.sessions) == (0, 0, SESSIONS)
     for found in (*quiet[:2], *loud[:2]):
@@ -218,7 +201,9 @@ def test_each_threshold_is_that_of_its_own_property():
         for gap in (0.1, 0.04, -0.2)
     )
     assert high - low == pytest.approx(0.06, abs=0.011)
-    assert least == LEAST_LIMIT
+    assert least == calibration.LEAST_LIMIT
+    # What other pictures would change is more than seeds that hardly differ tell.
+    assert calibrator(0.01, gap=0.1).proposed("generalization_gap").undecided == 0
 
 
 def test_the_smallest_change_grows_with_noise(quiet, loud):

@@ -16,14 +16,9 @@ from answered import run_of
 from scipy import stats
 
 from cnnbench.verdicts.calibration import drawn, judged, with_drop
+from cnnbench.verdicts.gates import rules as gate
 from cnnbench.verdicts.gates.baselines import baseline_of
 from cnnbench.verdicts.gates.evidence import Levels
-from cnnbench.verdicts.gates.rules import (
-    AccuracyDrop,
-    AccuracyTarget,
-    GeneralizationGapLimit,
-    ValidationLossRiseLimit,
-)
 
 PICTURES = 1000
 FEW = 200  # quick, and equal accuracies are frequent, which is harder
@@ -78,7 +73,7 @@ def drops(rng, pool, sessions, alpha, share):
     verdicts = Counter()
     for _ in range(sessions):
         own = drawn(pool, BEFORE + levels.most, rng)
-        rule = AccuracyDrop(baseline_of(own[:BEFORE], ()))
+        rule = gate.AccuracyDrop(baseline_of(own[:BEFORE], ()))
         new = [with_drop(run, share, labels, rng) for run in own[BEFORE:]]
         (result,) = judged([("", rule)], {"": drawn(new, len(new), rng)}, levels, labels)
         verdicts[result.verdict] += 1
@@ -88,7 +83,7 @@ def drops(rng, pool, sessions, alpha, share):
 def gaps(gap, pictures, sessions, alpha=LEVELS.alpha):
     """Returns verdicts against a limit of 5 points."""
     rng, verdicts = np.random.default_rng(3), Counter()
-    rules, levels = [("", GeneralizationGapLimit(0.05))], replace(LEVELS, alpha=alpha)
+    rules, levels = [("", gate.GeneralizationGapLimit(0.05))], replace(LEVELS, alpha=alpha)
     for _ in range(sessions):
         pools = {"": with_gap(rng, gap, pictures)}
         (result,) = judged(rules, pools, levels, labels_of(pictures))
@@ -139,10 +134,10 @@ def test_a_suite_of_twenty_gates_has_one_error_rate():
             ]
             own[f"{name} overfits"] = with_gap(rng, 0.05, FEW)
             rules += [
-                (name, AccuracyTarget(target)),
-                (name, AccuracyDrop(baseline_of(seeds[:BEFORE], ()))),
-                (f"{name} overfits", GeneralizationGapLimit(0.05)),
-                (name, ValidationLossRiseLimit(0.3)),
+                (name, gate.AccuracyTarget(target)),
+                (name, gate.AccuracyDrop(baseline_of(seeds[:BEFORE], ()))),
+                (f"{name} overfits", gate.GeneralizationGapLimit(0.05)),
+                (name, gate.ValidationLossRiseLimit(0.3)),
             ]
         found = judged(rules, own, levels, labels_of(FEW))
         red += any(one.verdict == "fail" for one in found)

@@ -62,7 +62,7 @@ def check_class_balance(data: DataSet, least: float) -> CheckResult:
         trained = data.train_labels_per_class[label] / sum(data.train_labels_per_class)
         judged = held_out[label] / len(data.validation_labels)
         small, large = sorted((trained, judged))
-        parts[name] = min(trained / even, small / large if large else 0.0)
+        parts[name] = min(trained / even, small / (large or 1.0))
         shares.append(f"{name} {trained:.1%} and {judged:.1%}")
     worst = min(parts, key=parts.__getitem__)
     detail = (

@@ -3,12 +3,8 @@ from math import nextafter
 import pytest
 from factories import data_set
 
+from cnnbench import checks
 from cnnbench.pictures.near_duplicates import NearDuplicates
-from cnnbench.verdicts.checks.pictures import (
-    check_class_balance,
-    check_held_out,
-    check_near_duplicates,
-)
 from cnnbench.verdicts.targets import DEFAULTS
 
 
@@ -16,7 +12,7 @@ from cnnbench.verdicts.targets import DEFAULTS
     ("leaks", "verdict"), [([], "pass"), (["a.jpg equals b.jpg", "c.jpg equals d.jpg"], "fail")]
 )
 def test_each_leak_is_named(leaks, verdict):
-    result = check_held_out(leaks)
+    result = checks.check_held_out(leaks)
     assert (result.verdict, result.observed, result.threshold) == (verdict, len(leaks), 0.0)
     assert result.detail == ("\n".join(leaks) or "no picture is in both sets, by content")
 
@@ -34,7 +30,7 @@ def test_near_duplicates_are_red_and_strangers_that_look_alike_are_named(
     pairs, look_alikes, verdict, start
 ):
     pair = ("train/1.jpg", "validation/2.jpg")
-    result = check_near_duplicates(NearDuplicates((pair,) * pairs, (pair,) * look_alikes))
+    result = checks.check_near_duplicates(NearDuplicates((pair,) * pairs, (pair,) * look_alikes))
     assert (result.check, result.verdict) == ("near_duplicates", verdict)
     assert (result.observed, result.threshold) == (pairs, 0.0)
     assert result.detail.startswith(start)
@@ -46,7 +42,7 @@ def test_near_duplicates_are_red_and_strangers_that_look_alike_are_named(
 @pytest.mark.parametrize(("count", "lines"), [(10, 11), (11, 12), (500, 12)])
 def test_ten_near_duplicates_are_named_and_the_others_counted(count, lines):
     pairs = tuple((f"{i}.png", f"copy-{i}.png") for i in range(count))
-    detail = check_near_duplicates(NearDuplicates(pairs)).detail
+    detail = checks.check_near_duplicates(NearDuplicates(pairs)).detail
     assert len(detail.splitlines()) == lines
     assert detail.endswith(f"\n  and {count - 10} others") == (count > 10)
 
@@ -59,7 +55,7 @@ def balance(train, held_out=(50, 50), least=DEFAULTS["class_balance"]):
     labels = tuple(label for label, count in enumerate(held_out) for _ in range(count))
     names = ("cats", "dogs", "owls")[: len(train)]
     data = data_set(classes=names, train_labels_per_class=train, validation_labels=labels)
-    return check_class_balance(data, least)
+    return checks.check_class_balance(data, least)
 
 
 @pytest.mark.parametrize(
