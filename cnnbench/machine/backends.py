@@ -5,6 +5,7 @@ A backend is loaded by the functions that are for its workers alone.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -15,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
+from typing import Any
 
 from cnnbench.machine.environment import may_have_gpu, usable_cpus
 
@@ -83,11 +85,10 @@ def missing(backend: str) -> str | None:
 
 
 def require_backends(backends: Iterable[str]) -> None:
-    """Raises a `ValueError` that names each backend that is unknown or not installed."""
-    unknown, problems = f"Unknown backend. Expected one of {', '.join(BACKENDS)}.", []
-    for backend in backends:
-        if problem := missing(backend) if backend in BACKENDS else unknown:
-            problems.append(f"{problem} Received: backend={backend!r}")
+    """Raises a `ValueError` that names each backend that is not installed."""
+    problems = [
+        f"{text} Received: backend={name!r}" for name in backends if (text := missing(name))
+    ]
     if problems:
         raise ValueError("\n".join(problems))
 
@@ -128,10 +129,9 @@ def visible_gpus() -> list[str] | None:
 
 
 def switch_off_telemetry() -> None:
-    """Keeps OpenVINO from reporting its use to a host; comes before anything imports OpenVINO.
+    """Keeps OpenVINO, if not yet imported, from starting a process that reports to a host.
 
-    Importing it would start a process that reports, and write an id into the user's home. Where
-    `openvino_telemetry` can't be imported, OpenVINO uses a stub of its own.
+    Where `openvino_telemetry` can't be imported, OpenVINO uses a stub of its own.
     """
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # Python's "not there"
 
@@ -152,40 +152,30 @@ def auto_devices() -> tuple[str, ...]:
 
 def limit_threads(backend: str, threads: int) -> None:
     """Bounds the backend's threads where an environment variable does not do so."""
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-    elif backend == "torch":
-        import torch
-
-        torch.set_num_threads(threads)
-    elif backend == "jax" and threads == 1 and hasattr(os, "sched_setaffinity"):
+    if backend == "jax" and threads == 1 and hasattr(os, "sched_setaffinity"):
         # XLA's thread pool follows the CPUs that a process may use.
         cpus = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cpus[os.getpid() % len(cpus)]})
+    loaded: Any = importlib.import_module(backend)
+    if backend == "tensorflow":
+        loaded.config.threading.set_intra_op_parallelism_threads(threads)
+        loaded.config.threading.set_inter_op_parallelism_threads(threads)
+    elif backend == "torch":
+        loaded.set_num_threads(threads)
 
 
 def gpus(backend: str) -> tuple[str, ...]:
     """Returns the names of the GPUs that the backend itself sees."""
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        devices = tf.config.list_physical_devices("GPU")
-        return tuple(
-            str(tf.config.experimental.get_device_details(d).get("device_name", d.name))
-            for d in devices
-        )
-    if backend == "jax":
-        import jax
-
-        return tuple(d.device_kind for d in jax.devices() if d.platform != "cpu")
     if backend not in TRAINING_BACKENDS:
         return ()  # of OpenVINO and ONNX Runtime the CPU is measured
-    import torch
-
-    return tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    loaded: Any = importlib.import_module(backend)
+    if backend == "jax":
+        return tuple(each.device_kind for each in loaded.devices() if each.platform != "cpu")
+    if backend == "torch":
+        return tuple(map(loaded.cuda.get_device_name, range(loaded.cuda.device_count())))
+    details = loaded.config.experimental.get_device_details
+    devices = loaded.config.list_physical_devices("GPU")
+    return tuple(str(details(each).get("device_name", each.name)) for each in devices)
 
 
 def place_of_this_process() -> Place:
@@ -202,36 +192,25 @@ def reset_peak_memory(place: Place) -> None:
         # Not Linux, or not allowed: the peak is then that of the whole process.
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
-    elif place.backend == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.experimental.reset_memory_stats("GPU:0")
+        return
+    loaded: Any = importlib.import_module(place.backend)
+    if place.backend == "tensorflow":
+        loaded.config.experimental.reset_memory_stats("GPU:0")
     elif place.backend == "torch":
-        import torch
-
-        torch.cuda.reset_peak_memory_stats()
+        loaded.cuda.reset_peak_memory_stats()
 
 
 def peak_memory_mb(place: Place) -> float:
     """Returns the peak memory in 10^6 bytes: resident set (CPU) or device memory (GPU)."""
     if kind_of(place.device) == "cpu":
-        return _resident_peak() / 1e6
+        with suppress(OSError):
+            if found := re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text()):
+                return int(found[1]) * 1024 / 1e6
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return (peak if sys.platform == "darwin" else peak * 1024) / 1e6
+    loaded: Any = importlib.import_module(place.backend)
     if place.backend == "tensorflow":
-        import tensorflow as tf
-
-        return float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 1e6
-    if place.backend == "jax":
-        import jax
-
-        return float((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", nan)) / 1e6
-    import torch
-
-    return float(torch.cuda.max_memory_allocated()) / 1e6
-
-
-def _resident_peak() -> int:
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+        return float(loaded.config.experimental.get_memory_info("GPU:0")["peak"]) / 1e6
+    if place.backend == "torch":
+        return float(loaded.cuda.max_memory_allocated()) / 1e6
+    return float((loaded.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", nan)) / 1e6

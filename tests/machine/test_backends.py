@@ -49,14 +49,14 @@ def test_every_backend_that_cant_be_used_is_named_with_the_extra_that_installs_i
     )
     backends.require_backends(["tensorflow"])
     assert backends.missing("tensorflow") is None
-    with pytest.raises(ValueError, match="Unknown backend") as caught:
-        backends.require_backends(["theano", "tensorflow", "openvino"])
-    assert str(caught.value).splitlines() == [
-        "Unknown backend. Expected one of tensorflow, jax, torch, openvino, onnxruntime. "
-        "Received: backend='theano'",
+    with pytest.raises(ValueError, match="not installed") as caught:
+        backends.require_backends(["jax", "tensorflow", "openvino"])
+    first, text = str(caught.value).splitlines()
+    assert first.endswith("install it with pip install '.[jax]'. Received: backend='jax'")
+    assert text == (
         "The backend 'openvino' is not installed (no openvino, onnxruntime). In cnnbench's clone, "
-        "install it with pip install '.[openvino]'. Received: backend='openvino'",
-    ]
+        "install it with pip install '.[openvino]'. Received: backend='openvino'"
+    )
 
 
 @pytest.fixture(autouse=True)
