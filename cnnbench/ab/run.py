@@ -45,8 +45,11 @@ def compare_sides(
     Of the pictures, only the shape and the number of classes matter.
     """
     environment = describe(Path.cwd())
+    heading = "\n".join(f"{side.name}: {side}" for side in sides)
+    if sides[0].equals(sides[1]):
+        heading += "\nA and B are equal: any difference is noise."
     content = {
-        "cnnbench_ab": 2,
+        "cnnbench_ab": 3,
         "environment": environment,
         "sides": [side.to_dict() for side in sides],
         "settings": asdict(settings),
@@ -56,17 +59,13 @@ def compare_sides(
             "classes": len(splits.classes),
         },
         "result": None,
-        "text": None,
+        "text": f"{heading}\nStopped before a verdict; see {PAIRS_NAME}.",
     }
     commit = environment["commit"]
     folder = new_report_folder(report_dir, commit, prefix="ab-", option="--report-dir")
     write_result(folder, content)
-    for side in sides:
-        say(f"{side.name}: {side}")
-    if sides[0].equals(sides[1]):
-        say("A and B are equal: any difference is noise.")
     count = f"{settings.pairs} to {settings.max_pairs} pairs of fresh processes"
-    say(f"{settings.workload} on {settings.device}: {count}")
+    say(f"{heading}\n{settings.workload} on {settings.device}: {count}")
     rule = RatioRule(
         margin=settings.min_effect,
         alpha=settings.alpha,
@@ -84,9 +83,9 @@ def compare_sides(
             say=say,
         )
     text = f"{in_words(result, rule)} {clocks_in_words(pairs, settings.clock)}"
-    write_result(folder, {**content, "result": asdict(result), "text": text})
-    say(text)
-    say(f"report: {folder}")
+    content |= {"result": asdict(result), "text": f"{heading}\n{text}"}
+    write_result(folder, content)
+    say(f"{text}\nreport: {folder}")
     return result.verdict
 
 
@@ -235,8 +234,4 @@ def write_result(folder: Path, content: dict[str, Any]) -> None:
 def read_result(folder: Path) -> str | None:
     """Returns the sides and the result in words; `None` if the folder is no report of `ab`."""
     path = folder / RESULT_NAME
-    if not path.is_file():
-        return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    sides = [f"{side['name']}: {side['text']}" for side in content["sides"]]
-    return "\n".join([*sides, content["text"] or f"Stopped before a verdict; see {PAIRS_NAME}."])
+    return json.loads(path.read_text(encoding="utf-8"))["text"] if path.is_file() else None

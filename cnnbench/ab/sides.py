@@ -119,8 +119,7 @@ class Side:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what identifies the side, without paths of this machine."""
-        fingerprint = self.variant.fingerprint()
-        data = {"text": str(self), "fingerprint": fingerprint, **asdict(self)}
+        data = {"fingerprint": self.variant.fingerprint(), **asdict(self)}
         del data["folder"]
         return data
 

@@ -13,7 +13,7 @@ import site
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -54,15 +54,13 @@ class Template(process.LineProcess):
         return WorkerProcess(self.place, partial(self._start, (json.dumps(setup),)))
 
     def _start(self, words: Sequence[str], log: IO[bytes]) -> process.Started:
-        place = self.place
-        environment = worker_environment(place)
+        environment = worker_environment(self.place)
         # NumPy's product would start threads at its import, and a fork must come from one thread.
         environment["OPENBLAS_NUM_THREADS"] = "1"
         if str(self._harness) not in site.getsitepackages():
             paths = [str(self._harness), os.environ.get("PYTHONPATH", "")]
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-        module = ("-P", "-m", "cnnbench.ab.template")
-        arguments = [*module, place.backend, place.device, str(place.threads), *words]
+        arguments = ["-P", "-m", "cnnbench.ab.template", *map(str, astuple(self.place)), *words]
         return process.start_python(arguments, environment, log)
 
     def _fork(self, setup: dict[str, Any], log: IO[bytes]) -> process.Started:

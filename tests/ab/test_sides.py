@@ -96,10 +96,10 @@ def test_without_a_repository_or_git_there_are_no_revisions(checkout, tmp_path, 
 
 def test_a_side_is_plain_data_without_paths(checkout):
     side = replace(read("before", checkout), folder=Folder(checkout))
-    text = f"documented at before ({side.commit[:10]}), batch size 32, 1 thread, tensorflow"
-    assert str(side) == text
+    at = f"before ({side.commit[:10]})"
+    assert str(side) == f"documented at {at}, batch size 32, 1 thread, tensorflow"
     data = side.to_dict()
-    assert (data["text"], data["commit"]) == (text, side.commit)
+    assert data["commit"] == side.commit
     assert data["fingerprint"] == DEFAULT.variant.fingerprint()
     assert data["place"] == {"backend": "tensorflow", "device": "cpu", "threads": 1}
     assert str(checkout) not in str(data)
