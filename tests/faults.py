@@ -128,8 +128,11 @@ def logits(input_shape: Shape) -> keras.Model:
 
 
 def linear(input_shape: Shape) -> keras.Model:
-    """Answers from 0 to 1 as long as nothing is learnt, but no probabilities."""
-    return _flat(input_shape, layers.Dense(1, kernel_initializer=keras.initializers.Constant(1e-6)))
+    """Answers from 0 to 1 by chance, and learns nothing."""
+    start = keras.initializers.Constant(1e-6)
+    model = _flat(input_shape, layers.Dense(1, kernel_initializer=start))
+    model.compile(optimizer=keras.optimizers.SGD(0.0), loss="binary_crossentropy")
+    return model
 
 
 def two_sigmoids(input_shape: Shape) -> keras.Model:

@@ -214,15 +214,14 @@ def load_pixels(
     Raises a `ValueError` that names the first ten files which are not one whole picture.
     """
     digests = dict(zip(paths, each_in_threads(_digest, paths), strict=True))
-    first = {digest: path for path, digest in reversed(digests.items())}
-    unique = sorted(first)
+    files = {digest: path for path, digest in digests.items()}
+    unique = sorted(files)
     key = hashlib.sha256(json.dumps([LOADER_ID, list(size), unique]).encode()).hexdigest()
     entry = cache.absolute() / f"{key}.npy"
     shape = (len(unique), *size, 3)
     pixels = _open_entry(entry, shape)
     if pixels is None:
-        files = [first[digest] for digest in unique]
-        _write_entry(entry, decode_pictures(files, size, progress))
+        _write_entry(entry, decode_pictures([files[one] for one in unique], size, progress))
         pixels = _open_entry(entry, shape)
     if pixels is None:
         raise OSError(f"The cache entry was damaged as soon as written. Received: {entry=!s}")

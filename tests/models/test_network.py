@@ -54,9 +54,11 @@ def test_a_variant_has_the_layers_that_name_it(name: str, layer: str, count: int
     assert kinds(build_model(VARIANTS[name])).count(layer) == count
 
 
-def test_wide_has_more_parameters() -> None:
+def test_wide_has_more_parameters_and_batchnorm_follows_quickly() -> None:
     documented, wide = (build_model(VARIANTS[name]) for name in ("documented", "wide"))
     assert wide.count_params() > 2 * documented.count_params()
+    layers = build_model(VARIANTS["batchnorm"]).layers
+    assert {layer.momentum for layer in layers if hasattr(layer, "momentum")} == {0.9}
 
 
 def test_functional_flattens_with_reshape() -> None:

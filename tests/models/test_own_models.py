@@ -90,6 +90,19 @@ def test_an_error_elsewhere_is_left_alone() -> None:
         1 / 0  # noqa: B018
 
 
+def wrapped_error() -> None:
+    try:
+        faults.raises((24, 24, 3))
+    except RuntimeError as error:
+        raise KeyError("wrapped") from error
+
+
+def test_an_error_that_is_wrapped_names_its_cause() -> None:
+    line = line_of('raise RuntimeError("this model can')
+    with pytest.raises(BadModel, match=f"{line}: RuntimeError: "), blaming("faults:raises"):
+        wrapped_error()
+
+
 class Raises(keras.Layer):
     def call(self, values):
         raise ValueError("first.\nsecond.")

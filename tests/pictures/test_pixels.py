@@ -70,16 +70,9 @@ def test_sixteen_bit_grey_is_scaled(decoded, content):
 def test_orientation_is_applied_once(decoded, kind, orientation):
     upright = np.array([[0, 80, 160], [40, 120, 200]], np.uint8)
     # What EXIF says a camera does to the upright picture.
-    stored = {
-        1: upright,
-        2: upright[:, ::-1],
-        3: upright[::-1, ::-1],
-        4: upright[::-1],
-        5: upright.T,
-        6: upright.T[::-1],
-        7: upright.T[::-1, ::-1],
-        8: upright.T[:, ::-1],
-    }[orientation]
+    stored = upright.T if orientation > 4 else upright
+    stored = stored[::-1] if orientation in (3, 4, 6, 7) else stored
+    stored = stored[:, ::-1] if orientation in (2, 3, 7, 8) else stored
     exif = Image.Exif()
     exif[0x0112] = orientation
     content = encode(Image.fromarray(np.ascontiguousarray(stored)), kind, exif=exif)
