@@ -55,8 +55,10 @@ def test_a_gate_gives_every_row_a_verdict():
 def test_one_report_is_compared_within():
     one = report_of([measurement(), measurement(backend="torch")])
     assert compare_speeds(one, across=("backend",))["backend"][0] == "tensorflow → torch"
-    rows = ReportSpeeds("A", (speed(0.1), speed(0.1, backend="torch")))
-    assert ratio_text(compare_all([rows], ("backend",))).startswith("Speed within A")
+    rows = ReportSpeeds("A", (speed(0.1, concerns="Busy."), speed(0.1, backend="torch")))
+    text = ratio_text(compare_all([rows], ("backend",)))
+    assert text.startswith("Speed within A")
+    assert text.count("1 of 2 rows are doubtful") == 1
 
 
 def test_folders_are_read(tmp_path):
@@ -196,6 +198,12 @@ def test_every_range_of_ratios_is_drawn(tmp_path, seconds):
 def test_what_cannot_be_drawn_is_refused(tmp_path, name, pair, message):
     with pytest.raises(ValueError, match=message):
         draw_ratios([compared(pair)], tmp_path / name)
+
+
+def test_an_interval_from_next_to_nothing_runs_out_of_the_picture(tmp_path):
+    pytest.importorskip("matplotlib")
+    draw_ratios([compared((speed(0.001, 0.1), speed(0.001, 0.1)))], tmp_path / "x.svg")
+    assert "<!-- 0.75 -->" in (tmp_path / "x.svg").read_text()
 
 
 def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):

@@ -85,6 +85,7 @@ def test_devices_of_a_kind_are_partners_and_the_same_device_is_the_better_one():
     first = ReportSpeeds("A", (speed(0.01, device="gpu:1"),))
     later = ReportSpeeds("B", tuple(speed(0.01, device=name) for name in ("gpu:0", "gpu:1")))
     (one,) = compare_all([first, later])
+    assert len(compare_all([first, later], ("device",))[0].matches) == 2
     assert [found.later.device for found in one.matches] == ["gpu:1"]
     assert len(one.extra) == 1
 
@@ -253,6 +254,9 @@ def test_p_values_are_those_of_all_rows_of_all_reports_together():
     alone = judged(pair).rows[0].p_slower
     several = judge_speeds([compared(pair)] * 5, RULE)
     assert several.rows[0].p_slower == pytest.approx(min(1, 5 * alone))
+    # Which takes more processes.
+    noisy = speed(*NOISY), slower(0.2, NOISY)
+    assert judged(noisy).rows[0].reason != judged(*[noisy] * 9).rows[0].reason
 
 
 # Error rates, with noise between processes that is larger than between rounds
