@@ -76,21 +76,15 @@ def dead(input_shape: Shape) -> keras.Model:
     return model
 
 
-class _AlwaysOn(layers.Layer):
-    """Augments in training and, by mistake, in validation too."""
+class _AlwaysOn(layers.RandomFlip):
+    """Mirrors in training and, by mistake, in validation too."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._random = [layers.RandomFlip("horizontal"), layers.RandomRotation(0.1)]
-
-    def call(self, pictures: Any) -> Any:
-        for layer in self._random:
-            pictures = layer(pictures, training=True)
-        return pictures
+    def call(self, pictures: Any, training: bool = False) -> Any:
+        return super().call(pictures, training=True)
 
 
 def augmented(input_shape: Shape) -> keras.Model:
-    """Pictures are turned and mirrored at random in validation as in training."""
+    """Pictures are mirrored at random in validation as in training."""
     return _network(input_shape, _AlwaysOn())
 
 
@@ -168,18 +162,26 @@ def crashing(input_shape: Shape) -> keras.Model:
     raise AssertionError("unreachable")
 
 
-# Classes of their own, which know their shapes only when they are called
+# A class of its own, which knows its shapes only when it is called
 
 
 class Subclassed(keras.Model):
-    def __init__(self) -> None:
+    def __init__(self, fault: str = "") -> None:
         super().__init__()
         self.stack = _layers()
+        self.fault = fault
 
     def call(self, pictures: Any, training: bool = False) -> Any:
+        if self.fault == "call":
+            raise RuntimeError("this call fails")
+        if self.fault == "training" and training:
+            raise RuntimeError("this training fails")
+        # Batches of more pictures than a model is tried with.
+        if self.fault == "batch" and training and pictures.shape[0] != 2:
+            raise RuntimeError("this batch fails")
         for layer in self.stack:
             pictures = layer(pictures)
-        return pictures
+        return {"answer": pictures} if self.fault == "name" else pictures
 
 
 def subclassed(input_shape: Shape) -> keras.Model:
@@ -192,43 +194,17 @@ def subclassed_and_called(input_shape: Shape) -> keras.Model:
     return model
 
 
-class RaisesInCall(Subclassed):
-    def call(self, pictures: Any, training: bool = False) -> Any:
-        raise RuntimeError("this call fails")
-
-
 def raises_in_call(input_shape: Shape) -> keras.Model:
-    return RaisesInCall()
-
-
-class RaisesInTraining(Subclassed):
-    def call(self, pictures: Any, training: bool = False) -> Any:
-        if training:
-            raise RuntimeError("this training fails")
-        return super().call(pictures)
+    return Subclassed("call")
 
 
 def raises_in_training(input_shape: Shape) -> keras.Model:
-    return RaisesInTraining()
-
-
-class RaisesLater(Subclassed):
-    """Fails on batches of more pictures than a model is tried with."""
-
-    def call(self, pictures: Any, training: bool = False) -> Any:
-        if training and pictures.shape[0] != 2:
-            raise RuntimeError("this batch fails")
-        return super().call(pictures)
+    return Subclassed("training")
 
 
 def raises_later(input_shape: Shape) -> keras.Model:
-    return RaisesLater()
-
-
-class NamedOutputs(Subclassed):
-    def call(self, pictures: Any, training: bool = False) -> Any:
-        return {"answer": super().call(pictures)}
+    return Subclassed("batch")
 
 
 def subclassed_with_named_outputs(input_shape: Shape) -> keras.Model:
-    return NamedOutputs()
+    return Subclassed("name")

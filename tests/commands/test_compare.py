@@ -3,8 +3,7 @@
 import csv
 
 import pytest
-from answered import run_of
-from factories import data_set, measurement, training_run
+from factories import data_set, measurement, run_of, training_run
 
 from cnnbench.cli import main
 from cnnbench.records.records import Environment

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from answered import LABELS, constant_run, run_of
-from factories import data_set
+from factories import LABELS, constant_run, data_set, run_of
 from suite_runs import run_command, run_pytest
 
 from cnnbench.cli import main
@@ -24,7 +23,7 @@ from cnnbench.verdicts.gates.baselines import read_baselines
 from cnnbench.verdicts.gates.evidence import Levels
 from cnnbench.verdicts.targets import read_targets
 
-OWN = "answered:run_of"
+OWN = "factories:run_of"
 ODD = 'les "chats" d\'été 🐈'
 SEEDS = tuple(range(1000, 1020))
 EXISTS = "the file exists; name another one, or give --replace"

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from answered import LABELS, constant_run, run_of, runs_of
-from factories import training_run
+from factories import LABELS, constant_run, run_of, runs_of, training_run
 from scipy import stats
 
 from cnnbench.stats.intervals import Spread, spread_of

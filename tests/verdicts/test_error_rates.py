@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from answered import run_of
+from factories import run_of
 from scipy import stats
 
 from cnnbench.verdicts.calibration import drawn, judged, with_drop

@@ -4,8 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from answered import runs_of
-from factories import training_run
+from factories import runs_of, training_run
 
 from cnnbench.verdicts.gates.baselines import (
     IDENTITY,

@@ -1,8 +1,7 @@
 from math import nan, sqrt
 
 import pytest
-from answered import LABELS, constant_run, run_of, runs_of
-from factories import training_run
+from factories import LABELS, constant_run, run_of, runs_of, training_run
 
 from cnnbench.stats.intervals import Estimate, mean_of
 from cnnbench.verdicts.gates.evidence import (

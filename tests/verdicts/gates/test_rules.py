@@ -4,8 +4,7 @@ from math import inf, nan
 from statistics import fmean, stdev
 
 import pytest
-from answered import LABELS, constant_run, run_of, runs_of
-from factories import training_run
+from factories import LABELS, constant_run, run_of, runs_of, training_run
 from scipy import stats
 
 from cnnbench.stats.intervals import UNKNOWN, Spread, mean_of, picture_error, widened
