@@ -15,7 +15,6 @@ from cnnbench.models.network import try_model
 from cnnbench.models.user_errors import BadModel, blaming, first_line
 from cnnbench.models.variants import variant_named
 from cnnbench.pictures.data_set import Splits, load_splits
-from cnnbench.training.train import train
 
 
 def line_of(text: str) -> str:
@@ -75,14 +74,6 @@ def test_other_shapes_and_answers_are_refused_with_what_is_expected(
     with pytest.raises(BadModel, match=message) as raised:
         try_model(variant_named(f"faults:{name}"), tiny_splits)
     assert f"{line_of(f'def {name}(')}) must" in str(raised.value)
-
-
-def test_a_subclassed_model_is_trained_as_its_layers_in_a_row_are(tiny_splits: Splits) -> None:
-    own, same = (
-        train(f"faults:{name}", tiny_splits, epochs=1).run for name in ("subclassed", "healthy")
-    )
-    assert own.history == same.history
-    assert list(own.dead_units.values()) == list(same.dead_units.values())
 
 
 def test_an_error_elsewhere_is_left_alone() -> None:

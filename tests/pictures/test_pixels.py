@@ -216,8 +216,9 @@ def test_loader_id_names_what_changes_pixels():
 
 
 @pytest.fixture
-def cache(tmp_path):
-    return tmp_path / "made" / "on demand"
+def cache(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Path("made", "on demand")
 
 
 @pytest.fixture
@@ -251,6 +252,13 @@ def test_rows_lead_to_the_pixels_of_each_file_and_equal_files_share_one(load, pa
     assert (loaded.pixels.shape, load.decoded) == ((3, 8, 6, 3), 3)
 
 
+def test_entry_is_mapped_at_an_absolute_path_and_cannot_be_changed(cache, load, paths):
+    loaded = load(paths)
+    assert loaded.path.parent == Path.cwd() / cache
+    assert isinstance(loaded.pixels, np.memmap)
+    assert not loaded.pixels.flags.writeable
+
+
 def test_second_load_decodes_nothing_even_under_other_names(load, paths):
     first = load(paths)
     renamed = [path.rename(path.with_name(f"new{9 - i}.png")) for i, path in enumerate(paths)]
@@ -266,14 +274,6 @@ def test_another_size_picture_or_loader_makes_another_entry(load, paths, monkeyp
     monkeypatch.setattr(module, "LOADER_ID", "another Pillow")
     assert len({entry.path for entry in (*entries, changed, load(paths))}) == 4
     assert changed.pixels[changed.rows[paths[1]]].min() == 255
-
-
-def test_entry_is_mapped_at_an_absolute_path_and_cannot_be_changed(tmp_path, paths, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    loaded = load_pixels(paths, (8, 6), Path("cache"))
-    assert loaded.path.parent == tmp_path / "cache"
-    assert isinstance(loaded.pixels, np.memmap)
-    assert not loaded.pixels.flags.writeable
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_an_entry_that_another_process_made_meanwhile_is_replaced_by_the_same(ca
             entries.append(load_pixels(paths, (8, 6), cache).path)
 
     loaded = load_pixels(paths, (8, 6), cache, overtaken)
-    assert entries == list(cache.iterdir()) == [loaded.path]
+    assert entries == list(cache.absolute().iterdir()) == [loaded.path]
     rows = [loaded.rows[path] for path in paths]
     assert loaded.pixels[rows].tolist() == decode_pictures(paths, (8, 6)).tolist()
 
