@@ -109,6 +109,7 @@ def test_one_value_says_nothing_and_equal_ones_what_they_say():
     assert (alone.p_above(0.0), alone.p_below(1.0)) == (1.0, 1.0)
     assert [equal.p_above(null) for null in (0.4, 0.5, 0.6, math.nan)] == [0.0, 1.0, 1.0, 1.0]
     assert equal.interval() == Interval(0.5, 0.5)
+    assert str(equal.interval()) == "95 % interval 0.5000 to 0.5000"
 
 
 # Other pictures

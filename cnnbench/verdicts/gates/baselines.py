@@ -62,7 +62,7 @@ def identity_of(run: TrainingRun) -> dict[str, Any]:
 
 def baseline_of(runs: Sequence[TrainingRun], collapsed: Iterable[int]) -> Baseline:
     """Returns the baseline of one variant's runs."""
-    dead = tuple(sorted(collapsed))
+    dead = tuple(collapsed)
     alive = [run for run in runs if run.seed not in dead]
     return Baseline(
         variant=runs[0].variant,
