@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from suite_runs import SUITES, SuiteRun
 
-SUITES = Path(__file__).parents[2] / "suites"
+COLLECT = ("--collect-only", "-q")
 HEAVY = {"keras", "tensorflow", "jax", "torch", "pandas", "numpy", "PIL", "scipy"}
 
 
-@pytest.fixture
-def collected(pytester: pytest.Pytester):
-    """Returns the names of the tests that pytest collects, in order."""
-
-    def collect(tests: str, *arguments: str) -> list[str]:
-        pytester.makepyfile(test_own=f"import pytest\n{tests}")
-        done = pytester.runpytest_inprocess("--collect-only", "-q", *arguments)
-        return [line.partition("::")[2] for line in done.outlines if "::" in line]
-
-    return collect
+def collected(run: SuiteRun) -> list[str]:
+    """Returns the names of the tests that pytest collected, in order."""
+    return [line.partition("::")[2] for line in run.output.splitlines() if "::" in line]
 
 
 def test_a_foreign_project_loads_nothing_heavy_and_sees_nothing(pytester):
@@ -32,21 +25,22 @@ def test_a_foreign_project_loads_nothing_heavy_and_sees_nothing(pytester):
     assert not (pytester.path / "reports").exists()
 
 
-def test_a_marker_goes_before_options_and_those_before_the_ini_file(pytester, collected):
-    pytester.makeini("[pytest]\ncnnbench_variants = wide\ncnnbench_seeds = 3-3")
-    tests = "@pytest.mark.cnnbench(seeds=[4, 5])\ndef test_it(cnnbench_run): pass"
-    assert collected(tests, "--cnnbench-seeds=8-8") == ["test_it[wide-4]", "test_it[wide-5]"]
-    tests = "def test_it(cnnbench_run): pass"
-    assert collected(tests, "--cnnbench-seeds=8-8") == ["test_it[wide-8]"]
+def test_a_marker_goes_before_options_and_those_before_the_ini_file(own):
+    test = "def test_it(cnnbench_run): pass"
+    assert collected(own(test, *COLLECT)) == ["test_it[wide-0]"]
+    options = (*COLLECT, "--cnnbench-seeds=8-8")
+    assert collected(own(test, *options)) == ["test_it[wide-8]"]
+    run = own(f"@pytest.mark.cnnbench(seeds=[4, 5])\n{test}", *options)
+    assert collected(run) == ["test_it[wide-4]", "test_it[wide-5]"]
 
 
-def test_every_combination_that_a_backend_can_do_is_a_test(collected):
+def test_every_combination_that_a_backend_can_do_is_a_test(own):
     tests = """
 def test_it(cnnbench_backend, cnnbench_workload, cnnbench_dtype): pass
 def test_training(cnnbench_dtype, cnnbench_training_throughput): pass
 """
-    options = ("--cnnbench-dtypes=float32,int8", "--cnnbench-variants=wide")
-    assert collected(tests, "--cnnbench-backends=jax,openvino", *options) == [
+    options = ("--cnnbench-backends=jax,openvino", "--cnnbench-dtypes=float32,int8")
+    assert collected(own(tests, *COLLECT, *options)) == [
         "test_it[train-jax-float32]",
         "test_it[inference-jax-float32]",
         "test_it[inference-jax-int8]",
@@ -56,19 +50,16 @@ def test_training(cnnbench_dtype, cnnbench_training_throughput): pass
     ]
 
 
+def test_auto_tests_the_devices_that_there_are(monkeypatch, own):
+    monkeypatch.setattr("cnnbench.session.options.auto_devices", lambda: ("cpu", "gpu"))
+    run = own("def test_it(cnnbench_device): pass", *COLLECT)
+    assert collected(run) == ["test_it[cpu]", "test_it[gpu]"]
+
+
 def test_where_nothing_can_be_measured_a_skip_says_why(world, own):
     run = own("def test_it(cnnbench_training_throughput): pass", "--cnnbench-backends=openvino")
     reason = "not what openvino can do in these dtypes: float32"
     assert reason in run.messages["test_it[wide-nowhere]"]
-
-
-def test_auto_tests_the_devices_that_there_are(monkeypatch, collected):
-    monkeypatch.setattr("cnnbench.session.options.auto_devices", lambda: ("cpu", "gpu"))
-    tests = "def test_it(cnnbench_device): pass"
-    assert collected(tests) == ["test_it[cpu]", "test_it[gpu]"]
-
-
-# What is refused
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,7 @@ JSON = "--benchmark-json=benchmark.json"
 PLACE = Place("tensorflow", "cpu", 1)
 RUNS = "@pytest.mark.cnnbench(variants='wide,dropout')\ndef test_{}(cnnbench_runs): pass\n"
 RUN = RUNS.format("it")
-
-
-def speed(workload: str = "inference") -> str:
-    return f"def test_speed(cnnbench_{workload}_throughput): pass\n"
+SPEED = "def test_speed(cnnbench_training_throughput): pass\n"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +202,7 @@ def test_a_training_is_a_benchmark_with_its_accuracy(own, world, fixture, second
 
 
 def test_a_speed_is_a_benchmark_with_the_row_of_the_table(world, own):
-    run = own("def test_run(cnnbench_run): pass\n" + speed(), JSON)
+    run = own("def test_run(cnnbench_run): pass\n" + SPEED, JSON)
     assert run.benchmarks()["cnnbench"]["data"]["name"] == "tiny"
     _, one = run.benchmarks()["benchmarks"]
     assert one["stats"]["data"] == [pytest.approx(1 / 100)]
@@ -219,7 +216,7 @@ def test_a_speed_is_a_benchmark_with_the_row_of_the_table(world, own):
 def test_a_sweep_shows_its_fastest_batch_size(world, own):
     rates = {1: 100.0, 2: 300.0, 4: 200.0}
     world.speed = lambda row: rates.get(row.batch_size, 250.0)
-    run = own(speed("training"), "--cnnbench-batch-sizes=sweep", JSON)
+    run = own(SPEED, "--cnnbench-batch-sizes=sweep", JSON)
     (one,) = run.benchmarks()["benchmarks"]
     assert one["extra_info"]["batch_size"] == 2
     assert one["stats"]["data"] == [pytest.approx(1 / 300)]
@@ -228,7 +225,7 @@ def test_a_sweep_shows_its_fastest_batch_size(world, own):
 
 def test_a_batch_that_does_not_fit_is_a_skip_that_says_so(world, own):
     world.speed = lambda row: None
-    (message,) = own(speed()).messages.values()
+    (message,) = own(SPEED).messages.values()
     assert "batch size 32 does not fit into memory; throughput.csv has the row" in message
 
 
@@ -237,7 +234,7 @@ def test_a_batch_that_does_not_fit_is_a_skip_that_says_so(world, own):
     [(("--cnnbench-warmup-rounds=4",), (7, 4)), (("--benchmark-disable",), (1, 0))],
 )
 def test_rounds_are_those_of_the_marker_and_the_options(world, own, arguments, rounds):
-    own("@pytest.mark.cnnbench(rounds=7)\n" + speed("training"), *arguments)
+    own("@pytest.mark.cnnbench(rounds=7)\n" + SPEED, *arguments)
     assert [(job.rounds, job.warmup_rounds) for job in world.of(Measure)] == [rounds]
 
 

@@ -131,8 +131,6 @@ def test_a_waiting_line_leaves_pytests_line_as_it_was(screen):
         ((), True, "true", False),
     ],
 )
-def test_lines_are_calm_where_there_is_no_terminal(
-    screen, monkeypatch, arguments, terminal, ci, live
-):
+def test_lines_are_calm_without_a_terminal(screen, monkeypatch, arguments, terminal, ci, live):
     monkeypatch.setenv("CI", ci)
     assert screen(*arguments, terminal=terminal)[0].is_live is live
