@@ -11,10 +11,11 @@ from cnnbench.records.records import Row
 from cnnbench.session.progress import Progress
 from cnnbench.session.workers.crew import Crew
 from cnnbench.session.workers.jobs import FindGpus, Measure, MeasurePeak
-from cnnbench.session.workers.process import JobError
+from cnnbench.session.workers.process import JobError, WorkerDied
 
 PLACE, OTHER = Place("tensorflow", "cpu", 1), Place("tensorflow", "cpu", 2)
-PEAK = MeasurePeak("int8")
+PEAK, ROW = MeasurePeak("int8"), Row("wide", "train", "float32", 8, 0)
+MEASURE = Measure(VARIANTS["wide"], ROW, Path("splits"), 1, 0)
 
 
 @pytest.fixture
@@ -25,9 +26,9 @@ def crew(world):
 
 
 def test_a_job_begins_when_the_one_that_it_needs_has_ended(crew, world):
-    go, row = Event(), Row("wide", "train", "float32", 8, 0)
+    go = Event()
     world.speed = lambda row: 100.0 if go.wait(10) else None
-    first = crew.submit(PLACE, Measure(VARIANTS["wide"], row, Path("splits"), 1, 0))
+    first = crew.submit(PLACE, MEASURE)
     second = crew.submit(PLACE, PEAK, after=first)
     # A job without a need overtakes it: the worker for it is there.
     crew.submit(OTHER, FindGpus()).result(10)
@@ -48,3 +49,13 @@ def test_a_job_is_done_once(crew):
     assert crew.planned(PLACE, PEAK) is None
     one = crew.submit(PLACE, PEAK)
     assert crew.submit(PLACE, PEAK) is one is crew.planned(PLACE, PEAK)
+
+
+def test_a_measurement_that_is_ended_on_purpose_does_not_lack_memory(crew, world):
+    def end(row):
+        crew.rest(PLACE)
+        raise WorkerDied("timing", PLACE, -9, "")
+
+    world.speed = end
+    with pytest.raises(WorkerDied):
+        crew.do(PLACE, MEASURE)

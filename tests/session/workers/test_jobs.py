@@ -95,7 +95,7 @@ def test_a_users_model_is_blamed(name: str, problem: str, tiny_manifest: Path) -
 
 
 def test_a_training_reports_epochs_and_keeps_its_weights(
-    tiny_manifest: Path, tmp_path: Path
+    tiny_folder: Path, tiny_manifest: Path, tmp_path: Path
 ) -> None:
     told: list[dict[str, Any]] = []
     weights, classifier = tmp_path / "weights.npz", tmp_path / "classifier"
@@ -107,8 +107,10 @@ def test_a_training_reports_epochs_and_keeps_its_weights(
     picture = tmp_path / "none.png"
     picture.touch()
     answers: list[dict[str, Any]] = []
-    run(jobs.Predict(classifier, (picture,)), PLACE, answers.append)
+    pictures = (picture, tiny_folder / "train/cats/000.png")
+    run(jobs.Predict(classifier, pictures), PLACE, answers.append)
     assert "none.png" in answers[0]["error"]
+    assert (answers[1]["picture"], answers[1]["class"]) == (str(pictures[1]), "cats")
 
 
 def test_a_subclassed_model_does_every_job(tiny_manifest: Path, tmp_path: Path) -> None:
