@@ -99,7 +99,7 @@ def test_the_budget_has_room_for_what_trainings_took(
 
 
 def test_measurements_wait_for_trainings_whose_weights_answer(world, started):
-    session = started(seeds="7-7")
+    session = started(seeds="7-7", workers="1")
     place, job = measuring(session, "cpu")
     session.plan([session.train_job(WIDE, 7)])
     session.plan_measurements([(place, job)])
