@@ -37,12 +37,10 @@ FINISHED = (records.TrainingRun, records.SanityRun, records.Measurement, records
 class Session:
     """Does the jobs of one session and keeps their records.
 
-    Trainings run ahead, several at a time, on one thread each: results are then the same
-    on any number of CPUs. Measurements wait until the machine is otherwise idle.
-
-    A relative report folder is in `root`, whose git commit names the report; `say` and `show` are
-    those of `Progress`. After `start`, `leaks` has lines that name pictures in both sets; without
-    them there are `splits` and `data_set`.
+    Trainings run ahead, several at a time, on one thread each: results are then the same on any
+    number of CPUs. Measurements wait until the machine is otherwise idle. A relative report folder
+    is in `root`, whose git commit names the report. After `start`, `leaks` has lines that name
+    pictures in both sets; without them there are `splits` and `data_set`.
     """
 
     splits: Splits

@@ -1,7 +1,4 @@
-"""The jobs that a worker can do, as plain data, and how each is done.
-
-What they need of Keras, a backend or NumPy is imported when they run: in the worker.
-"""
+"""The jobs of workers, as plain data; what a job needs (Keras, say) is imported when it runs."""
 
 from __future__ import annotations
 

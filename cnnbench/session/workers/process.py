@@ -1,8 +1,7 @@
 """Worker processes: the session's side, and `serve`, the side of the process.
 
-`python -m cnnbench.session.workers.process BACKEND DEVICE THREADS` reads jobs from standard input
-and writes answers to what was standard output, one line of JSON each. Everything that a library
-prints goes to standard error instead.
+It reads jobs from standard input and writes answers to what was standard output, one line of JSON
+each. Everything that a library prints goes to standard error instead.
 """
 
 from __future__ import annotations
