@@ -98,12 +98,9 @@ def test_the_tables_are_plain_csv_and_a_report_alone(read_back, tmp_path):
     pd.testing.assert_frame_equal(read.runs, written.runs, check_exact=True)
 
 
-# A killed run
-
-
 @pytest.fixture
 def killed(tmp_path):
-    """A folder with a journal and no tables."""
+    """A folder of a killed run: with a journal and no tables."""
     journal = Journal(tmp_path / JOURNAL_NAME)
     for record in RECORDS:
         journal.append(record)
@@ -119,9 +116,6 @@ def test_a_killed_run_is_read_from_its_journal(killed):
     path = killed / JOURNAL_NAME
     path.write_bytes(path.read_bytes()[:-10])  # killed while it wrote the journal
     assert_same(load_report(killed), report_of(RECORDS[:-1]))
-
-
-# What is no report
 
 
 def test_what_is_no_report_is_named(tmp_path):
