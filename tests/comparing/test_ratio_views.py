@@ -192,3 +192,16 @@ def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ValueError, match=r"install '\.\[pictures\]'"):
         draw_ratios([compared(PAIR)], tmp_path / "x.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "message"),
+    [
+        ("x.pdf", PAIR, "expected a .png or .svg file. Received: "),
+        ("x", PAIR, "expected a .png or .svg file. Received: "),
+        ("x.png", BAD, "1 to 200 ratios. Received: 0"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(tmp_path, name, pair, message):
+    with pytest.raises(ValueError, match=message):
+        draw_ratios([compared(pair)], tmp_path / name)
