@@ -28,9 +28,6 @@ def measuring(session, device):
     return Place("tensorflow", device, 2), job
 
 
-# Trainings
-
-
 def test_trainings_are_done_once_and_come_in_order(world, started):
     session = started()
     wanted = [(WIDE, 1), (DOCUMENTED, 0), (WIDE, 0)]
@@ -95,9 +92,6 @@ def test_the_budget_has_room_for_what_trainings_took(
     assert session.may_train(count) is room
 
 
-# Measurements
-
-
 def test_measurements_wait_for_trainings_whose_weights_answer(world, started):
     session = started(seeds="7-7", workers="1")
     place, job = measuring(session, "cpu")
@@ -118,9 +112,6 @@ def test_what_is_absent_is_not_planned(world, started):
     session.plan_measurements([measuring(session, "gpu")])
     session.measurer()
     assert world.done == []
-
-
-# Devices
 
 
 def test_trainings_run_on_a_gpu_if_there_is_one(world, started):
@@ -170,9 +161,6 @@ def test_a_backend_that_is_not_installed_is_absent_and_can_not_be_asked_for(star
         started(backends="jax")
 
 
-# Pictures
-
-
 def test_pictures_are_those_that_the_options_name(monkeypatch):
     seconds = iter([0.0, 1.0, 3.0, 3.0, 4.0])
     monkeypatch.setattr("time.monotonic", lambda: next(seconds))
@@ -205,9 +193,6 @@ def test_a_picture_in_both_sets_is_a_leak(tiny_folder, started, tmp_path):
     session = started(data=str(pictures))
     assert "train/cats/000.png and validation/cats/leaked.png" in session.leaks[1]
     assert session.environment["data"] is None
-
-
-# The report
 
 
 def test_the_report_is_in_a_folder_of_the_root(world, started, tmp_path):

@@ -1,12 +1,9 @@
 """Every job, done in the tests' own process."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, replace
 from os import fspath
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,7 +22,7 @@ SHORT = Protocol("one-pass", epochs=1)
 OWN, DOCUMENTED = variant_named("a.b:c"), VARIANTS["documented"]
 ROW = Row("documented", "train", "bfloat16", 32, 0, 1)
 A, B = Path("a"), Path("b")
-JOBS: list[tuple[Job[Any], str]] = [
+JOBS = [
     (jobs.FindGpus(), "looking for GPUs of tensorflow"),
     (jobs.CheckModels((DOCUMENTED, OWN), A), "building each model once"),
     (jobs.Train(OWN, A, 3, SHORT, B), "training a.b:c seed 3"),
@@ -42,28 +39,28 @@ JOBS: list[tuple[Job[Any], str]] = [
 ]
 
 
-def do(job: Job[Any]) -> Any:
+def do(job):
     return run(job, PLACE, lambda values: None)
 
 
 @pytest.mark.parametrize(("job", "title"), JOBS, ids=lambda value: type(value).__name__)
-def test_a_job_has_words_and_travels_as_json(job: Job[Any], title: str) -> None:
+def test_a_job_has_words_and_travels_as_json(job, title):
     assert job.title(PLACE) == title
     line = json.dumps(asdict(job), default=fspath)
     assert from_data(type(job), json.loads(line)) == job
 
 
-def test_every_job_is_among_them() -> None:
+def test_every_job_is_among_them():
     own = {kind for kind in Job.__subclasses__() if kind.__module__ == jobs.__name__}
     assert own == {type(job) for job, _ in JOBS}
 
 
-def test_jobs_that_come_to_records_are_recorded() -> None:
+def test_jobs_that_come_to_records_are_recorded():
     recorded = {type(job) for job, _ in JOBS if job.is_recorded()}
     assert recorded == {jobs.Train, jobs.Sanity, jobs.Measure, jobs.MeasurePeak}
 
 
-def test_only_a_measurement_can_be_killed_for_its_memory(tiny_manifest: Path) -> None:
+def test_only_a_measurement_can_be_killed_for_its_memory(tiny_manifest):
     job = jobs.Measure(DOCUMENTED, ROW, tiny_manifest, 10, 2)
     row = job.when_killed(PLACE)
     assert (row.row, row.place, row.out_of_memory, row.warmup_rounds) == (ROW, PLACE, True, 2)
@@ -72,9 +69,9 @@ def test_only_a_measurement_can_be_killed_for_its_memory(tiny_manifest: Path) ->
     assert all(job.when_killed(PLACE) is None for job, _ in JOBS if type(job) is not jobs.Measure)
 
 
-def test_problems_of_all_models_are_found_at_once(tiny_manifest: Path) -> None:
+def test_problems_of_all_models_are_found_at_once(tiny_manifest):
     names = ("faults:subclassed", "faults:no_model", "faults:wrong_shape")
-    unforeseen = replace(DOCUMENTED, blocks=("many",))  # type: ignore[arg-type]
+    unforeseen = replace(DOCUMENTED, blocks=("many",))
     *found, last = do(jobs.CheckModels((*map(variant_named, names), unforeseen), tiny_manifest))
     assert [problem.split()[0] for problem in found] == list(names[1:])
     assert last.startswith("documented can't be used: ")
@@ -89,15 +86,13 @@ def test_problems_of_all_models_are_found_at_once(tiny_manifest: Path) -> None:
         ("faults:raises_later", r"^faults:raises_later failed in \S*faults.py:\d+: "),
     ],
 )
-def test_a_users_model_is_blamed(name: str, problem: str, tiny_manifest: Path) -> None:
+def test_a_users_model_is_blamed(name, problem, tiny_manifest):
     with pytest.raises(Exception, match=problem):
         do(jobs.Train(variant_named(name), tiny_manifest, 0, SHORT))
 
 
-def test_a_training_reports_epochs_and_keeps_its_weights(
-    tiny_folder: Path, tiny_manifest: Path, tmp_path: Path
-) -> None:
-    told: list[dict[str, Any]] = []
+def test_a_training_reports_epochs_and_keeps_what_it_made(tiny_folder, tiny_manifest, tmp_path):
+    told = []
     weights, classifier = tmp_path / "weights.npz", tmp_path / "classifier"
     job = jobs.Train(VARIANTS["single-block"], tiny_manifest, 0, SHORT, weights, classifier)
     record = run(job, PLACE, told.append)
@@ -106,14 +101,14 @@ def test_a_training_reports_epochs_and_keeps_its_weights(
     # A classifier answers what it was trained to; a picture that is none is reported.
     picture = tmp_path / "none.png"
     picture.touch()
-    answers: list[dict[str, Any]] = []
+    answers = []
     pictures = (picture, tiny_folder / "train/cats/000.png")
     run(jobs.Predict(classifier, pictures), PLACE, answers.append)
     assert "none.png" in answers[0]["error"]
     assert (answers[1]["picture"], answers[1]["class"]) == (str(pictures[1]), "cats")
 
 
-def test_a_subclassed_model_does_every_job(tiny_manifest: Path, tmp_path: Path) -> None:
+def test_a_subclassed_model_does_every_job(tiny_manifest, tmp_path):
     variant, reference = variant_named("faults:subclassed"), tmp_path / "reference.npz"
     assert do(jobs.Sanity("memorization", variant, tiny_manifest, 0, SHORT)).accuracy == 1.0
     assert do(jobs.Sanity("shuffled_labels", variant, tiny_manifest, 0, SHORT)).steps == 3
@@ -131,7 +126,7 @@ def test_a_subclassed_model_does_every_job(tiny_manifest: Path, tmp_path: Path) 
         assert 0 < quantized.stat().st_size < exported.stat().st_size
 
 
-def test_gpus_and_peaks_are_those_of_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_and_peaks_are_those_of_the_place(monkeypatch):
     assert do(jobs.FindGpus()) == ()
     monkeypatch.setattr("cnnbench.speed.peaks.measure_peak", lambda *asked: asked)
     assert do(jobs.MeasurePeak("int8")) == (PLACE, "int8")
