@@ -90,9 +90,8 @@ class Fork:
     returncode: int | None = None
 
     def wait(self) -> int:
-        if self.returncode is None:
-            self.template.send({"reap": self.pid})
-            self.returncode = int(self.template.read("ending a worker")["exit_code"])
+        self.template.send({"reap": self.pid})
+        self.returncode = int(self.template.read("ending a worker")["exit_code"])
         return self.returncode
 
 

@@ -28,6 +28,7 @@ import os
 import keras
 
 def build(input_shape):
+    os.stat("mymodel.py")  # beside which it works
     inputs = keras.Input(input_shape)
     outputs = keras.layers.Rescaling(1 / 255)(inputs)
     for _ in range({layers}):
@@ -42,7 +43,7 @@ def dying(input_shape):
 def broken(input_shape):
     raise RuntimeError("no such layer")
 """
-PLACE = Place("tensorflow", "cpu", 1)
+PLACE = Place("tensorflow", "cpu", 2)
 
 
 def children() -> set[psutil.Process]:
@@ -161,7 +162,7 @@ def test_a_template_that_cant_be_used_is_told(program, error, message, tmp_path)
         template.ready()
 
 
-def test_a_process_stays_on_the_cpus_of_its_pair():
+def test_a_process_stays_on_the_cpus_of_its_pair(monkeypatch):
     allowed = sorted(os.sched_getaffinity(0))
     assert {cpus_for(pair, 1) for pair in range(len(allowed))} == {(cpu,) for cpu in allowed}
     assert set(cpus_for(1, len(allowed))) == set(allowed)
@@ -169,6 +170,9 @@ def test_a_process_stays_on_the_cpus_of_its_pair():
     found = os.sched_getaffinity(0)
     pin(allowed)
     assert found == {allowed[-1]}
+    monkeypatch.delattr(os, "sched_getaffinity")  # a system that does not say
+    pin(cpus_for(1, 1))
+    assert cpus_for(1, 1) == ()
 
 
 def test_a_fork_is_safe_from_one_thread_only(tmp_path):
