@@ -80,18 +80,13 @@ def train_on_shuffled(
         place=place,
         progress=progress,
     ).run
+    shared = ("variant", "seed", "backend", "device", "dtype", "batch_size", "seconds")
     return SanityRun(
         kind="shuffled_labels",
-        variant=run.variant,
-        seed=run.seed,
-        backend=run.backend,
-        device=run.device,
-        dtype=run.dtype,
-        batch_size=run.batch_size,
         steps=run.epochs * run.steps_per_epoch,
         accuracy=run.val_accuracy,
         loss=run.val_loss,
-        seconds=run.seconds,
+        **{name: getattr(run, name) for name in shared},
     )
 
 

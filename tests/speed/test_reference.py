@@ -173,8 +173,12 @@ def test_the_first_batches_that_decide_the_answers_are_taken(
     np.testing.assert_array_equal(found.probabilities, np.full((2, 1), value))
 
 
-def test_training_that_rounding_decides_each_time_is_not_compared():
-    assert reference.training_answers(BEGUN, answered(2 * TRIES), 0) is None
+def test_training_that_rounding_decides_each_time_is_not_compared(tiny_splits, monkeypatch):
+    monkeypatch.setattr(reference, "ROUNDING", -1.0)
+    monkeypatch.setattr(reference, "TRIES", 1)
+    found = made(tiny_splits, "train")
+    assert list(found.answers) == ["inference"]
+    assert found.not_compared.startswith("rounding alone decides")
 
 
 @pytest.mark.parametrize(
