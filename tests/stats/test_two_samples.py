@@ -74,6 +74,7 @@ def test_ties_are_counted_one_by_one():
 def test_the_least_p_value_is_one_way_of_all_and_equal_values_say_nothing():
     low, high = [0.1, 0.2, 0.3], np.linspace(0.5, 0.9, 20).tolist()
     assert p_lower(high, low) == pytest.approx(1 / math.comb(23, 3))
+    assert p_lower(high, low[:1]) == pytest.approx(1 / 21)
     assert p_lower(low, high) == p_lower([0.5] * 4, [0.5] * 3) == 1.0
 
 
