@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from cnnbench.machine.backends import DTYPES, Place, missing
@@ -9,21 +11,21 @@ LADDER = Ladder(8, 1024, float)
 
 
 class Machine:
-    """Does `rate` works a fake second; some calls are disturbed, some sizes fail."""
+    """Does `rate` works a fake second; some calls are disturbed, some sizes slow or failing."""
 
-    def __init__(self, rate, disturbed=(), fails_from=None):
+    def __init__(self, rate, disturbed=(), cache=math.inf, memory=math.inf):
         self.now, self.calls, self.sizes = 0.0, 0, []
-        self._rate, self._disturbed, self._fails_from = rate, disturbed, fails_from
+        self.rate, self.disturbed, self.cache, self.memory = rate, disturbed, cache, memory
 
     def make(self, size):
-        if self._fails_from is not None and size >= self._fails_from:
+        if size > self.memory:
             raise MemoryError
         self.sizes.append(size)
 
         def call():
             self.calls += 1
-            slow = 10.0 if self.calls in {1, *self._disturbed} else 1.0  # the first one compiles
-            self.now += slow * size / self._rate
+            slow = 10.0 if self.calls in {1, *self.disturbed} else 1.0  # the first one compiles
+            self.now += slow * size / (self.rate if size <= self.cache else self.rate / 4)
 
         return call
 
@@ -45,15 +47,7 @@ def test_the_largest_size_ends_the_search():
 
 
 def test_the_best_size_counts_though_it_is_not_the_last():
-    now = [0.0]
-
-    def make(size):
-        def call():
-            now[0] += size / (2000 if size <= 16 else 500)  # anything larger leaves the cache
-
-        return call
-
-    assert best_rate(make, LADDER, seconds=0.25, clock=lambda: now[0]) == pytest.approx(2000)
+    assert Machine(rate=2000, cache=16).best() == pytest.approx(2000)
 
 
 def test_the_shortest_call_counts():
@@ -73,9 +67,9 @@ def test_what_is_very_slow_is_called_twice_and_compiling_is_not_timed():
     assert machine.calls == 2
 
 
-@pytest.mark.parametrize(("fails_from", "best"), [(16, 1000), (8, None)])
-def test_a_size_that_fails_leaves_the_best_so_far(fails_from, best):
-    assert Machine(rate=1000, fails_from=fails_from).best() == pytest.approx(best)
+@pytest.mark.parametrize(("memory", "best"), [(8, 1000), (7, None)])
+def test_a_size_that_fails_leaves_the_best_so_far(memory, best):
+    assert Machine(rate=1000, memory=memory).best() == pytest.approx(best)
 
 
 def test_a_clock_that_stands_still_is_no_division_by_zero():
