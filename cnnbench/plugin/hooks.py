@@ -80,13 +80,10 @@ def _is_asked(metafunc: pytest.Metafunc, name: str) -> bool:
         names = mark.args[0] if mark.args else mark.kwargs["argnames"]
         if name in (names.replace(" ", "").split(",") if isinstance(names, str) else names):
             return False
-    # pytest has no public way to ask which fixture a test gets.
-    for definition in reversed(metafunc._arg2fixturedefs.get(name, ())):
-        if definition.func.__module__ == "cnnbench.plugin.fixtures":
-            return True
-        if name not in definition.argnames:  # it does not ask for the fixture that it overrides
-            return False
-    return True
+    # The last that does not ask for the fixture that it overrides. pytest has no public way to ask.
+    definitions = reversed(metafunc._arg2fixturedefs[name])
+    source = next(one for one in definitions if name not in one.argnames)
+    return source.func.__module__ == "cnnbench.plugin.fixtures"
 
 
 def _spots(options: Options, parts: list[str], fixed: Sequence[str]) -> list[tuple[object, ...]]:
