@@ -82,8 +82,8 @@ def _is_asked(metafunc: pytest.Metafunc, name: str) -> bool:
             return False
     # The last that does not ask for the fixture that it overrides. pytest has no public way to ask.
     definitions = reversed(metafunc._arg2fixturedefs[name])
-    source = next(one for one in definitions if name not in one.argnames)
-    return source.func.__module__ == "cnnbench.plugin.fixtures"
+    source: str = next(one.func.__module__ for one in definitions if name not in one.argnames)
+    return source == "cnnbench.plugin.fixtures"
 
 
 def _spots(options: Options, parts: list[str], fixed: Sequence[str]) -> list[tuple[object, ...]]:
