@@ -21,10 +21,8 @@ def asked(pytester, started):
 
     def ask(name: str, targets: str = TARGETS, *arguments: str, marker: str = ""):
         (pytester.path / "targets.toml").write_text(targets)
-        path = pytester.makepyfile(
-            test_own=f"import pytest\n@pytest.mark.cnnbench({marker})\n"
-            f"def test_it(cnnbench_{name}): pass"
-        )
+        test = f"@pytest.mark.cnnbench({marker})\ndef test_it(cnnbench_{name}): pass"
+        path = pytester.makepyfile(test_own=f"import pytest\n{test}")
         items, _ = pytester.inline_genitems(str(path), "--cnnbench-variants=wide", *arguments)
         (gate,) = Gates(started(), items).asked.values()
         return gate

@@ -53,10 +53,8 @@ def test_a_fixture_says_whose_threshold_it_is(world, own, pytester):
 def test_a_fixture_may_have_parameters_of_its_own(world, own):
     conftest = fixture("batch_size", "request.param", "request", "params=[8, 16]")
     run = own(SPEED, conftest=conftest)
-    assert list(run.outcomes) == [
-        "test_speed[8-wide-tensorflow-cpu-float32]",
-        "test_speed[16-wide-tensorflow-cpu-float32]",
-    ]
+    names = [f"test_speed[{size}-wide-tensorflow-cpu-float32]" for size in (8, 16)]
+    assert list(run.outcomes) == names
     assert [job.row.batch_size for job in world.of(Measure)] == [8, 16]
 
 
@@ -73,8 +71,7 @@ def test_a_test_may_have_parameters_of_its_own(world, own, names):
 
 def test_a_fixture_may_change_what_it_overrides(world, own):
     conftest = fixture("batch_size", "2 * cnnbench_batch_size", "cnnbench_batch_size")
-    run = own(SPEED, "--cnnbench-batch-sizes=8,16", conftest=conftest)
-    assert len(run.outcomes) == 2
+    own(SPEED, "--cnnbench-batch-sizes=8,16", conftest=conftest)
     assert [job.row.batch_size for job in world.of(Measure)] == [16, 32]
 
 

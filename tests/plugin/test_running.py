@@ -142,7 +142,6 @@ def test_nothing_is_trained_on_pictures_that_leak(world, own, tiny_folder, tmp_p
     shutil.copy(folder / "train/dogs/007.png", folder / "validation/dogs/copy.png")
     test = "def test_held_out(cnnbench_held_out): assert len(cnnbench_held_out) == 3\n"
     run = own(test + RUN, f"--cnnbench-data={folder}")
-    # No other test is even begun.
     assert (run.code, run.outcomes, world.of(Train)) == (1, {"test_held_out": "passed"}, [])
     message = own(RUN, f"--cnnbench-data={folder}").messages["test_it[wide]"]
     assert "Nothing is trained: " in message

@@ -9,13 +9,8 @@ from rich.console import Console
 
 from cnnbench.plugin.terminal import Screen
 
-SPEEDS = """
-def test_inference_throughput(cnnbench_inference_throughput): pass
-def test_training_throughput(cnnbench_training_throughput): pass
-def test_finished(cnnbench_run): pass
-def test_memorization(cnnbench_memorization): pass
-def test_shuffled_labels(cnnbench_shuffled_labels): pass
-"""
+TIMED = ("inference_throughput", "training_throughput", "run", "memorization", "shuffled_labels")
+SPEEDS = "".join(f"def test_{name}(cnnbench_{name}): pass\n" for name in TIMED)
 
 
 @pytest.fixture
