@@ -1,10 +1,11 @@
 """Estimates with their uncertainty."""
 
 import math
+from operator import attrgetter
 
 import numpy as np
 import pytest
-from scipy import optimize, stats
+from scipy import integrate, stats
 
 from cnnbench.stats.intervals import (
     Estimate,
@@ -23,10 +24,7 @@ from cnnbench.stats.intervals import (
 FIRST = (0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0)
 SECOND = (1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4)
 NOWHERE = Interval(-math.inf, math.inf)
-
-
-def bounds(interval):
-    return interval.low, interval.high
+bounds = attrgetter("low", "high")
 
 
 @pytest.mark.parametrize(
@@ -73,18 +71,10 @@ def test_the_interval_of_a_spread_is_that_of_published_examples(sd, values, low,
 # Student's t
 
 
-def test_the_difference_of_two_samples_as_published():
-    """R: t.test(extra ~ group, sleep, var.equal = TRUE)."""
-    found = difference_of(FIRST, SECOND)
-    assert found.value / found.error == pytest.approx(-1.8608, abs=5e-5)
-    assert found.df == 18
-    assert bounds(found.interval()) == pytest.approx((-3.363874, 0.203874), abs=1e-6)
-    assert 2 * found.p_below(0.0) == pytest.approx(0.07919, abs=5e-6)
-
-
-def test_samples_of_unlike_sizes_are_pooled():
+def test_the_difference_of_two_samples_of_unlike_sizes_is_scipys():
     found, expected = difference_of(FIRST[:3], SECOND), stats.ttest_ind(FIRST[:3], SECOND)
-    assert found.value / found.error == pytest.approx(expected.statistic)
+    assert (found.value / found.error, found.df) == pytest.approx((expected.statistic, 11))
+    assert bounds(found.interval()) == pytest.approx(bounds(expected.confidence_interval()))
     assert 2 * found.p_below(0.0) == pytest.approx(expected.pvalue)
 
 
@@ -124,12 +114,6 @@ def test_the_error_of_pictures_by_hand():
     assert picture_error(one, other) == pytest.approx((5 / 6 / 4 - 2 / 8 / 8, 3))
 
 
-def test_what_every_seed_shares_cancels_in_a_difference():
-    same = np.tile(np.repeat([True, False], 50), (3, 1))
-    assert picture_error(same)[0] > 0
-    assert picture_error(same, same) == (0.0, 99)
-
-
 def test_the_error_of_one_seed_is_binomial_and_none_is_negative():
     assert picture_error(np.array([[True] * 8 + [False] * 2])) == pytest.approx((0.8 * 0.2 / 9, 9))
     assert picture_error(np.array([[True, False] * 5, [False, True] * 5])) == (0.0, 9)
@@ -150,9 +134,12 @@ def test_an_added_error_widens_by_the_distribution_of_behrens_and_fisher():
     # 36 % of the variance has 2 degrees of freedom and 64 % has 99
     assert found.df == pytest.approx(1 / (0.36 / 2 + 0.64 / 99))
     assert found.interval().half_width == pytest.approx(0.05 * stats.t.ppf(0.975, found.df))
-    expected = behrens_fisher(0.1, (0.03, 2), (0.04, 99))
-    assert found.p_above(0.6) == pytest.approx(expected, rel=1e-9)
-    assert found.p_below(0.8) == pytest.approx(expected, rel=1e-9)
+    # The chance that the two errors together are above 0.1
+    expected, _ = integrate.quad(
+        lambda t: stats.t.pdf(t, 2) * stats.t.sf((0.1 - 0.03 * t) / 0.04, 99), -math.inf, math.inf
+    )
+    assert found.p_above(0.6) == pytest.approx(expected, rel=1e-6)
+    assert found.p_below(0.8) == pytest.approx(expected, rel=1e-6)
     assert found.p_above(0.8) == pytest.approx(1 - expected)
     assert found.p_above(math.nan) == 1.0
 
@@ -180,20 +167,3 @@ def test_the_distribution_of_behrens_and_fisher_in_known_cases():
     parts = (0.7, 3), (0.4, 30)  # both tails are everything
     assert behrens_fisher(1.1, *parts) + behrens_fisher(-1.1, *parts) == pytest.approx(1.0)
     assert behrens_fisher(-1e6, *parts) == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize(("alpha", "share"), [(0.05, 0.3), (0.01, 0.9), (0.001, 0.9)])
-def test_three_values_never_alarm_more_often_than_stated(alpha, share):
-    """Satterthwaite's degrees of freedom alarm 2.4 and 10 times too often at 1 % and 0.1 %."""
-    rng = np.random.default_rng(5)
-    # Strata of the estimated variance, the small ones, which alarm, finer.
-    edges = np.geomspace(1e-6, 1, 41)
-    variances = share * stats.chi2.ppf(rng.uniform(edges[:-1], edges[1:]), 2) / 2
-    rate = 0.0
-    for weight, variance in zip(np.diff(edges), variances, strict=True):
-        parts = (float(variance) ** 0.5, 2), ((1 - share) ** 0.5, 999)
-        just = optimize.brentq(
-            lambda at, of=parts: behrens_fisher(at, *of) - alpha, 0, 500, xtol=1e-3
-        )
-        rate += weight * stats.norm.sf(just)
-    assert 0.05 * alpha < rate <= alpha

@@ -45,13 +45,6 @@ def test_classifiers_that_agree_do_not_differ():
     assert found.interval.low == -found.interval.high < 0
 
 
-def test_the_interval_covers_what_it_says():
-    kinds = np.random.default_rng(7).choice(4, (600, 100), p=[0.6, 0.1, 0.15, 0.15])
-    found = [mcnemar(kind <= 1, kind % 2 == 0).interval for kind in kinds]
-    # Of kind 0 both are right, of 1 the first alone, of 2 the second alone: 5 points better.
-    assert 0.93 <= np.mean([one.low <= 0.05 <= one.high for one in found]) <= 0.97
-
-
 # Ranks
 
 # Hollander & Wolfe, "Nonparametric Statistical Methods", table 4.1: permeability of membranes at
@@ -85,9 +78,3 @@ def test_a_shift_is_the_median_difference_and_its_interval_an_order_statistic_at
     # 25 - 1.96 x sqrt(10 x 5 x 16 / 12) = 8.997: the eighth
     assert (found.low, found.high) == pytest.approx((differences[7], differences[-8]))
     assert shift([1.0, 2.0], [0.5, 0.6])[1] == Interval(-math.inf, math.inf)
-
-
-def test_the_interval_of_a_shift_covers_what_it_says():
-    values = np.random.default_rng(2).exponential(size=(1000, 23))
-    intervals = [shift(row[:20], row[20:])[1] for row in values]
-    assert 0.93 <= np.mean([one.low <= 0 <= one.high for one in intervals]) <= 0.98

@@ -10,16 +10,9 @@ LN2 = math.log(2)
 TWO = (("a/kernel",), ("b/bias", "a/kernel"))
 LAYERS = ({"a": 0.5}, {"a": 0.25, "b": 0.75})
 UNITS = "units that are zero for every held-out picture looked at: at most "
-SEEDS = {
-    "training_finished": 7,
-    "memorization": 7,
-    "shuffled_labels": 7,
-    "better_than_majority": None,
-    "initial_loss": None,
-    "weights_moved": None,
-    "repeatable_inference": None,
-    "dead_units": None,
-}
+OF_ONE_RUN = ("training_finished", "memorization", "shuffled_labels")
+OF_ALL = ("better_than_majority", "initial_loss", "weights_moved", "repeatable_inference")
+SEEDS = {**dict.fromkeys(OF_ONE_RUN, 7), **dict.fromkeys((*OF_ALL, "dead_units"))}
 
 
 def runs(field: str, *values):
@@ -73,13 +66,7 @@ def dead(limit, *shares):
         (finished(train_loss=nan), "fail", 1, 0, "1 of 4 losses are not finite; last"),
         (finished(val_loss=inf), "fail", 1, 0, "1 of 4 losses are not finite; last"),
         (finished(non_finite=(2, 7)), "fail", 0, 0, "stopped in epoch 2, whose batch 7 has such"),
-        (
-            majority(50, 0.7),
-            "pass",
-            0.7,
-            0.6163174,
-            "lowest held-out accuracy 0.7000 of 1 seeds",
-        ),
+        (majority(50, 0.7), "pass", 0.7, 0.6163174, "lowest held-out accuracy 0.7000 of 1 seeds"),
         (initial(LN2 + 0.25, LN2), "pass", 0.25, 0.25, "expected within 0.25 of ln 2 = 0.6931."),
         (initial(LN2, LN2 - 0.25, limit=nextafter(0.25, 0)), "fail", 0.25, 0.25, ""),
         (initial(math.log(10), classes=10, limit=0.0), "pass", 0, 0, "losses before training [2.3"),

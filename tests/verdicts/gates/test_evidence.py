@@ -1,4 +1,4 @@
-from math import nan, sqrt
+from math import nan
 
 import pytest
 from factories import LABELS, constant_run, run_of, runs_of, training_run
@@ -6,7 +6,6 @@ from factories import LABELS, constant_run, run_of, runs_of, training_run
 from cnnbench.stats.intervals import Estimate, mean_of
 from cnnbench.verdicts.gates.evidence import (
     Levels,
-    answers_of,
     collapsed_seeds,
     correct_of,
     in_seeds,
@@ -60,9 +59,7 @@ def test_at_least_one_more_seed_is_asked_for(needed, more):
 # in 99 % of cases, and twice as far above chance are 73.3.
 
 
-def test_answers_are_classes_and_correct_has_a_row_a_run_and_a_column_a_picture():
-    rows = ((0.25,), (0.5,), (0.51,), (nan,))
-    assert answers_of(training_run(val_probabilities=rows)).tolist() == [0, 0, 1, -1]
+def test_correct_has_a_row_a_run_and_a_column_a_picture():
     correct = correct_of(runs_of(1, 3), LABELS)
     assert correct.shape == (2, 100)
     assert correct.sum(axis=1).tolist() == [99, 97]
@@ -98,6 +95,5 @@ def test_at_chance_while_others_learn_is_a_collapse(wrong, dead):
 def test_chance_is_the_share_of_the_largest_class():
     # 0.8 + 2.33 * sqrt(0.8 * 0.2 / 100) = 0.893: as good as the share of the largest class.
     labels = (0,) * 80 + (1,) * 20
-    assert 0.89 < 0.8 + 2.33 * sqrt(0.8 * 0.2 / 100) < 0.9
     weak = run_of([*range(5), *range(80, 86)], labels, seed=2)
     assert collapsed_seeds([run_of(1, labels), run_of(1, labels, seed=1), weak], labels) == [2]

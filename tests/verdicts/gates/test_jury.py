@@ -126,13 +126,6 @@ def test_added_seeds_come_after_the_largest():
     assert (result.verdict, result.values) == ("inconclusive", 8)
 
 
-def test_more_seeds_than_may_be_added_are_looked_at_once(trainer):
-    one = gate((0.01, 1.0), seeds=tuple(range(10)), looks=(10,))
-    (result,) = judge(one, trainer=trainer)
-    assert (result.verdict, result.values, result.p_value) == ("fail", 10, 0.01)
-    assert len(trainer.asked) == 1
-
-
 @pytest.mark.parametrize(("verdict", "rate"), [("fail", 0.01), ("pass", 0.05)])
 @pytest.mark.parametrize("look", [0, 2])
 def test_each_look_has_its_share_of_the_error(verdict, rate, look):
