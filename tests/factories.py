@@ -114,6 +114,13 @@ measurement = changed(
     )
 )
 
+
+def processes(*seconds: float, **changes: Any) -> list[Measurement]:
+    """Returns measurements of processes whose rounds took these seconds."""
+    numbered = enumerate(seconds)
+    return [measurement(process=n, round_seconds=(s,) * 3, **changes) for n, s in numbered]
+
+
 # The same answers as the reference's, but for rounding.
 agreement = changed(
     records.Agreement(

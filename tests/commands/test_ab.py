@@ -1,4 +1,4 @@
-"""`cnnbench ab` around a comparison: bad input, exit codes, and a report that is cut short."""
+"""`cnnbench ab` around a comparison: exit codes, and a report that is cut short."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from cnnbench.ab import run
 from cnnbench.ab.pairs import Pair, Round
 from cnnbench.ab.steps import Taken
 from cnnbench.cli import main
-from cnnbench.machine.backends import PACKAGES
 from cnnbench.session.workers.process import JobError
 
 
@@ -44,28 +43,6 @@ class FakeBench:
             os.kill(os.getpid(), signal.SIGTERM)
         wall = self.times[number % len(self.times)]
         return Pair(number, 1, 32, 32, (Round("A", Taken(1.0, 1.0), Taken(wall, wall / 2)),) * 12)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("nothing", "A: expected one of documented, "),
-        ("documented threads=0", "B: threads: expected a whole number"),
-        ("documented", "A and B are equal"),
-        ("wide --pairs 2", "--pairs: expected a whole number of at least 3"),
-        ("wide --pairs 9 --max-pairs 8", "--max-pairs: expected at least as many"),
-        ("wide --clock cpu --device gpu", "--clock: expected wall for a GPU"),
-        ("wide --variant x", "Unknown variant"),
-        ("wide --backend x", "Received: 'x'"),
-        ("wide --data nowhere", "Received: root=nowhere"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):
-    assert main(["ab", *arguments.split()]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("cnnbench: error: ")
-    assert message in told
-    assert not Path("reports").exists()
 
 
 def test_a_side_that_cant_be_measured_is_exit_code_11_with_its_log(
@@ -101,12 +78,6 @@ def test_options_decide_what_passes(times, options, code, words, tiny_folder, mo
     told = capsys.readouterr().out
     assert "A and B are equal: any difference is noise." in told
     assert words in told
-
-
-def test_a_backend_that_is_not_installed_is_bad_input(monkeypatch, capsys):
-    monkeypatch.setitem(PACKAGES, "jax", ("no_such_package",))
-    assert main(["ab", "wide", "wide", "--backend=jax"]) == 2
-    assert "The backend 'jax' is not installed" in capsys.readouterr().err
 
 
 def test_what_was_finished_is_kept_when_it_is_told_to_go(tiny_folder, monkeypatch, capsys):

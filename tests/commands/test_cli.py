@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,7 @@ from suite_runs import run_command
 from cnnbench.cli import main
 from cnnbench.commands import pack, predict
 from cnnbench.commands.flags import add_flags, options_of
+from cnnbench.machine.backends import PACKAGES
 from cnnbench.report.frames import report_of, write_report
 from cnnbench.session.options import Options
 from cnnbench.session.workers.process import JobError
@@ -133,14 +135,6 @@ def test_predict_names_class_probability_and_file_and_goes_on_after_a_damaged_on
     assert len(lines) == 25
 
 
-def test_a_wrong_classifier_is_reported_before_a_backend_is_loaded(
-    tiny_folder, monkeypatch, capsys
-):
-    monkeypatch.setattr(predict, "WorkerProcess", None)
-    assert main(["predict", str(tiny_folder), str(tiny_folder)]) == 2
-    assert "No classifier there: model.json is absent" in capsys.readouterr().err
-
-
 # Errors
 
 
@@ -153,12 +147,23 @@ def test_a_wrong_classifier_is_reported_before_a_backend_is_loaded(
         ("compare nowhere nowhere", "No such report folder"),
         ("predict nowhere x.png", "No such picture or folder. Received: 'x.png'"),
         ("predict nowhere empty", "No pictures in this folder"),
+        ("predict empty mine/cat.png", "No classifier there: model.json is absent"),
         ("train --out o --variant x", "Unknown variant"),
         ("train --out o --data nowhere", "Received: root=nowhere"),
         ("train --out o --epochs 0", "epochs: expected a whole number"),
         ("train --out o --seed -1", "--seed: expected a whole number"),
         ("train --out mine", "The folder is not empty"),
         ("train --out o --data leaking", "validation/dogs/copy.png"),
+        ("ab nothing", "A: expected one of documented, "),
+        ("ab documented threads=0", "B: threads: expected a whole number"),
+        ("ab documented", "A and B are equal"),
+        ("ab wide --pairs 2", "--pairs: expected a whole number of at least 3"),
+        ("ab wide --pairs 9 --max-pairs 8", "--max-pairs: expected at least as many"),
+        ("ab wide --clock cpu --device gpu", "--clock: expected wall for a GPU"),
+        ("ab wide --variant x", "Unknown variant"),
+        ("ab wide --backend x", "Received: 'x'"),
+        ("ab wide --backend jax", "The backend 'jax' is not installed"),
+        ("ab wide --data nowhere", "Received: root=nowhere"),
     ],
 )
 def test_bad_input_is_one_message_and_exit_code_2(
@@ -167,7 +172,10 @@ def test_bad_input_is_one_message_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
     Path("mine").mkdir()
-    Path("mine", "thesis.txt").touch()
+    Path("mine", "cat.png").touch()
+    monkeypatch.setattr(predict, "WorkerProcess", None)  # no backend is loaded
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setitem(PACKAGES, "jax", ("no_such_package",))
     if "leaking" in arguments:
         shutil.copytree(tiny_folder, "leaking")
         shutil.copy("leaking/train/dogs/007.png", "leaking/validation/dogs/copy.png")
@@ -175,6 +183,7 @@ def test_bad_input_is_one_message_and_exit_code_2(
     error = capsys.readouterr().err
     assert error.startswith("cnnbench: error: ")
     assert message in error
+    assert not Path("reports").exists()
 
 
 @pytest.mark.parametrize(

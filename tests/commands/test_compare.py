@@ -3,7 +3,7 @@
 import csv
 
 import pytest
-from factories import data_set, measurement, run_of, training_run
+from factories import data_set, measurement, processes, run_of, training_run
 
 from cnnbench.cli import main
 from cnnbench.records.records import Environment
@@ -20,15 +20,7 @@ def run_with(wrong, variant="documented", **changes):
     return run_of(wrong, DATA.validation_labels, variant=variant, **changes)
 
 
-def times(*seconds, **changes):
-    """Returns measurements of processes whose rounds took these seconds."""
-    return [
-        measurement(process=number, round_seconds=(each,) * 3, **changes)
-        for number, each in enumerate(seconds)
-    ]
-
-
-STEADY = times(1.0, 1.01, 0.99)
+STEADY = processes(1.0, 1.01, 0.99)
 BOTH = [data_set(), training_run(), training_run(seed=1), measurement()]
 REPORTS = {
     # Dropout is better than documented, and wide is no better.
@@ -49,8 +41,8 @@ REPORTS = {
     "own": [DATA, run_with((), "mine")],
     "others": [OTHER_PICTURES, run_with((), data_hash="beef")],
     "steady": STEADY,
-    "slow": times(2.0, 2.01, 1.99),
-    "two": [*STEADY, *times(1.0, 1.01, 0.99, batch_size=64)],
+    "slow": processes(2.0, 2.01, 1.99),
+    "two": [*STEADY, *processes(1.0, 1.01, 0.99, batch_size=64)],
     "other": [measurement(device="gpu"), measurement(variant="wide")],
     "a": BOTH,
     "b": BOTH,
@@ -124,7 +116,7 @@ def test_two_reports_share_all_their_variants_or_those_asked_for(compared):
     assert heads[:2] == ["A documented of before", "B documented of after"]
     assert heads[2:] == ["A wide of before", "B wide of after"]
     assert "no seed in common" in text
-    assert "; one answer to all pictures: seeds 4" in text
+    assert "; one answer to all pictures: seeds 4\n" in text
     assert "differs, A and B: backend: tensorflow and jax" in text
     assert "documented" not in compared("before after --variants wide")
 

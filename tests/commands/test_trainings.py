@@ -176,10 +176,7 @@ def test_a_session_trains_and_reports(world, tiny_folder, folder, capsys):
         ("calibrate --first-seeds 9", "--first-seeds: expected 1 to --max-seeds=8, received 9"),
         ("calibrate --max-seeds 2", "--first-seeds: expected 1 to --max-seeds=2, received 3"),
         ("calibrate --baseline old", f"old: {EXISTS}"),
-        (
-            "baseline --out old --seeds 3,",
-            f"old: {EXISTS}; {TOO_FEW}",
-        ),
+        ("baseline --out old --seeds 3,", f"old: {EXISTS}; {TOO_FEW}"),
     ],
 )
 def test_bad_input_is_reported_before_anything_is_trained(idle, capsys, command, problems):

@@ -53,11 +53,6 @@ def test_a_single_round_has_no_interval():
         assert (found.interval.low, found.interval.high) == (0.0, math.inf)
 
 
-def test_a_row_without_time_has_no_ratio():
-    found = match(speed(0.01), speed(problems=(OUT_OF_MEMORY,)))
-    assert (found.usable, found.problems) == (None, ("out of memory (later)",))
-
-
 # Partners
 
 
@@ -168,10 +163,8 @@ def test_rows_with_a_problem_are_not_in_the_mean():
 def test_intervals_cover_the_truth_with_noise_between_processes():
     # Another spread and another number of processes on each side, as of two machines.
     rng = np.random.default_rng(7)
-    firsts, laters = (
-        np.exp(rng.normal(-4, 0.01, (1500, 3))),
-        np.exp(rng.normal(-4.5, 0.04, (1500, 5))),
-    )
+    firsts = np.exp(rng.normal(-4, 0.01, (1500, 3)))
+    laters = np.exp(rng.normal(-4.5, 0.04, (1500, 5)))
     found = [ratio(speed(*a), speed(*b)).interval for a, b in zip(firsts, laters, strict=True)]
     assert 0.935 < np.mean([one.low <= math.exp(0.5) <= one.high for one in found]) < 0.985
 
@@ -188,9 +181,7 @@ def judged(*pairs, rule=RULE):
     return judge_speeds([compared(*sized)], rule)
 
 
-@pytest.mark.parametrize(
-    ("share", "verdict"), [(0.3, "fail"), (0.04, "pass"), (0.0, "pass"), (-0.5, "pass")]
-)
+@pytest.mark.parametrize(("share", "verdict"), [(0.3, "fail"), (0.04, "pass"), (-0.5, "pass")])
 def test_a_row_fails_if_it_is_slower_by_the_margin(share, verdict):
     found = judged((speed(*STEADY), slower(share)))
     (row,) = found.rows
@@ -203,11 +194,9 @@ def test_a_row_fails_if_it_is_slower_by_the_margin(share, verdict):
     ("first", "later", "reason"),
     [
         (speed(*NOISY), slower(0.02, NOISY), "about --cnnbench-processes="),
-        (speed(*NOISY), slower(0.2, NOISY), "about --cnnbench-processes="),
         (speed(0.001, 0.01, 0.1), slower(0.049, (0.001, 0.01, 0.1)), "not even 1000"),
         # More than the larger side has.
         (speed(*NOISY), slower(0.05, NOISY * 40), "--cnnbench-processes=121 would"),
-        (speed(0.1), speed(0.3), "1 and 1 processes; a verdict needs 3"),
         (speed(*STEADY[:2]), slower(2.0), "2 and 3 processes; a verdict needs 3"),
         (speed(*STEADY), slower(2.0, STEADY[:1]), "with --cnnbench-processes=3"),
         (speed(problems=(OUT_OF_MEMORY,)), speed(*STEADY), "out of memory (first)"),

@@ -89,10 +89,6 @@ def with_seeds(recipe, *seeds):
     return replace(recipe, given=recipe.given.set_axis(list(seeds), axis=1))
 
 
-def test_networks_with_one_answer_are_named():
-    assert with_seeds(answers([range(50, 100), (), range(50)]), 3, 4, 5).constant == [3, 5]
-
-
 def test_networks_of_common_seeds_share_one_error_rate():
     first = answers([range(10), range(6), (1,), ()])
     second = with_seeds(answers([(), (), (), range(9)]), 0, 1, 2, 9)
@@ -101,12 +97,6 @@ def test_networks_of_common_seeds_share_one_error_rate():
     tests, adjusted = zip(*networks.values(), strict=True)
     assert [(test.only_first, test.only_second) for test in tests] == [(0, 10), (0, 6), (0, 1)]
     assert adjusted == pytest.approx((3 * 2 / 2**10, 2 * 2 / 2**6, 1.0))
-
-
-def test_no_seed_in_common_leaves_the_other_questions():
-    found = RecipeComparison(drawn(EASY, 3, 1), with_seeds(drawn(EASY, 3, 2), 7, 8, 9))
-    assert found.networks == {}
-    assert p_value(found.seeds) < 1
 
 
 def test_pictures_that_most_networks_of_one_recipe_get_right_are_named():
@@ -140,13 +130,6 @@ def test_nothing_is_said_about_recipes_by_one_seed_or_by_the_same_recipe():
     for one, other in ((answers([range(30)]), answers([()])), (drawn(EASY, 3, 1),) * 2):
         found = RecipeComparison(one, other)
         assert (p_value(found.seeds), p_value(found.everywhere)) == (1.0, 1.0)
-
-
-def test_differing_conditions_are_listed():
-    first = answers([(), ()], conditions={"protocol": "one-pass", "backend": "jax", "dtype": "f"})
-    second = answers([(), ()], conditions={"protocol": "documented", "backend": "jax"})
-    found = RecipeComparison(first, second).differing
-    assert found == ("protocol: one-pass and documented", "dtype: f and ?")
 
 
 @pytest.mark.parametrize(

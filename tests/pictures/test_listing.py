@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -38,17 +39,12 @@ def names(pictures):
     ],
     ids=["one level", "flat names", "deep", "flat names in parts", "validation before test"],
 )
-def test_layouts_are_listed_by_name(tmp_path, files, train, held_out):
+def test_layouts_are_listed_by_name_and_labelled_by_class(tmp_path, files, train, held_out):
     listing = list_pictures(touch(tmp_path, *files))
     assert (names(listing.train), names(listing.validation)) == (train, held_out)
-
-
-@pytest.mark.parametrize("files", [["cats/b.jpg", "dogs/a.jpg"], ["cats.b.jpg", "dogs.a.jpg"]])
-def test_labels_follow_the_sorted_class_names(tmp_path, files):
-    listing = list_pictures(touch(tmp_path, *reversed(files)))
-    assert listing.classes == ("cats", "dogs")
-    paths = [(tmp_path / name, label) for label, name in enumerate(files)]
-    assert [(p.path, p.label) for p in listing.train] == paths
+    assert [picture.path for picture in listing.train] == [tmp_path / name for name in train]
+    assert listing.classes == tuple(sorted(listing.classes))
+    assert all(listing.classes[p.label] in re.split(r"[/.]", p.name) for p in listing.train)
 
 
 @pytest.mark.parametrize("train", ["train", "Training", "training_set"])
@@ -113,9 +109,7 @@ BOTH = ("train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "val/b/1.jpg")
         ([*BOTH, "validation/a/1.jpg"], r"several folders for the same pictures: val, validation"),
         ([*BOTH, "1.jpg"], r"beside train and validation folders: 1\.jpg"),
         ([*BOTH, "train/c/1.jpg", "val/d/1.jpg"], r"in train/ \['c'\], only in val/ \['d'\]"),
-        ([*BOTH, "val/c/1.jpg"], r"only in val/ \['c'\]. Expected the same in both"),
         ([*BOTH, "val/c/1.jpg", "train/c/x.txt"], r"only in val/ \['c'\]. Expected the same"),
-        (["train/a/1.jpg", "val/a.1.jpg", "val/b.1.jpg"], r"only in val/ \['b'\]. Expected"),
         ([*BOTH, "train/c/x.txt"], r"Class folders without a picture in .*train: \['c'\]"),
         (["cats/1.jpg", "dogs/1.jpg", "birds/x.txt"], r"without a picture in .*: \['birds'\]"),
         (["a/1.jpg", "b/1.jpg", "a.2.jpg"], r"mixes pictures and class folders: a\.2\.jpg beside"),

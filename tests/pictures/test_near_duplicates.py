@@ -132,12 +132,8 @@ def fields(kind: str, count: int, rng: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["uniform", "slope", "vignette", "noise"])
 def test_pictures_that_show_nothing_are_not_all_alike(kind):
     pictures = fields(kind, 60, np.random.default_rng(0))
+    pictures[[0, 30]] = 255  # a twin, had it more than one colour
     assert pairs(pictures[:30], pictures[30:]) == []
-
-
-def test_a_picture_of_one_colour_has_no_twin():
-    white = np.full((2, 64, 64, 3), 255, np.uint8)
-    assert pairs(white, white) == []
 
 
 # Strangers that look alike
