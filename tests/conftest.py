@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 # Before anything imports Keras: the tests' own process is on one thread, as workers are.
@@ -23,7 +24,7 @@ os.environ.pop("CI", None)
 os.environ.pop("BUILD_NUMBER", None)
 
 import pytest
-from made_workers import World
+from made_workers import Worker, World
 from tiny import write_pictures
 
 from cnnbench.machine import environment
@@ -69,7 +70,7 @@ def tiny_manifest(tiny_splits: Splits, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
-    monkeypatch.setattr(crews, "WorkerProcess", world.worker)
+    monkeypatch.setattr(crews, "WorkerProcess", partial(Worker, world))
     monkeypatch.setattr(environment, "may_have_gpu", lambda: bool(world.gpus))
     return world
 

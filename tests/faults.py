@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from typing import Any
 
 import keras
@@ -25,10 +26,6 @@ def _layers(*, rescale: float = 1 / 255, trainable: bool = True) -> list[keras.L
     ]
 
 
-def _network(input_shape: Shape, *first: keras.Layer, **options: Any) -> keras.Model:
-    return keras.Sequential([keras.Input(input_shape), *first, *_layers(**options)])
-
-
 def _flat(input_shape: Shape, output: keras.Layer, rescale: float = 1 / 255) -> keras.Model:
     first = [keras.Input(input_shape), layers.Rescaling(rescale), layers.Flatten()]
     return keras.Sequential([*first, output])
@@ -37,18 +34,12 @@ def _flat(input_shape: Shape, output: keras.Layer, rescale: float = 1 / 255) -> 
 # Faults of training
 
 
-def healthy(input_shape: Shape) -> keras.Model:
-    return _network(input_shape)
+def healthy(input_shape: Shape, *first: keras.Layer, **options: Any) -> keras.Model:
+    return keras.Sequential([keras.Input(input_shape), *first, *_layers(**options)])
 
 
-def unscaled(input_shape: Shape) -> keras.Model:
-    """Pictures reach the first convolution as they are stored, up to 255."""
-    return _network(input_shape, rescale=1.0)
-
-
-def frozen(input_shape: Shape) -> keras.Model:
-    """Every layer but the last keeps the weights that were drawn."""
-    return _network(input_shape, trainable=False)
+unscaled = partial(healthy, rescale=1.0)  # pictures come as they are stored, up to 255
+frozen = partial(healthy, trainable=False)  # all layers but the last keep the weights drawn
 
 
 def constant(input_shape: Shape) -> keras.Model:
@@ -56,21 +47,16 @@ def constant(input_shape: Shape) -> keras.Model:
     return _flat(input_shape, layers.Dense(1, activation="sigmoid"), rescale=0.0)
 
 
-def hasty(input_shape: Shape, rate: float = 1.0) -> keras.Model:
+def hasty(input_shape: Shape) -> keras.Model:
     """Learning rate x 1000, in a model that brings its own optimizer."""
-    model = _network(input_shape)
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss="binary_crossentropy")
+    model = healthy(input_shape)
+    model.compile(optimizer=keras.optimizers.Adam(1.0), loss="binary_crossentropy")
     return model
-
-
-def quick(input_shape: Shape) -> keras.Model:
-    """Learning rate x 100."""
-    return hasty(input_shape, 0.1)
 
 
 def dead(input_shape: Shape) -> keras.Model:
     """The relus of the dense layer are zero, whatever the picture, and stay so."""
-    model = _network(input_shape)
+    model = healthy(input_shape)
     kernel, bias = model.layers[-2].get_weights()
     model.layers[-2].set_weights([kernel, bias - 100])
     return model
@@ -85,7 +71,7 @@ class _AlwaysOn(layers.RandomFlip):
 
 def augmented(input_shape: Shape) -> keras.Model:
     """Pictures are mirrored at random in validation as in training."""
-    return _network(input_shape, _AlwaysOn())
+    return healthy(input_shape, _AlwaysOn())
 
 
 class _NaNOnce(layers.Layer):
@@ -105,7 +91,7 @@ class _NaNOnce(layers.Layer):
 
 def nan_once(input_shape: Shape) -> keras.Model:
     """The loss of the fifth batch is NaN, and that of no other."""
-    return _network(input_shape, _NaNOnce(5))
+    return healthy(input_shape, _NaNOnce(5))
 
 
 # Models that can't be trained, and some that can
@@ -140,12 +126,12 @@ def wrong_shape(input_shape: Shape) -> keras.Model:
 
 def wrong_input(input_shape: Shape) -> keras.Model:
     """Made for pictures of another size."""
-    return _network((40, 40, 3))
+    return healthy((40, 40, 3))
 
 
 def named_outputs(input_shape: Shape) -> keras.Model:
     inputs = keras.Input(input_shape)
-    return keras.Model(inputs, {"answer": _network(input_shape)(inputs)})
+    return keras.Model(inputs, {"answer": healthy(input_shape)(inputs)})
 
 
 def no_model(input_shape: Shape) -> str:
@@ -184,8 +170,8 @@ class Subclassed(keras.Model):
         return {"answer": pictures} if self.fault == "name" else pictures
 
 
-def subclassed(input_shape: Shape) -> keras.Model:
-    return Subclassed()
+def subclassed(input_shape: Shape, fault: str = "") -> keras.Model:
+    return Subclassed(fault)
 
 
 def subclassed_and_called(input_shape: Shape) -> keras.Model:
@@ -194,16 +180,9 @@ def subclassed_and_called(input_shape: Shape) -> keras.Model:
     return model
 
 
-def raises_in_call(input_shape: Shape) -> keras.Model:
-    return Subclassed("call")
-
-
-def raises_in_training(input_shape: Shape) -> keras.Model:
-    return Subclassed("training")
-
-
-def raises_later(input_shape: Shape) -> keras.Model:
-    return Subclassed("batch")
+raises_in_call = partial(subclassed, fault="call")
+raises_in_training = partial(subclassed, fault="training")
+raises_later = partial(subclassed, fault="batch")
 
 
 def subclassed_with_named_outputs(input_shape: Shape) -> keras.Model:

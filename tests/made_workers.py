@@ -9,7 +9,9 @@ from typing import Any
 from factories import measurement, peak, sanity_run, training_run
 
 from cnnbench.machine.backends import Place
-from cnnbench.records.records import Row
+from cnnbench.models.variants import VARIANTS
+from cnnbench.records.records import Row, Workload
+from cnnbench.session.session import Session
 from cnnbench.session.workers import jobs
 from cnnbench.session.workers.jobs import Job
 from cnnbench.session.workers.process import JobError
@@ -34,9 +36,6 @@ class World:
     events: list[object] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
-    def worker(self, place: Place) -> Worker:
-        return Worker(self, place)
-
     def of(self, *kinds: type[Any]) -> list[Any]:
         """Returns the jobs of these kinds that were done."""
         return [job for _, job in self.done if isinstance(job, kinds)]
@@ -57,8 +56,7 @@ class World:
         return {jobs.FindGpus: self.gpus, jobs.CheckModels: self.problems}.get(type(job))
 
     def _measured(self, place: Place, row: Row) -> Any:
-        speed = self.speed(row)
-        if isinstance(speed, JobError):
+        if isinstance(speed := self.speed(row), JobError):
             raise speed
         made = measurement(row=row, place=place, flops_per_picture=1e6)
         if speed is None:
@@ -79,3 +77,11 @@ class Worker:
 
     def stop(self) -> None:
         self._world.events.append(("stop", self._place))
+
+
+def job_of(
+    session: Session, workload: Workload = "inference", dtype: str = "float32", size: int = 32
+) -> jobs.Measure:
+    """Returns the measurement of a row of `wide` that tests ask a session for."""
+    row = Row("wide", workload, dtype, size, session.options.seeds[0])
+    return jobs.Measure(VARIANTS["wide"], row, session.manifest, 3, 1)

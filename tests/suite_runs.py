@@ -49,8 +49,7 @@ class SuiteRun:
         return load_report(only)
 
     def benchmarks(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.folder / "benchmark.json").read_text())
-        return content
+        return dict(json.loads((self.folder / "benchmark.json").read_text()))
 
     def named(self, outcome: str) -> set[str]:
         return {name for name, seen in self.outcomes.items() if seen == outcome}

@@ -29,9 +29,8 @@ def write_pictures(
             folder = root / part / name
             folder.mkdir(parents=True)
             for number in range(count):
-                shown = label
-                if part == "train" and rng.random() < wrong_labels:
-                    shown = int(rng.integers(len(classes)))
+                is_drawn = part == "train" and rng.random() < wrong_labels
+                shown = int(rng.integers(len(classes))) if is_drawn else label
                 pixels = rng.normal(110, 35, (SIDE, SIDE, 3))
                 pixels[HALVES[shown]] += 45
                 picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))

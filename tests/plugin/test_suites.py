@@ -7,11 +7,12 @@ import json
 import os
 from contextlib import redirect_stdout
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_workers import World
+from made_workers import Worker, World
 from suite_runs import ROOT, SUITES, SuiteRun, into
 
 from cnnbench.machine.backends import Place
@@ -55,7 +56,7 @@ def run(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> SuiteRun
     targets.write_text(TARGETS)
     given = [f"--cnnbench-data={tiny_folder}", f"--cnnbench-targets={targets}", *into(folder)]
     # Trainings are done here, and then measurements in a process.
-    kinds = iter([Here().worker, WorkerProcess])
+    kinds = iter([partial(Worker, Here()), WorkerProcess])
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
         patch.setattr(crews, "WorkerProcess", lambda place: next(kinds)(place))
         patch.setenv("COLUMNS", "200")

@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from made_workers import job_of
 
 from cnnbench.machine.backends import Place
-from cnnbench.models.variants import VARIANTS
-from cnnbench.records.records import Row
 from cnnbench.session import measurer
 from cnnbench.session.measurer import SWEEP_TO
 from cnnbench.session.workers.jobs import Export, MakeReference, Measure, MeasurePeak
@@ -19,11 +18,6 @@ OPENVINO = Place("openvino", "cpu", 2)
 @pytest.fixture
 def session(started):
     return started(seeds="7-7")
-
-
-def job_of(session, workload="inference", dtype="float32", size=32):
-    row = Row("wide", workload, dtype, size, session.options.seeds[0])
-    return Measure(VARIANTS["wide"], row, session.manifest, 3, 1)
 
 
 def test_a_row_is_measured_once_after_its_reference(world, session):
@@ -125,7 +119,6 @@ def test_another_row_that_fails_is_reported_by_its_own_test(world, started):
         (lambda size: 100.0 * size if size < 8 else None, [1, 2, 4, 8]),
         (lambda size: 100.0 * size, [2**power for power in range(SWEEP_TO.bit_length())]),
     ],
-    ids=["flat", "one flat", "best", "memory", "largest"],
 )
 def test_a_sweep_ends(world, session, speed, expected):
     world.speed = lambda row: speed(row.batch_size)

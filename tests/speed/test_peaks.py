@@ -33,43 +33,32 @@ class Machine:
         return best_rate(self.make, ladder, seconds=seconds, clock=lambda: self.now)
 
 
-def test_sizes_are_doubled_until_a_call_is_long_enough():
-    machine = Machine(rate=1000)  # 32 take 0.032 s
-    assert machine.best(seconds=5.0) == pytest.approx(1000)
-    assert machine.sizes == [8, 16, 32]
-    assert 4.9 < machine.now < 5.2  # the time is used, and kept
+@pytest.mark.parametrize(
+    ("machine", "best", "sizes"),
+    [
+        (Machine(1000), 1000, [8, 16, 32]),  # 32 take long enough
+        (Machine(1000, disturbed=(2,)), 1000, [8, 16, 32]),
+        (Machine(1e5), 1e5, [8, 16, 32, 64, 128, 256, 512, 1024]),  # the largest size
+        (Machine(2000, cache=16), 2000, [8, 16, 32]),  # not the last one is the best
+        (Machine(1000, memory=8), 1000, [8]),
+        (Machine(1000, memory=7), None, []),
+    ],
+)
+def test_sizes_are_doubled_until_a_call_is_long_enough_or_fails(machine, best, sizes):
+    assert machine.best(seconds=5.0) == pytest.approx(best)
+    assert machine.sizes == sizes
 
 
-def test_the_largest_size_ends_the_search():
-    machine = Machine(rate=1e9)
-    assert machine.best(seconds=0.001) == pytest.approx(1e9)
-    assert machine.sizes[-1] == 1024
-
-
-def test_the_best_size_counts_though_it_is_not_the_last():
-    assert Machine(rate=2000, cache=16).best() == pytest.approx(2000)
-
-
-def test_the_shortest_call_counts():
+def test_the_shortest_call_counts_while_there_is_time():
     machine = Machine(rate=1000, disturbed={*range(200)} - {8})
     assert machine.best(Ladder(32, 32, float), seconds=5.0) == pytest.approx(1000)
-
-
-def test_one_disturbed_call_does_not_end_the_search():
-    machine = Machine(rate=1000, disturbed=(2,))
-    machine.best(seconds=5.0)
-    assert machine.sizes == [8, 16, 32]
+    assert 4.4 < machine.now < 5
 
 
 def test_what_is_very_slow_is_called_twice_and_compiling_is_not_timed():
     machine = Machine(rate=10)  # the first call takes 8 s, the others 0.8 s
     assert machine.best() == pytest.approx(10)
     assert machine.calls == 2
-
-
-@pytest.mark.parametrize(("memory", "best"), [(8, 1000), (7, None)])
-def test_a_size_that_fails_leaves_the_best_so_far(memory, best):
-    assert Machine(rate=1000, memory=memory).best() == pytest.approx(best)
 
 
 def test_a_clock_that_stands_still_is_no_division_by_zero():

@@ -6,6 +6,7 @@ TensorFlow measures in the tests' own process, the others in one process each.
 import pickle
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import engine_runs
 import numpy as np
@@ -169,24 +170,14 @@ def test_training_that_does_nothing_is_red(tiny_splits, reference, monkeypatch):
     assert verdict_of(checks.check_same_answers, result) == "fail"
 
 
-def failing(monkeypatch, error):
-    def run(*arguments):
-        raise error
-
-    monkeypatch.setattr(TensorflowProgram, "run", run)
-
-
-def test_a_full_memory_is_a_row(tiny_splits, monkeypatch):
-    failing(monkeypatch, MemoryError())
+def test_a_full_memory_is_a_row_and_any_other_error_is_raised(tiny_splits, monkeypatch):
+    monkeypatch.setattr(TensorflowProgram, "run", Mock(side_effect=MemoryError))
     result = measured(tiny_splits)
     assert result.out_of_memory
     assert (result.round_seconds, result.steps_per_round) == ((), 0)
     assert result.peak_memory_mb > 0
-
-
-def test_any_other_error_is_raised(tiny_splits, monkeypatch):
-    failing(monkeypatch, RuntimeError("the device is gone"))
-    with pytest.raises(RuntimeError, match="the device is gone"):
+    monkeypatch.setattr(TensorflowProgram, "run", Mock(side_effect=RuntimeError("is gone")))
+    with pytest.raises(RuntimeError, match="is gone"):
         measured(tiny_splits)
 
 
@@ -194,19 +185,16 @@ OutOfMemoryError = type("OutOfMemoryError", (RuntimeError,), {})  # as PyTorch's
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "is_known"),
     [
-        MemoryError(),
-        OutOfMemoryError("CUDA ran out"),
-        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),
-        RuntimeError("std::bad_alloc"),
-        RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"),
-        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        (MemoryError(), True),
+        (OutOfMemoryError("CUDA ran out"), True),
+        (tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"), True),
+        (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("Unexpected input data type"), False),
     ],
 )
-def test_a_full_memory_is_known(error):
-    assert is_out_of_memory(error)
-
-
-def test_another_error_is_no_full_memory():
-    assert not is_out_of_memory(RuntimeError("Unexpected input data type"))
+def test_a_full_memory_is_known(error, is_known):
+    assert is_out_of_memory(error) is is_known

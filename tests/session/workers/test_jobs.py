@@ -81,7 +81,6 @@ def test_problems_of_all_models_are_found_at_once(tiny_manifest):
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("faults:raises", "this model can't be made"),
         ("faults:logits", "end it with a sigmoid or a softmax"),
         ("faults:raises_later", r"^faults:raises_later failed in \S*faults.py:\d+: "),
     ],

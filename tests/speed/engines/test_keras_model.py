@@ -10,12 +10,7 @@ from cnnbench.models.variants import VARIANTS, variant_named
 from cnnbench.pictures.batches import Pictures
 from cnnbench.records.records import Placement, Row
 from cnnbench.speed.engines.engine import engine_for
-from cnnbench.speed.engines.keras_model import (
-    compute_dtypes,
-    has_random_layers,
-    model_of,
-    quantize_int8,
-)
+from cnnbench.speed.engines.keras_model import compute_dtypes, model_of, quantize_int8
 from cnnbench.speed.throughput import program_for
 
 SHAPE = (24, 24, 3)
@@ -57,11 +52,6 @@ def test_keras_keeps_its_dtype_policy():
     model = model_of(VARIANTS["single-block"], 0, SHAPE, 2, "float16")
     assert "float16" in compute_dtypes(model)
     assert keras.config.dtype_policy().name == "float32"
-
-
-@pytest.mark.parametrize(("variant", "is_random"), [("single-block", False), ("dropout", True)])
-def test_random_layers_are_seen(variant, is_random):
-    assert has_random_layers(model_of(VARIANTS[variant], 0, SHAPE, 2)) is is_random
 
 
 def test_where_a_tensor_is_is_read_off_its_name():
