@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from cnnbench.machine.telemetry import concerns
-from cnnbench.records.records import CheckResult, DataSet, Measurement, Peak, Record, TrainingRun
+from cnnbench.records.records import (
+    CheckResult,
+    DataSet,
+    Environment,
+    Measurement,
+    Peak,
+    Record,
+    TrainingRun,
+)
 from cnnbench.report.tables import KEY, SCHEMA
 from cnnbench.stats.answers import classes_of
 
@@ -25,6 +33,7 @@ def tables_of(records: Iterable[Record]) -> dict[str, list[TableRow]]:
     records = list(records)
     data = next((one for one in records if isinstance(one, DataSet)), None)
     peaks = {(one.place, one.dtype): one for one in records if isinstance(one, Peak)}
+    identity = next((one.content for one in records if isinstance(one, Environment)), {})
     tables: dict[str, list[TableRow]] = {name: [] for name in SCHEMA}
     for record in records:
         if isinstance(record, TrainingRun):
@@ -39,6 +48,8 @@ def tables_of(records: Iterable[Record]) -> dict[str, list[TableRow]]:
             tables["peaks"].append(_row("peaks", record))
         elif isinstance(record, CheckResult):
             tables["checks"].append(_row("checks", record))
+    for row in (*tables["runs"], *tables["throughput"]):
+        row["commit"] = identity.get("commit") or ""
     for name in tables.keys() - {"checks"}:  # these stay in the order in which they were judged
         columns = [column for column in ORDER if column in SCHEMA[name]]
         tables[name].sort(key=lambda row: [row[column] for column in columns])
@@ -104,6 +115,7 @@ def _run_row(run: TrainingRun, data: DataSet | None) -> TableRow:
         "runs",
         run,
         data=data.name if data else "",
+        validation_pictures=len(data.validation_labels) if data else None,
         generalization_gap=run.generalization_gap,
         unchanged_weights=len(run.unchanged_weights),
         worst_dead_share=max(run.dead_units.values(), default=None),

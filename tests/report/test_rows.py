@@ -7,6 +7,7 @@ import factories
 import pytest
 from factories import check_result, data_set, measurement, peak, training_run
 
+from cnnbench.records.records import Environment
 from cnnbench.report.rows import tables_of, throughput_row
 
 
@@ -33,6 +34,13 @@ def test_checks_stay_in_the_order_in_which_they_were_judged():
     assert [row["check"] for row in rows] == names
 
 
+def test_rows_say_which_commit_they_are_of_when_reports_are_joined():
+    records = [Environment({"commit": "abc"}), training_run(), measurement()]
+    tables = tables_of(records)
+    assert [tables[name][0]["commit"] for name in ("runs", "throughput")] == ["abc", "abc"]
+    assert tables_of([Environment({"commit": None}), training_run()])["runs"][0]["commit"] == ""
+
+
 # Runs, epochs and predictions
 
 
@@ -41,7 +49,7 @@ def test_a_run_has_what_follows_from_it():
     (row,) = tables_of([data_set(), run])["runs"]
     assert (row["data"], row["data_hash"], row["val_accuracy"]) == ("pets", "c0ffee", 0.75)
     assert (row["generalization_gap"], row["unchanged_weights"]) == (0.125, 2)
-    assert row["worst_dead_share"] == 0.125
+    assert (row["worst_dead_share"], row["validation_pictures"]) == (0.125, 4)
     alone = tables_of([training_run(dead_units={})])
     assert (alone["runs"][0]["data"], alone["runs"][0]["worst_dead_share"]) == ("", None)
     assert alone["predictions"] == []
