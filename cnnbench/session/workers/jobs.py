@@ -67,7 +67,6 @@ class FindGpus(Job[tuple[str, ...]]):
     words = "looking for GPUs of {place.backend}"
 
     def run(self, place: Place, report: Report) -> tuple[str, ...]:
-
         return gpus(place.backend)
 
 
