@@ -17,10 +17,10 @@ from factories import measurement
 
 from cnnbench.machine.backends import TRAINING_BACKENDS, Place, missing, worker_environment
 from cnnbench.records.records import Placement, Row
+from cnnbench.speed import reference as speed_reference
 from cnnbench.speed import throughput
 from cnnbench.speed.engines.engine import is_out_of_memory
 from cnnbench.speed.engines.on_tensorflow import TensorflowEngine, TensorflowProgram
-from cnnbench.speed.reference import make_reference
 from cnnbench.verdicts.checks import speed as checks
 
 TENSORFLOW = Place("tensorflow", "cpu", 1)
@@ -36,9 +36,13 @@ def short():
 
 @pytest.fixture(scope="module")
 def reference(tiny_splits, tmp_path_factory):
-    """What TensorFlow answers, after training and before."""
+    """What TensorFlow answers, after training and before; the first batches are passed over."""
     path = tmp_path_factory.mktemp("reference") / "reference.npz"
-    make_reference(VARIANT, tiny_splits, "train", BATCH_SIZE, 0, None).save(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speed_reference, "undecided_share", Mock(side_effect=[1.0] + [0.0] * 15))
+        made = speed_reference.make_reference(VARIANT, tiny_splits, "train", BATCH_SIZE, 0, None)
+    assert made.answers["train"].first_batch > 0
+    made.save(path)
     return path
 
 
