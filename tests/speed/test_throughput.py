@@ -134,15 +134,20 @@ def test_a_timer_that_does_not_wait_is_found_and_only_the_first_step_is_compiled
 
 def measured(splits, workload="train", batch_size=8):
     row = Row(VARIANT.name, workload, "float32", batch_size, 0)
-    return throughput.measure_row(VARIANT, row, splits, TENSORFLOW, rounds=1, warmup_rounds=0)
+    return throughput.measure_row(VARIANT, row, splits, TENSORFLOW, rounds=2, warmup_rounds=0)
 
 
-def test_a_batch_larger_than_the_set_repeats_pictures_and_has_no_reference(tiny_splits):
+def test_a_batch_larger_than_the_set_repeats_pictures_and_has_no_reference(
+    tiny_splits, monkeypatch
+):
+    monkeypatch.setattr(throughput, "Telemetry", Mock(return_value=(watch := Mock())))
     count = 2 * len(tiny_splits.train.names)
     result = measured(tiny_splits, "inference", count)
     assert result.row.batch_size == count
     assert result.agreement is result.flops_per_picture is None
     assert verdict_of(checks.check_same_answers, result) == "there is no reference"
+    # A sample after each of the two rounds.
+    assert [call[0] for call in watch.method_calls] == ["sample", "sample", "stop"]
 
 
 def test_a_fast_wrong_answer_is_red(tiny_splits, reference, monkeypatch):
