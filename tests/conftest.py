@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cache = tmp_path_factory.mktemp("cache")
     os.environ["CNNBENCH_CACHE_DIR"] = str(cache)
     return cache
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_suites() -> Iterator[None]:
+    """A session in the tests' own process leaves the suites imported, of which the next warns."""
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "suites"]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -107,9 +107,7 @@ def test_a_check_that_benchmark_only_would_skip_is_an_error(own):
 
 
 def test_every_test_of_the_suites_is_one_of_cnnbench(pytester):
-    # Another test of this process may have imported the suites.
-    ignore = "-Wignore::pytest.PytestAssertRewriteWarning"
-    items, _ = pytester.inline_genitems(ignore, str(SUITES))
+    items, _ = pytester.inline_genitems(str(SUITES))
     assert items
     assert all(item.get_closest_marker("cnnbench") for item in items)
 

@@ -60,9 +60,8 @@ def run(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> SuiteRun
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
         patch.setattr(crews, "WorkerProcess", lambda place: next(kinds)(place))
         patch.setenv("COLUMNS", "200")
-        # Another test of this process may have imported the suites.
-        chosen = ["-k=not frozen or weights_moved", "-Wignore::pytest.PytestAssertRewriteWarning"]
-        code = pytest.main([str(SUITES), *OPTIONS.split(), *given, *chosen])
+        chosen = "-k=not frozen or weights_moved"
+        code = pytest.main([str(SUITES), *OPTIONS.split(), *given, chosen])
     return SuiteRun(int(code), output.getvalue(), folder)
 
 
