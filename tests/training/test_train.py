@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from tiny import write_pictures
 
 from cnnbench.machine.environment import usable_cpus
+from cnnbench.models.evaluation import evaluate_side
 from cnnbench.models.network import seeded_model, targets_for
 from cnnbench.models.variants import VARIANTS, Variant
-from cnnbench.pictures.batches import epoch_batches
+from cnnbench.pictures.batches import Pictures, epoch_batches
 from cnnbench.pictures.data_set import load_splits
 from cnnbench.training.protocols import PROTOCOLS, Protocol
 from cnnbench.training.train import train
@@ -54,6 +56,7 @@ def test_the_same_again_gives_the_same_bits_whatever_is_held_out(run, tiny_split
     again = run_of(SMALL, flipped(tiny_splits))
     assert again.weights_sha256 == run.weights_sha256
     assert again.val_probabilities == run.val_probabilities
+    assert again.initial_loss == run.initial_loss
     assert again.val_accuracy == pytest.approx(1 - run.val_accuracy)
 
 
@@ -84,10 +87,18 @@ def test_early_stopping_keeps_the_best_weights_and_looks_at_no_held_out_picture(
 
 def test_the_best_weights_are_kept_where_training_does_not_stop_early(tiny_splits):
     variant = replace(SMALL, early_stopping_patience=9, learning_rate=0.05)
-    run = run_of(variant, tiny_splits, epochs=5)
+    step = keras.Model.train_on_batch
+    with patch.object(keras.Model, "train_on_batch", autospec=True, side_effect=step) as steps:
+        trained = train(variant, tiny_splits, epochs=5)
+    run = trained.run
     best = int(np.argmin(run.history["monitor_loss"]))
     assert run.epochs == 5
     assert run.val_loss == run.history["val_loss"][best]
+    shown = {picture.tobytes() for call in steps.call_args_list for picture in call.args[1]}
+    side = Pictures(tiny_splits.train_pictures(), tiny_splits.train.labels)
+    watched = side.taken(np.array([one.tobytes() not in shown for one in side.pictures]))
+    assert len(watched.labels) == 20  # what picks an epoch is not trained on
+    assert evaluate_side(trained.model, watched).loss == run.history["monitor_loss"][best]
 
 
 @pytest.mark.parametrize(
@@ -143,3 +154,6 @@ def test_the_documented_protocol_counts_steps_and_walks_the_set_again_with_three
     assert run.initial_loss == pytest.approx(math.log(3), abs=0.15)
     assert len(run.val_probabilities[0]) == 3
     assert run.val_accuracy > 0.6
+    right = np.array(run.val_probabilities)[range(72), splits.validation.labels]
+    walked = -np.log([*right, *right[:24]]).mean()  # 3 batches of 32: all 72, then 24 of them again
+    assert run.history["val_loss"][-1] == pytest.approx(walked)
