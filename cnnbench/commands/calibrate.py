@@ -43,9 +43,9 @@ def run(parsed: argparse.Namespace) -> int:
         problems.append(f"--seeds: expected at least 10, received {len(options.seeds)}")
     if parsed.sessions < 100:
         problems.append(f"--sessions: expected at least 100, received {parsed.sessions}")
-    if not 1 <= parsed.first_seeds <= options.max_seeds:
+    if not 1 <= parsed.first_seeds <= options.most_seeds():
         problems.append(
-            f"--first-seeds: expected 1 to --max-seeds={options.max_seeds}, received "
+            f"--first-seeds: expected 1 to --max-seeds={options.most_seeds()}, received "
             f"{parsed.first_seeds}"
         )
     if problems:
@@ -61,7 +61,7 @@ def run(parsed: argparse.Namespace) -> int:
         f"{versions}",
     ]
     alpha = options.alpha / (GATES_PER_VARIANT * len(options.variants))
-    levels = Levels(alpha, options.beta, options.max_seeds)
+    levels = Levels(alpha, options.beta, options.most_seeds())
     for variant, own in made.runs.items():
         calibrator = Calibrator(
             own, data.validation_labels, levels, parsed.first_seeds, parsed.sessions

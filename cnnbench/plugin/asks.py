@@ -68,7 +68,7 @@ def options_of(node: pytest.Item | Any) -> Options:
 
 def checked(options: Options) -> Options:
     """Returns options that agree: a stated most of seeds is no less than the seeds asked for."""
-    if len(options.seeds) > options.max_seeds != Options.max_seeds:
+    if options.max_seeds is not None and options.max_seeds < len(options.seeds):
         raise ValueError(
             f"--cnnbench-max-seeds: expected at least {len(options.seeds)}, the number of seeds "
             f"asked for. Received: {options.max_seeds}"
@@ -184,7 +184,7 @@ class Gates:
         self.gates = [gate for gate in self.asked.values() if isinstance(gate, Gate)]
         self.jury = Jury(
             self.gates,
-            Levels(session.options.alpha, session.options.beta, session.options.max_seeds),
+            Levels(session.options.alpha, session.options.beta, session.options.most_seeds()),
             session.data_set.validation_labels,
             lambda wanted: session.train_all([(variants[name], seed) for name, seed in wanted]),
             session.may_train,
@@ -249,7 +249,7 @@ class Gates:
                 f"{'; '.join(other)}. Make a new one with `cnnbench baseline`, or use the options "
                 f"that it was made with. Received: variant={variant.name!r}"
             )
-        seeds = usable_seeds(options.seeds, options.max_seeds)
+        seeds = usable_seeds(options.seeds, options.most_seeds())
         if both := set(seeds).intersection(baseline.seeds):
             raise ValueError(
                 f"--cnnbench-baseline: {path} was made with seeds that this session may train too, "

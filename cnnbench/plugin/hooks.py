@@ -192,7 +192,7 @@ def _plan(bench: Session, ours: Sequence[pytest.Item], gates: Sequence[Gate]) ->
         note(f"{_counted(len(jobs), 'training')} planned ({protocol.name}, {epochs})")
     if gates:
         seeds = {gate.variant: len(gate.seeds) for gate in gates}
-        more = sum(max(0, options.max_seeds - count) for count in seeds.values())
+        more = sum(max(0, options.most_seeds() - count) for count in seeds.values())
         added = f"; if undecided, up to {_counted(more, 'more training')}" if more else ""
         alpha = f"chance of any false alarm: at most {options.alpha:.2g}"
         note(f"{_counted(len(gates), 'gate')}; {alpha}{added}")

@@ -259,8 +259,8 @@ class Options:
     beta: float = option(
         0.05, fraction, "RATE", "probability that a gate passes what it should not"
     )
-    max_seeds: int = option(
-        8, at_least(1), "N", "seeds are added to undecided gates up to this number"
+    max_seeds: int | None = option(
+        None, at_least(1), "N", "seeds are added to undecided gates up to this number; default: 8"
     )
     budget: float | None = option(
         None, seconds, "SECONDS", "no seeds are added that would take longer in all"
@@ -277,6 +277,10 @@ class Options:
             steps_per_epoch=self.steps_per_epoch,
             validation_steps=self.validation_steps,
         )
+
+    def most_seeds(self) -> int:
+        """Returns how many seeds a gate may see, if not more are asked for."""
+        return self.max_seeds or 8
 
     def to_dict(self) -> dict[str, object]:
         """Returns the values as plain data, without paths of this machine."""

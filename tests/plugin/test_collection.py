@@ -67,6 +67,7 @@ def test_where_nothing_can_be_measured_a_skip_says_why(world, own):
     [
         ("seeds=one epochs=0", "ERROR: --cnnbench-seeds: expected .*\n--cnnbench-epochs: expected"),
         ("seeds=0-2 max-seeds=2", "ERROR: --cnnbench-max-seeds: expected at least 3, .*: 2"),
+        ("seeds=0-8 max-seeds=8", "ERROR: --cnnbench-max-seeds: expected at least 9, .*: 8"),
     ],
 )
 def test_bad_options_are_one_error(own, options, problem):
