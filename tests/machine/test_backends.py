@@ -164,7 +164,7 @@ def test_backends_name_their_gpus_and_the_memory_used(monkeypatch, module, backe
 
 def test_peak_memory_starts_anew():
     if not Path("/proc/self/clear_refs").exists():
-        pytest.skip("this system does not tell")
+        pytest.skip("this system reports no peak that can start anew")
     block = bytearray(b"1" * 200_000_000)
     high = backends.peak_memory_mb(PLACE)
     del block
